@@ -1,0 +1,1 @@
+"""The contract between a product backend and the media daemon, and the SDK that speaks it."""

@@ -1,0 +1,136 @@
+"""State values of the control protocol, version 1: what rooms and participants look like on the wire.
+
+All of them are immutable. Times are unix milliseconds where the name says so, else seconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+# Identifiers are opaque to the daemon. 128 characters hold a UUID, a URL slug or an e-mail address
+# and keep events small; control characters are refused so that logs and terminals stay whole.
+RoomId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+ParticipantId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, Meta(max_length=256)]
+# An SDP offer with seven audio m-lines is under 20 KiB; the double leaves room for extensions.
+Sdp = Annotated[str, Meta(min_length=1, max_length=40_960)]
+Metadata = dict[str, Any]
+# Encoded size of one `metadata` map, checked by the daemon.
+METADATA_BYTES_MAX = 16_384
+Slots = Annotated[int, Meta(ge=1, le=6)]
+Seconds = Annotated[int, Meta(ge=0, le=31_536_000)]
+Reason = Annotated[str, Meta(max_length=128)]
+
+
+class Role(StrEnum):
+    """What a participant may do. A listener cannot be heard, whatever it sends."""
+
+    MODERATOR = "moderator"
+    SPEAKER = "speaker"
+    LISTENER = "listener"
+
+    @property
+    def is_on_stage(self) -> bool:
+        """Whether this role may be heard, and so counts against `max_speakers`."""
+        return self is not Role.LISTENER
+
+
+class ParticipantStatus(StrEnum):
+    """The `state` of a participant: what is known of its media connection."""
+
+    NEW = "new"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    SUSPECT = "suspect"
+
+
+class LeaveReason(StrEnum):
+    """Why a participant left: the closed set that `participant.left` carries in `reason`."""
+
+    CLIENT_LEFT = "client_left"
+    REMOVED = "removed"
+    BANNED = "banned"
+    REPLACED = "replaced"
+    ROOM_CLOSED = "room_closed"
+    MOVED = "moved"
+    CONSENT_EXPIRED = "consent_expired"
+    DTLS_CLOSED = "dtls_closed"
+    DTLS_FAILED = "dtls_failed"
+    ICE_FAILED = "ice_failed"
+    JOIN_EXPIRED = "join_expired"
+    DRAINED = "drained"
+    WORKER_LOST = "worker_lost"
+
+
+HandPolicy = Literal["open", "closed"]
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A state value. Unknown fields from a newer daemon are ignored when read."""
+
+
+class Counts(Value):
+    """How many participants hold each role."""
+
+    moderator: int = 0
+    speaker: int = 0
+    listener: int = 0
+
+    @property
+    def total(self) -> int:
+        """Everybody in the room."""
+        return self.moderator + self.speaker + self.listener
+
+
+class ActiveSpeaker(Value):
+    """One entry of a `speakers.changed` snapshot: `level` in -dBov (0 loudest), `slot` from 0 or None."""
+
+    participant: str
+    level: int
+    slot: int | None
+
+
+class RoomState(Value):
+    """A room as `room.get` returns it; `created_at` is unix milliseconds."""
+
+    room: str
+    created_at: int
+    max_participants: int
+    max_speakers: int
+    slots: int
+    locked: bool
+    hand_policy: HandPolicy
+    empty_timeout_s: int
+    metadata: Metadata
+    version: int
+    counts: Counts
+    speakers: list[ActiveSpeaker]
+
+
+class ParticipantState(Value):
+    """A participant; `number` is its CSRC, `hand` and `joined_at` are unix milliseconds."""
+
+    participant: str
+    number: int
+    role: Role
+    state: ParticipantStatus
+    muted: bool
+    mute_locked: bool
+    hand: int | None
+    tier: str
+    slots: int
+    joined_at: int
+    metadata: Metadata
+    generation: int
+    name: str | None = None
+
+
+class Hand(Value):
+    """One raised hand; `raised_at` is unix milliseconds."""
+
+    participant: str
+    raised_at: int

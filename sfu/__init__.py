@@ -1,0 +1,1 @@
+"""Rostrum's media daemon: audio rooms over WebRTC, steered by the control protocol."""

@@ -1,0 +1,139 @@
+"""The forwarder: packets in, packets out, by tables that Python writes on change. Pure: no socket, no clock.
+
+See sfu/fast/README.md for the theory: sources, slots, streams, egresses and their numbering.
+All ids are small integers given out by `add_*`; using one after `remove_*` raises KeyError. `now` is
+monotonic seconds and must not go backwards.
+"""
+
+from typing import Any, NamedTuple
+
+from sfu.fast._batch import Batch
+
+class Challenge(NamedTuple):
+    """A voiced packet of a source without a slot. Valid until the next `receive`."""
+
+    source: int
+    level: int  # smoothed, dBov (0 loudest, negative)
+    handle: int
+
+class Slow(NamedTuple):
+    """A datagram that compiled code does not handle: `kind` is STUN, DTLS or RTCP (still encrypted)."""
+
+    kind: int
+    transport: int  # -1 for STUN from an address that no transport has validated
+    address: bytes
+    data: bytes
+
+class SourceLevel(NamedTuple):
+    """How loud a source is. Ages are seconds; infinite when it has not happened."""
+
+    level_db: float  # smoothed level in dBov, <= 0
+    voiced: bool  # the last packet was voiced
+    voiced_age: float  # since the last voiced packet
+    packet_age: float  # since the last audible packet
+    instant: int  # last claimed level, 0..127 = -dBov
+    frame_ms: int  # duration of the last packet
+    measured: bool  # False: the client sends no level extension; size decides (R-7)
+
+class SourceStats(NamedTuple):
+    """What a receiver report about this source says (RFC 3550 6.4.1, A.3, A.8)."""
+
+    ssrc: int  # 0 until the first packet
+    packets: int
+    highest_sequence: int  # extended, 32 bit
+    expected: int
+    jitter_ticks: int
+
+class EgressStats(NamedTuple):
+    """What a sender report about this egress says. Times are seconds, `rtp_time` is 32 bit."""
+
+    packets: int
+    octets: int
+    rtp_time: int
+    sent_at: float
+
+STUN: int
+DTLS: int
+RTCP: int
+
+class Forwarder:
+    """Tables of transports, sources, slots, streams and egresses, and the walk over them for each packet.
+
+    One input (`receive`, `push`, `accept`), then `drain` until it returns False, then the next input.
+    """
+
+    def __init__(self) -> None: ...
+    def add_transport(self) -> int: ...
+    def remove_transport(self, transport: int) -> None:
+        """Forget a transport, its addresses, its source and its egresses."""
+    def set_keys(self, transport: int, receive: Any, send: Any) -> None:
+        """Give the two `pylibsrtp.Session`s; media flows from now on. They are kept alive here."""
+    def allow(self, transport: int, address: bytes) -> None:
+        """STUN has validated `address`: accept its datagrams for `transport` (an address has one transport)."""
+    def revoke(self, address: bytes) -> None: ...
+    def route(self, transport: int, address: bytes) -> None:
+        """Send this transport's media to `address` from now on."""
+    def add_source(
+        self,
+        transport: int,
+        *,
+        csrc: int,
+        echo_group: int,
+        payload_type: int,
+        level_extension: int = 0,
+        ssrc: int = 0,
+    ) -> int:
+        """The one track that a transport may publish; inaudible until `set_audible`.
+
+        `level_extension` 0: not negotiated. `ssrc` 0: the first authenticated one is taken.
+        `echo_group`: egresses of the same group never get this source.
+        """
+    def remove_source(self, source: int) -> None: ...
+    def set_audible(self, source: int, audible: bool) -> None:
+        """Mute and role, enforced at ingress: packets of an inaudible source are counted and dropped."""
+    def level(self, source: int, now: float) -> SourceLevel: ...
+    def source_stats(self, source: int) -> SourceStats: ...
+    def add_slot(self) -> int: ...
+    def remove_slot(self, slot: int) -> None: ...
+    def assign(self, slot: int, source: int, now: float) -> None:
+        """`source` (-1: nobody) holds `slot` from now on. A source holds at most one slot."""
+    def slot_stream(self, slot: int) -> int:
+        """The stream of the slot's packets as they come."""
+    def push(self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127) -> None:
+        """Put an Opus packet made here at the end of a stream's timeline, due at `now`; drain afterwards."""
+    def add_egress(
+        self,
+        transport: int,
+        *,
+        ssrc: int,
+        payload_type: int,
+        first_sequence: int,
+        first_timestamp: int,
+        echo_group: int,
+        level_extension: int = 0,
+        mid_extension: int = 0,
+        mid: bytes = b"",
+    ) -> int:
+        """An output track of a transport. `first_sequence` is in [1, 32767] (R-2).
+
+        A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the header
+        two-byte form (RFC 8285 4.3).
+        """
+    def remove_egress(self, egress: int) -> None: ...
+    def subscribe(self, egress: int, stream: int) -> None:
+        """`egress` carries `stream` (-1: nothing) from the next packet on; sequence and time continue."""
+    def egress_stats(self, egress: int) -> EgressStats: ...
+    def receive(self, inbox: Batch, now: float) -> None:
+        """Take a batch; `inbox` must stay unchanged until `drain` returns False."""
+    def drain(self, outbox: Batch) -> bool:
+        """Work on, appending to `outbox`; True when it is full: send and clear it, then call again."""
+    def challenges(self) -> list[Challenge]:
+        """Take the challenges of the drained batch."""
+    def accept(self, handle: int) -> None:
+        """The challenger of `handle` got a slot (`assign` first): forward that packet too; drain afterwards."""
+    def slow(self) -> list[Slow]:
+        """Take the slow records of the drained batch."""
+    def counters(self) -> dict[str, int]:
+        """`received forwarded forwarded_bytes challenges`, `protect_errors`, and `dropped_<reason>` by reason."""
+    def sizes(self) -> dict[str, int]:
+        """How many of each are alive: transports addresses sources slots streams egresses."""
