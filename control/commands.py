@@ -42,22 +42,22 @@ class Command(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unkn
     mutates: ClassVar[bool] = True
 
 
-class Empty(Value):
+class Empty(Value, frozen=True, kw_only=True):
     """`{}`: done, nothing to tell."""
 
 
-class RoomResult(Value):
+class RoomResult(Value, frozen=True, kw_only=True):
     room: RoomState
 
 
-class RoomsResult(Value):
+class RoomsResult(Value, frozen=True, kw_only=True):
     """One page of rooms; `next_page` is None on the last."""
 
     rooms: list[RoomState]
     next_page: int | None = None
 
 
-class SnapshotResult(Value):
+class SnapshotResult(Value, frozen=True, kw_only=True):
     """Everything about a room, and the event position it is true at."""
 
     room: RoomState
@@ -67,31 +67,31 @@ class SnapshotResult(Value):
     seq: int
 
 
-class ParticipantResult(Value):
+class ParticipantResult(Value, frozen=True, kw_only=True):
     participant: ParticipantState
 
 
-class ParticipantsResult(Value):
+class ParticipantsResult(Value, frozen=True, kw_only=True):
     """One page of participants; `next_page` is None on the last."""
 
     participants: list[ParticipantState]
     next_page: int | None = None
 
 
-class JoinResult(Value):
+class JoinResult(Value, frozen=True, kw_only=True):
     """`answer` is the SDP that the client applies; it is final for the life of the connection."""
 
     participant: ParticipantState
     answer: str
 
 
-class HandsResult(Value):
+class HandsResult(Value, frozen=True, kw_only=True):
     """Raised hands in the order raised."""
 
     hands: list[Hand]
 
 
-class ServerInfoResult(Value):
+class ServerInfoResult(Value, frozen=True, kw_only=True):
     """What this daemon is and how full it is; `limits` and `use` have the same keys."""
 
     version: str
@@ -105,25 +105,25 @@ class ServerInfoResult(Value):
     use: dict[str, int]
 
 
-class ServerStatsResult(Value):
+class ServerStatsResult(Value, frozen=True, kw_only=True):
     """Counters since start, by name."""
 
     counters: dict[str, int]
 
 
-class ServerInfo(Command[ServerInfoResult]):
+class ServerInfo(Command[ServerInfoResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "server.info"
     result: ClassVar[Any] = ServerInfoResult
     mutates: ClassVar[bool] = False
 
 
-class ServerStats(Command[ServerStatsResult]):
+class ServerStats(Command[ServerStatsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "server.stats"
     result: ClassVar[Any] = ServerStatsResult
     mutates: ClassVar[bool] = False
 
 
-class RoomCreate(Command[RoomResult]):
+class RoomCreate(Command[RoomResult], frozen=True, kw_only=True):
     """Create, or return the existing room with the given fields applied. Absent fields keep their value."""
 
     method: ClassVar[str] = "room.create"
@@ -137,14 +137,14 @@ class RoomCreate(Command[RoomResult]):
     metadata: Metadata | None = None
 
 
-class RoomGet(Command[RoomResult]):
+class RoomGet(Command[RoomResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "room.get"
     result: ClassVar[Any] = RoomResult
     mutates: ClassVar[bool] = False
     room: RoomId
 
 
-class RoomList(Command[RoomsResult]):
+class RoomList(Command[RoomsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "room.list"
     result: ClassVar[Any] = RoomsResult
     mutates: ClassVar[bool] = False
@@ -152,21 +152,21 @@ class RoomList(Command[RoomsResult]):
     page: Page = 0
 
 
-class RoomSnapshot(Command[SnapshotResult]):
+class RoomSnapshot(Command[SnapshotResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "room.snapshot"
     result: ClassVar[Any] = SnapshotResult
     mutates: ClassVar[bool] = False
     room: RoomId
 
 
-class RoomClose(Command[Empty]):
+class RoomClose(Command[Empty], frozen=True, kw_only=True):
     method: ClassVar[str] = "room.close"
     result: ClassVar[Any] = Empty
     room: RoomId
     reason: Reason | None = None
 
 
-class ParticipantJoin(Command[JoinResult]):
+class ParticipantJoin(Command[JoinResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.join"
     result: ClassVar[Any] = JoinResult
     room: RoomId
@@ -180,7 +180,7 @@ class ParticipantJoin(Command[JoinResult]):
     muted: bool = False
 
 
-class ParticipantGet(Command[ParticipantResult]):
+class ParticipantGet(Command[ParticipantResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.get"
     result: ClassVar[Any] = ParticipantResult
     mutates: ClassVar[bool] = False
@@ -188,7 +188,7 @@ class ParticipantGet(Command[ParticipantResult]):
     participant: ParticipantId
 
 
-class ParticipantList(Command[ParticipantsResult]):
+class ParticipantList(Command[ParticipantsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.list"
     result: ClassVar[Any] = ParticipantsResult
     mutates: ClassVar[bool] = False
@@ -197,7 +197,7 @@ class ParticipantList(Command[ParticipantsResult]):
     page: Page = 0
 
 
-class ParticipantSetRole(Command[ParticipantResult]):
+class ParticipantSetRole(Command[ParticipantResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.set_role"
     result: ClassVar[Any] = ParticipantResult
     room: RoomId
@@ -206,7 +206,7 @@ class ParticipantSetRole(Command[ParticipantResult]):
     actor: Name | None = None
 
 
-class ParticipantRemove(Command[Empty]):
+class ParticipantRemove(Command[Empty], frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.remove"
     result: ClassVar[Any] = Empty
     room: RoomId
@@ -215,7 +215,7 @@ class ParticipantRemove(Command[Empty]):
     ban_s: Seconds = 0
 
 
-class TrackMute(Command[ParticipantResult]):
+class TrackMute(Command[ParticipantResult], frozen=True, kw_only=True):
     """`lock`: stays muted until `track.unmute` with `lock` set."""
 
     method: ClassVar[str] = "track.mute"
@@ -226,7 +226,7 @@ class TrackMute(Command[ParticipantResult]):
     actor: Name | None = None
 
 
-class TrackUnmute(Command[ParticipantResult]):
+class TrackUnmute(Command[ParticipantResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "track.unmute"
     result: ClassVar[Any] = ParticipantResult
     room: RoomId
@@ -235,21 +235,21 @@ class TrackUnmute(Command[ParticipantResult]):
     actor: Name | None = None
 
 
-class HandRaise(Command[HandsResult]):
+class HandRaise(Command[HandsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "hand.raise"
     result: ClassVar[Any] = HandsResult
     room: RoomId
     participant: ParticipantId
 
 
-class HandLower(Command[HandsResult]):
+class HandLower(Command[HandsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "hand.lower"
     result: ClassVar[Any] = HandsResult
     room: RoomId
     participant: ParticipantId
 
 
-class HandList(Command[HandsResult]):
+class HandList(Command[HandsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "hand.list"
     result: ClassVar[Any] = HandsResult
     mutates: ClassVar[bool] = False

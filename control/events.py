@@ -18,34 +18,34 @@ class EventBody(msgspec.Struct, frozen=True, kw_only=True):
     method: ClassVar[str]
 
 
-class RoomCreated(EventBody):
+class RoomCreated(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "room.created"
     state: RoomState
 
 
-class RoomUpdated(EventBody):
+class RoomUpdated(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "room.updated"
     state: RoomState
 
 
-class RoomClosed(EventBody):
+class RoomClosed(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "room.closed"
     reason: str
 
 
-class ParticipantJoined(EventBody):
+class ParticipantJoined(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.joined"
     participant: str
     state: ParticipantState
 
 
-class ParticipantConnected(EventBody):
+class ParticipantConnected(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.connected"
     participant: str
     generation: int
 
 
-class ParticipantDisconnected(EventBody):
+class ParticipantDisconnected(EventBody, frozen=True, kw_only=True):
     """The media path went quiet; the participant is `suspect` and may yet come back."""
 
     method: ClassVar[str] = "participant.disconnected"
@@ -53,13 +53,13 @@ class ParticipantDisconnected(EventBody):
     generation: int
 
 
-class ParticipantUpdated(EventBody):
+class ParticipantUpdated(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.updated"
     participant: str
     state: ParticipantState
 
 
-class ParticipantLeft(EventBody):
+class ParticipantLeft(EventBody, frozen=True, kw_only=True):
     """`detail` is the free text a backend gave with `participant.remove`."""
 
     method: ClassVar[str] = "participant.left"
@@ -69,7 +69,7 @@ class ParticipantLeft(EventBody):
     detail: str | None = None
 
 
-class RoleChanged(EventBody):
+class RoleChanged(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "role.changed"
     participant: str
     role: Role
@@ -77,30 +77,30 @@ class RoleChanged(EventBody):
     actor: str | None = None
 
 
-class HandRaised(EventBody):
+class HandRaised(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "hand.raised"
     participant: str
     raised_at: int
 
 
-class HandLowered(EventBody):
+class HandLowered(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "hand.lowered"
     participant: str
 
 
-class TrackMuted(EventBody):
+class TrackMuted(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "track.muted"
     participant: str
     by: str
     locked: bool
 
 
-class TrackUnmuted(EventBody):
+class TrackUnmuted(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "track.unmuted"
     participant: str
 
 
-class SpeakersChanged(EventBody):
+class SpeakersChanged(EventBody, frozen=True, kw_only=True):
     """A full snapshot, the dominant speaker first; `revision` only grows within a room."""
 
     method: ClassVar[str] = "speakers.changed"
@@ -108,12 +108,12 @@ class SpeakersChanged(EventBody):
     speakers: list[ActiveSpeaker]
 
 
-class ServerDraining(EventBody):
+class ServerDraining(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "server.draining"
     deadline_ms: int
 
 
-class EventsGap(EventBody):
+class EventsGap(EventBody, frozen=True, kw_only=True):
     """Events `from_` to `to` (inclusive sequence numbers) are gone; ask for a snapshot."""
 
     method: ClassVar[str] = "events.gap"
@@ -121,7 +121,7 @@ class EventsGap(EventBody):
     to: int
 
 
-class SessionClosed(EventBody):
+class SessionClosed(EventBody, frozen=True, kw_only=True):
     """The last thing said on a connection: why it is being closed."""
 
     method: ClassVar[str] = "session.closed"
@@ -129,7 +129,7 @@ class SessionClosed(EventBody):
     message: str
 
 
-class UnknownEvent(EventBody):
+class UnknownEvent(EventBody, frozen=True, kw_only=True):
     """(client) an event that this SDK has no type for."""
 
     method: ClassVar[str] = ""

@@ -73,7 +73,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
     """A state value. Unknown fields from a newer daemon are ignored when read."""
 
 
-class Counts(Value):
+class Counts(Value, frozen=True, kw_only=True):
     """How many participants hold each role."""
 
     moderator: int = 0
@@ -86,7 +86,7 @@ class Counts(Value):
         return self.moderator + self.speaker + self.listener
 
 
-class ActiveSpeaker(Value):
+class ActiveSpeaker(Value, frozen=True, kw_only=True):
     """One entry of a `speakers.changed` snapshot: `level` in -dBov (0 loudest), `slot` from 0 or None."""
 
     participant: str
@@ -94,7 +94,7 @@ class ActiveSpeaker(Value):
     slot: int | None
 
 
-class RoomState(Value):
+class RoomState(Value, frozen=True, kw_only=True):
     """A room as `room.get` returns it; `created_at` is unix milliseconds."""
 
     room: str
@@ -111,7 +111,7 @@ class RoomState(Value):
     speakers: list[ActiveSpeaker]
 
 
-class ParticipantState(Value):
+class ParticipantState(Value, frozen=True, kw_only=True):
     """A participant; `number` is its CSRC, `hand` and `joined_at` are unix milliseconds."""
 
     participant: str
@@ -129,7 +129,7 @@ class ParticipantState(Value):
     name: str | None = None
 
 
-class Hand(Value):
+class Hand(Value, frozen=True, kw_only=True):
     """One raised hand; `raised_at` is unix milliseconds."""
 
     participant: str
