@@ -134,6 +134,6 @@ class Forwarder:
     def slow(self) -> list[Slow]:
         """Take the slow records of the drained batch."""
     def counters(self) -> dict[str, int]:
-        """`received forwarded forwarded_bytes challenges`, `protect_errors`, and `dropped_<reason>` by reason."""
+        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes`, and `dropped_<reason>`."""
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses."""
