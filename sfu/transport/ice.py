@@ -1,0 +1,240 @@
+"""ICE-lite for one participant: connectivity checks in, answers and the media address out (RFC 8445).
+
+The server has host candidates on one public port and never sends a check. What a lite agent needs:
+
+- A request is answered only if it carries `USERNAME local:remote` and MESSAGE-INTEGRITY by the local
+  password. Everything else is dropped without an answer and changes nothing, so that the port is no
+  reflector. Answers to authentic requests are at most half as long again as the request.
+- Each authentic request makes its source a validated address: datagrams of other kinds are accepted
+  from validated addresses alone, and authentic requests are the consent to send (RFC 7675).
+- One validated address is current; media goes there:
+    never validated before     -> current at once: the client moved, or its NAT did
+    validated, USE-CANDIDATE   -> current at once: the client chose
+    validated, plain check     -> current only if nothing came from the current one for a while; a client
+                                  keeps spare paths alive with plain checks, which must not move media
+- The peer is controlling, because we are lite; ICE-CONTROLLED is a role conflict (RFC 8445 7.3.1.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sfu.transport.limits import StunLimiter, TokenBucket
+from sfu.transport.stun import (
+    BINDING_ERROR,
+    BINDING_REQUEST,
+    BINDING_RESPONSE,
+    ERROR_CODE,
+    ICE_CONTROLLED,
+    UNKNOWN_ATTRIBUTES,
+    USE_CANDIDATE,
+    USERNAME,
+    XOR_MAPPED_ADDRESS,
+    StunError,
+    StunMessage,
+    build_message,
+    error_code,
+    parse_message,
+    unknown_attributes,
+    username_of,
+    xor_mapped_address,
+)
+
+__all__ = ["IceCredentials", "IceDrop", "IceLite", "IceOutcome", "StunLimiter", "username_of"]
+
+# A phone has a few interfaces, each IPv4 and IPv6, perhaps relayed as well. More is somebody playing.
+ADDRESSES_MAX = 8
+# A path that the client did not choose may be left as soon as it misses a beat.
+QUIET_AFTER_S = 1.0
+# A chosen path is checked every 2.5 s by Chromium even when no media flows; its spare paths are checked
+# too. Less than that would let the spare checks pull media away from the chosen path.
+CHOSEN_QUIET_AFTER_S = 3.0
+# Checks that pass through before HMAC: about 20/s on each pair while connecting, for several pairs.
+CHECKS_PER_S = 50.0
+CHECKS_BURST = 100.0
+# Answer bytes per question byte: what keeps the server useless for amplification.
+AMPLIFICATION_MAX = 1.5
+
+
+class IceDrop(StrEnum):
+    """Why a message was not answered with success; the names go into counters."""
+
+    MALFORMED = "malformed"
+    NOT_REQUEST = "not_request"
+    USERNAME = "username"
+    INTEGRITY = "integrity"
+    RATE = "rate"
+    UNKNOWN_ATTRIBUTE = "unknown_attribute"  # answered 420
+    ROLE_CONFLICT = "role_conflict"  # answered 487
+    REPLY_SIZE = "reply_size"
+
+
+@dataclass(frozen=True, slots=True)
+class IceCredentials:
+    """Both sides' user fragments and passwords, as the offer and the answer state them."""
+
+    local_ufrag: str
+    local_pwd: str
+    remote_ufrag: str
+    remote_pwd: str
+
+
+@dataclass(frozen=True, slots=True)
+class IceOutcome:
+    """What one message came to. Addresses are 18 bytes; None where nothing changed."""
+
+    drop: IceDrop | None = None
+    reply: bytes | None = None  # goes back to the source of the message
+    validated: bytes | None = None  # from now on, accept other datagrams from here
+    revoked: bytes | None = None  # no longer accept any from here
+    routed: bytes | None = None  # send media here from now on
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether this was an authentic check: the peer is there and consents."""
+        return self.drop is None
+
+
+class IceLite:
+    """One participant's checks and addresses. Never raises for what comes from the network."""
+
+    __slots__ = (
+        "_addresses",
+        "_chosen",
+        "_current",
+        "_known_rate",
+        "_local_pwd",
+        "_new_rate",
+        "_username",
+        "credentials",
+    )
+
+    def __init__(self, credentials: IceCredentials, now: float) -> None:
+        self.credentials = credentials
+        self._username = f"{credentials.local_ufrag}:{credentials.remote_ufrag}".encode()
+        self._local_pwd = credentials.local_pwd.encode()
+        self._addresses: dict[bytes, float] = {}  # when last heard, least recent first
+        self._current: bytes | None = None
+        self._chosen = False  # the current address came with USE-CANDIDATE
+        # Apart, so that strangers who learnt the user fragment cannot starve the real path.
+        self._known_rate = TokenBucket(CHECKS_PER_S, CHECKS_BURST, now)
+        self._new_rate = TokenBucket(CHECKS_PER_S, CHECKS_BURST, now)
+
+    def __repr__(self) -> str:
+        return f"<IceLite {self.credentials.local_ufrag} addresses={len(self._addresses)}>"
+
+    @property
+    def current(self) -> bytes | None:
+        """Where media goes, None before the first authentic check."""
+        return self._current
+
+    @property
+    def addresses(self) -> tuple[bytes, ...]:
+        """The validated addresses, least recently heard first."""
+        return tuple(self._addresses)
+
+    def heard(self, now: float) -> None:
+        """Something else that proves who sent it (media, RTCP) came over the current address."""
+        if self._current is not None:
+            self._touch(self._current, now)
+
+    def forget(self, address: bytes) -> None:
+        """The address now belongs to somebody else; media still goes there until a check says where."""
+        self._addresses.pop(address, None)
+
+    def receive(self, data: bytes, address: bytes, now: float) -> IceOutcome:
+        """Take one STUN datagram that came from `address`."""
+        rate = self._known_rate if address in self._addresses else self._new_rate
+        if not rate.take(now):
+            return IceOutcome(IceDrop.RATE)
+        try:
+            message = parse_message(data)
+        except StunError:
+            return IceOutcome(IceDrop.MALFORMED)
+        drop = self._refusal(message)
+        if drop is not None:
+            return IceOutcome(drop)
+        unknown = message.not_understood()
+        if unknown:
+            attributes = ((ERROR_CODE, error_code(420)), (UNKNOWN_ATTRIBUTES, unknown_attributes(unknown)))
+            return self._refuse(IceDrop.UNKNOWN_ATTRIBUTE, message, attributes, len(data))
+        if ICE_CONTROLLED in message.attributes:
+            attributes_487 = ((ERROR_CODE, error_code(487)),)
+            return self._refuse(IceDrop.ROLE_CONFLICT, message, attributes_487, len(data))
+        value = xor_mapped_address(address, message.transaction_id)
+        reply = self._reply(BINDING_RESPONSE, message, ((XOR_MAPPED_ADDRESS, value),), len(data))
+        if reply is None:
+            return IceOutcome(IceDrop.REPLY_SIZE)
+        return self._accept(address, USE_CANDIDATE in message.attributes, reply, now)
+
+    def _refusal(self, message: StunMessage) -> IceDrop | None:
+        """Why a message is not even answered, None if it is an authentic request for this participant."""
+        if message.message_type != BINDING_REQUEST:
+            return IceDrop.NOT_REQUEST
+        if message.attributes.get(USERNAME) != self._username:
+            return IceDrop.USERNAME
+        if not message.is_signed_by(self._local_pwd):
+            return IceDrop.INTEGRITY
+        return None
+
+    def _refuse(
+        self,
+        drop: IceDrop,
+        message: StunMessage,
+        attributes: tuple[tuple[int, bytes], ...],
+        question_bytes: int,
+    ) -> IceOutcome:
+        """Answer an authentic request with an error, if that is not too long."""
+        return IceOutcome(drop, self._reply(BINDING_ERROR, message, attributes, question_bytes))
+
+    def _reply(
+        self,
+        message_type: int,
+        message: StunMessage,
+        attributes: tuple[tuple[int, bytes], ...],
+        question_bytes: int,
+    ) -> bytes | None:
+        """The answer, None if it would be longer than the question allows."""
+        reply = build_message(message_type, message.transaction_id, attributes, self._local_pwd)
+        return reply if len(reply) <= AMPLIFICATION_MAX * question_bytes else None
+
+    def _accept(self, address: bytes, chosen: bool, reply: bytes, now: float) -> IceOutcome:
+        """An authentic check came from `address`: keep it and decide where media goes."""
+        new = address not in self._addresses
+        moves = self._moves_to(address, new, chosen, now)
+        self._touch(address, now)
+        if moves:
+            self._current = address
+            self._chosen = chosen
+        elif chosen:
+            self._chosen = True
+        return IceOutcome(
+            reply=reply,
+            validated=address if new else None,
+            revoked=self._revoke_oldest(address) if new else None,
+            routed=address if moves else None,
+        )
+
+    def _moves_to(self, address: bytes, new: bool, chosen: bool, now: float) -> bool:
+        """Whether media goes to `address` from now on; the rules are in the module's docstring."""
+        if address == self._current:
+            return False
+        if new or chosen or self._current is None:
+            return True
+        quiet_s = CHOSEN_QUIET_AFTER_S if self._chosen else QUIET_AFTER_S
+        # A current address that was forgotten belongs to somebody else: leave it at once.
+        return now - self._addresses.get(self._current, float("-inf")) > quiet_s
+
+    def _touch(self, address: bytes, now: float) -> None:
+        """Note that `address` was heard, as the most recent one."""
+        self._addresses.pop(address, None)
+        self._addresses[address] = now
+
+    def _revoke_oldest(self, newest: bytes) -> bytes | None:
+        """Drop the least recently heard address above the limit, never the current or newest one."""
+        if len(self._addresses) <= ADDRESSES_MAX:
+            return None
+        oldest = next(a for a in self._addresses if a not in (self._current, newest))
+        del self._addresses[oldest]
+        return oldest
