@@ -1,8 +1,8 @@
 """The commands of the control protocol, version 1: one immutable type each, with its result type.
 
-A command is a value: it can be validated, logged, queued and sent to another process. `method` is its
-name on the wire, `result` the type its answer converts to, `mutates` whether it may change anything
-(and so needs a scope beyond `read`). Unknown fields are refused with their path.
+A command is a value: it can be validated, logged, queued and sent to another process. `method` is
+its name on the wire, `result` the type its answer converts to, `mutates` whether it may change
+anything (and so needs a scope beyond `read`). Unknown fields are refused with their path.
 """
 
 from __future__ import annotations
@@ -34,7 +34,14 @@ R = TypeVar("R")
 Page = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
-class Command(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Command(
+    msgspec.Struct,
+    Generic[R],
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """A request to the daemon; `R` is what it answers with."""
 
     method: ClassVar[str]
@@ -50,7 +57,7 @@ class RoomResult(Value, frozen=True, kw_only=True):
     room: RoomState
 
 
-class RoomsResult(Value, frozen=True, kw_only=True):
+class RoomsResult(Value, frozen=True, kw_only=True, omit_defaults=True):
     """One page of rooms; `next_page` is None on the last."""
 
     rooms: list[RoomState]
@@ -58,7 +65,11 @@ class RoomsResult(Value, frozen=True, kw_only=True):
 
 
 class SnapshotResult(Value, frozen=True, kw_only=True):
-    """Everything about a room, and the event position it is true at."""
+    """Everything about a room, and the event position it is true at.
+
+    The control server writes `epoch` and `seq`, since it is what numbers events: events after that
+    position apply to this state (some may already be in it; applying them again changes nothing).
+    """
 
     room: RoomState
     participants: list[ParticipantState]
@@ -71,7 +82,7 @@ class ParticipantResult(Value, frozen=True, kw_only=True):
     participant: ParticipantState
 
 
-class ParticipantsResult(Value, frozen=True, kw_only=True):
+class ParticipantsResult(Value, frozen=True, kw_only=True, omit_defaults=True):
     """One page of participants; `next_page` is None on the last."""
 
     participants: list[ParticipantState]
@@ -111,6 +122,65 @@ class ServerStatsResult(Value, frozen=True, kw_only=True):
     counters: dict[str, int]
 
 
+class Position(Value, frozen=True, kw_only=True):
+    """A place in the stream of events: numbers are comparable within one `epoch` only."""
+
+    epoch: str
+    seq: Annotated[int, Meta(ge=0)]
+
+
+class HelloResult(Value, frozen=True, kw_only=True):
+    """Who answered; `challenge` (32 bytes) is what `auth` signs, `limits` are sizes and counts."""
+
+    version: int
+    server: str
+    node: str
+    epoch: str
+    challenge: bytes
+    auth_required: bool
+    limits: dict[str, int]
+
+
+class AuthResult(Value, frozen=True, kw_only=True):
+    scopes: list[str]
+
+
+class Hello(Command[HelloResult], frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """The first request of a session. Unknown fields are ignored, so that newer clients can ask."""
+
+    method: ClassVar[str] = "hello"
+    result: ClassVar[Any] = HelloResult
+    mutates: ClassVar[bool] = False
+    versions: Annotated[list[int], Meta(min_length=1, max_length=64)]
+    client: Annotated[str, Meta(max_length=128)]
+    key_id: Annotated[str, Meta(max_length=128)] | None = None
+
+
+class Auth(Command[AuthResult], frozen=True, kw_only=True):
+    method: ClassVar[str] = "auth"
+    result: ClassVar[Any] = AuthResult
+    mutates: ClassVar[bool] = False
+    key_id: Annotated[str, Meta(max_length=128)]
+    mac: bytes
+
+
+class Ping(Command[Empty], frozen=True, kw_only=True):
+    method: ClassVar[str] = "ping"
+    result: ClassVar[Any] = Empty
+    mutates: ClassVar[bool] = False
+
+
+class EventsSubscribe(Command[Position], frozen=True, kw_only=True):
+    """Sets what events this connection gets: `rooms` absent all, `[]` none. The last one counts."""
+
+    method: ClassVar[str] = "events.subscribe"
+    result: ClassVar[Any] = Position
+    mutates: ClassVar[bool] = False
+    # A connection that follows more single rooms than this is better off with all of them.
+    rooms: Annotated[list[RoomId], Meta(max_length=10_000)] | None = None
+    since: Position | None = None
+
+
 class ServerInfo(Command[ServerInfoResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "server.info"
     result: ClassVar[Any] = ServerInfoResult
@@ -124,7 +194,7 @@ class ServerStats(Command[ServerStatsResult], frozen=True, kw_only=True):
 
 
 class RoomCreate(Command[RoomResult], frozen=True, kw_only=True):
-    """Create, or return the existing room with the given fields applied. Absent fields keep their value."""
+    """Create, or return the existing room with the given fields applied; absent ones stay."""
 
     method: ClassVar[str] = "room.create"
     result: ClassVar[Any] = RoomResult
@@ -280,3 +350,8 @@ COMMANDS: dict[str, type[AnyCommand]] = {
         HandList,
     )
 }
+
+SESSION_COMMANDS: dict[str, type[AnyCommand]] = {
+    command.method: command for command in (Hello, Auth, Ping, EventsSubscribe)
+}
+"""What a session answers by itself; no handler ever sees these."""

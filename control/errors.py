@@ -1,7 +1,7 @@
 """What can go wrong between a backend and the daemon, as types.
 
     ControlError                 a command was answered with an error; `code` is one of `ErrorCode`
-    ProtocolError                a peer broke the framing or the session rules; the connection is closed
+    ProtocolError                a peer broke framing or session rules; the connection is closed
       FrameTooLarge              a length prefix above the limit of the session's state
       FrameMalformed             a frame that is not one well-formed MessagePack map
     ConnectionLost               (client) the connection ended before the answer came

@@ -12,7 +12,7 @@ import msgspec
 from control.types import ActiveSpeaker, LeaveReason, ParticipantState, Role, RoomState
 
 
-class EventBody(msgspec.Struct, frozen=True, kw_only=True):
+class EventBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What happened; `method` is the name on the wire."""
 
     method: ClassVar[str]
@@ -138,7 +138,7 @@ class UnknownEvent(EventBody, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as it was numbered: position (`epoch`, `seq`), time (`at`, unix ms), room and body."""
+    """An event as numbered: position (`epoch`, `seq`), time (`at`, unix ms), room and body."""
 
     epoch: str
     seq: int

@@ -1,4 +1,4 @@
-"""State values of the control protocol, version 1: what rooms and participants look like on the wire.
+"""State values of the control protocol, version 1: rooms and participants as they are on the wire.
 
 All of them are immutable. Times are unix milliseconds where the name says so, else seconds.
 """
@@ -19,8 +19,10 @@ Name = Annotated[str, Meta(max_length=256)]
 # An SDP offer with seven audio m-lines is under 20 KiB; the double leaves room for extensions.
 Sdp = Annotated[str, Meta(min_length=1, max_length=40_960)]
 Metadata = dict[str, Any]
-# Encoded size of one `metadata` map, checked by the daemon.
+# Encoded size of one `metadata` map. It travels in every state event of its owner.
 METADATA_BYTES_MAX = 16_384
+# Nesting of one `metadata` map, itself included. In a snapshot it stands at depth 5 of 16.
+METADATA_DEPTH_MAX = 8
 Slots = Annotated[int, Meta(ge=1, le=6)]
 Seconds = Annotated[int, Meta(ge=0, le=31_536_000)]
 Reason = Annotated[str, Meta(max_length=128)]
@@ -87,7 +89,7 @@ class Counts(Value, frozen=True, kw_only=True):
 
 
 class ActiveSpeaker(Value, frozen=True, kw_only=True):
-    """One entry of a `speakers.changed` snapshot: `level` in -dBov (0 loudest), `slot` from 0 or None."""
+    """One entry of a `speakers.changed` snapshot: `level` in -dBov (0 is loudest), `slot` from 0."""
 
     participant: str
     level: int
@@ -111,7 +113,7 @@ class RoomState(Value, frozen=True, kw_only=True):
     speakers: list[ActiveSpeaker]
 
 
-class ParticipantState(Value, frozen=True, kw_only=True):
+class ParticipantState(Value, frozen=True, kw_only=True, omit_defaults=True):
     """A participant; `number` is its CSRC, `hand` and `joined_at` are unix milliseconds."""
 
     participant: str
