@@ -7,7 +7,6 @@ the environment (CI) such a skip fails the run, so that nothing can stop being t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,13 +20,10 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return str(report.longrepr)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note skips of single tests; an expected failure reports itself as skipped and is none."""
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):  # type: ignore[attr-defined]
-        _skips[report.nodeid] = _reason(report)  # type: ignore[attr-defined]
-    return report  # type: ignore[return-value]
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skips[report.nodeid] = _reason(report)
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

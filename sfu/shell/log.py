@@ -1,0 +1,162 @@
+"""Log lines: structlog in front, a bounded queue and one writer thread behind.
+
+Whoever logs never waits. A line is rendered at once and queued; a thread writes it. When nobody
+reads standard output the queue fills, further lines are dropped and counted, and media flows on.
+The same event more than a few times a second is thinned out, and the next line that gets through
+says how many were left out. Nothing logs per packet, at any level.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+# About 3 MiB of lines: several seconds of the worst burst, and far less than what a stalled
+# pipe could otherwise grow to.
+QUEUED_LINES_MAX = 10_000
+# How many lines one write takes together, so that a burst is not a system call each.
+LINES_PER_WRITE_MAX = 64
+# Each event may appear this often within the window; enough to see a burst begin, not to be one.
+RATE_LINES = 20
+RATE_WINDOW_S = 1.0
+# Event names are literals in the source, so the table is small; this catches a mistake in that.
+RATE_EVENTS_MAX = 1_000
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class LineWriter:
+    """Writes queued lines to a file descriptor from its own thread. `write` never blocks."""
+
+    def __init__(self, fd: int, *, lines_max: int = QUEUED_LINES_MAX) -> None:
+        self.dropped = 0
+        self._fd = fd
+        self._lines_max = lines_max
+        self._lines: deque[bytes] = deque()
+        self._wake = threading.Event()
+        self._is_closing = False
+        # A daemon thread: one that is stuck in a write must not keep the process alive.
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Queue one line without its newline; drop and count it when the queue is full."""
+        if self._is_closing or len(self._lines) >= self._lines_max:
+            self.dropped += 1
+            return
+        self._lines.append(line.encode("utf-8", "backslashreplace") + b"\n")
+        self._wake.set()
+
+    def close(self, timeout_s: float) -> None:
+        """Write what is queued, for at most `timeout_s`; immediate when nothing is, idempotent."""
+        self._is_closing = True
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._lines:
+                self._write_some()
+            if self._is_closing:
+                return
+
+    def _write_some(self) -> None:
+        count = min(len(self._lines), LINES_PER_WRITE_MAX)
+        data = b"".join(self._lines.popleft() for _ in range(count))
+        try:
+            # Not through sys.stdout: its lock, held by a stuck write, would block the exit.
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            self.dropped += data.count(b"\n")
+
+
+class RateLimit:
+    """A structlog processor: at most `RATE_LINES` of one event per window, errors included."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[float, int]] = {}  # event: (window's start, lines in it)
+
+    def __call__(
+        self, _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Pass the event on, or raise `structlog.DropEvent`."""
+        name = str(event.get("event"))
+        now = self._clock()
+        start, lines = self._seen.get(name, (now, 0))
+        if now - start >= RATE_WINDOW_S:
+            if lines > RATE_LINES:
+                event["suppressed"] = lines - RATE_LINES
+            start, lines = now, 0
+        if len(self._seen) >= RATE_EVENTS_MAX:
+            self._seen.clear()
+        self._seen[name] = (start, lines + 1)
+        if lines >= RATE_LINES:
+            raise structlog.DropEvent
+        return event
+
+
+class _QueueLogger:
+    """What structlog calls with the rendered line."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = writer.write
+        self.exception = self.fatal = self.msg = self.log = writer.write
+
+
+class _Forward(logging.Handler):
+    """Lines of libraries that use the standard library's logging (aiohttp, asyncio)."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        log.log(
+            record.levelno,
+            f"library: {record.name}",
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
+
+
+def configure(
+    style: Literal["json", "console"], level: str, fd: int, *, colors: bool = False
+) -> LineWriter:
+    """Send all logging of this process to `fd`; returns the writer, to be closed last."""
+    writer = LineWriter(fd)
+    render: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+    traceback: Any = structlog.processors.format_exc_info
+    if style == "console":
+        render = structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        )
+        traceback = _unchanged
+    structlog.configure(
+        processors=[
+            RateLimit(),
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            traceback,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_: _QueueLogger(writer),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries talk too much below warnings, and access lines of probes say nothing.
+    logging.basicConfig(handlers=[_Forward()], level=max(LEVELS[level], 30), force=True)
+    return writer
+
+
+def _unchanged(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    return event
