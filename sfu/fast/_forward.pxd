@@ -1,0 +1,151 @@
+# The rows of the forwarder's tables. README.md tells what they mean.
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from sfu.fast._batch cimport ADDRESS_SIZE, Batch
+from sfu.fast._rtp cimport RtpHeader
+
+cdef enum:
+    NOBODY = -1
+    TABLE_MAX = 65536            # rows of transports, sources, slots and streams
+    EGRESS_TABLE_MAX = 1048576   # 16 for each transport
+    TRANSPORT_EGRESSES_MAX = 16  # seven m-lines of an offer, twice over
+    TRANSPORT_ADDRESSES_MAX = 8  # a client has a few interfaces; more is an attack
+    CHALLENGES_MAX = 64          # in one batch: more talkers than anybody could hear
+    EXTENSION_SIZE_MAX = 28      # header, level and a 16-byte MID, padded
+    MID_SIZE_MAX = 16
+    DROP_REASONS = 17
+
+cdef struct Transport:
+    bint alive
+    void* receive               # srtp_t, NULL before the keys
+    void* send
+    bint is_routed
+    uint8_t address[ADDRESS_SIZE]
+    int32_t source
+    int32_t address_count
+    int32_t egress_count
+    int32_t egresses[TRANSPORT_EGRESSES_MAX]
+
+cdef struct Source:
+    bint alive
+    bint is_audible
+    bint has_ssrc               # known from the offer or latched
+    bint has_packets
+    bint is_measured
+    bint is_voiced
+    int32_t transport
+    int32_t slot
+    int32_t echo_group
+    uint32_t ssrc
+    uint32_t csrc
+    uint8_t payload_type
+    uint8_t level_extension
+    double seen_at              # last packet of this SSRC that was authentic or dropped as inaudible
+    # rate limit
+    double tokens
+    double tokens_at
+    # reception (RFC 3550 A.1, A.8)
+    int64_t first_sequence
+    int64_t highest_sequence
+    int64_t checked_sequence    # last one authenticated
+    uint32_t packets
+    int32_t transit
+    double jitter_ticks
+    # level
+    double smoothed_db
+    double floor_db
+    double window_lowest_db     # +1: nothing seen in this window
+    double window_at
+    double voiced_at
+    double packet_at
+    uint8_t instant
+    uint32_t frame_ticks
+
+cdef struct Slot:
+    bint alive
+    bint needs_anchor
+    bint has_packets
+    int32_t source
+    int32_t stream
+    int64_t newest_index        # V
+    int64_t newest_time         # 48 kHz, unwrapped
+    int64_t newest_sequence     # of the source, extended
+    int64_t oldest_sequence     # the anchor: what is older is late
+    uint32_t newest_timestamp   # of the source
+    double newest_at
+
+cdef struct Stream:
+    bint alive
+    int32_t slot
+    int32_t count
+    int32_t capacity
+    int32_t* egresses
+
+cdef struct Egress:
+    bint alive
+    bint needs_anchor
+    bint has_packets
+    int32_t transport
+    int32_t stream
+    int32_t position            # in the stream's list
+    int32_t echo_group
+    uint32_t ssrc
+    uint8_t payload_type
+    uint8_t extension_size
+    int32_t level_at           # offset of the level byte in `extension`, -1 without
+    uint8_t extension[EXTENSION_SIZE_MAX]
+    int64_t last_sequence
+    int64_t index_offset        # sequence = V + this
+    int64_t oldest_index
+    int64_t time_base           # timestamp = time + this, before any move
+    int64_t time_offset
+    int64_t last_time           # as sent, unwrapped
+    uint32_t first_timestamp
+    uint32_t packets
+    uint32_t octets
+    double sent_at
+
+# A packet on its way to a stream's egresses; fan-out can pause in the middle of it.
+cdef struct Outgoing:
+    bint is_active
+    bint is_late
+    bint marker
+    uint8_t level               # with the voice bit
+    int32_t stream
+    int32_t cursor
+    int32_t echo_group
+    uint32_t csrc
+    uint32_t length
+    const uint8_t* payload
+    int64_t index
+    int64_t time
+
+cdef struct Pending:
+    int32_t source
+    uint32_t length
+    const uint8_t* payload
+    bint marker
+    uint8_t level
+    uint32_t timestamp
+    int64_t sequence
+
+cdef struct SlowRecord:
+    int32_t kind
+    int32_t transport
+    uint32_t datagram
+
+cdef struct AddressEntry:
+    int32_t transport           # NOBODY: free
+    uint8_t address[ADDRESS_SIZE]
+
+cdef class AddressTable:
+    cdef AddressEntry* entries
+    cdef uint32_t mask
+    cdef uint32_t count
+    cdef AddressEntry* _fresh(self, uint32_t capacity) except NULL
+    cdef uint32_t slot_of(self, const uint8_t* address) noexcept nogil
+    cdef int32_t find(self, const uint8_t* address) noexcept nogil
+    cdef int put(self, const uint8_t* address, int32_t transport) except -1
+    cdef bint drop(self, const uint8_t* address) noexcept
+    cdef int grow(self) except -1

@@ -1,0 +1,1218 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The forwarder: a walk over tables for each packet. README.md beside this file is its theory."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.math cimport INFINITY, fabs, floor, pow
+from libc.stdint cimport (
+    int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
+)
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcmp, memcpy, memset
+
+from sfu.fast._batch cimport ADDRESS_SIZE, DATAGRAM_SIZE_MAX, Batch, Datagram
+from sfu.fast._rtp cimport (
+    RTP_HEADER_SIZE, TICKS_20_MS, RtpHeader, find_extension, opus_ticks, parse_rtp, write16, write32,
+)
+
+from typing import NamedTuple
+
+from pylibsrtp._binding import ffi as _ffi
+from pylibsrtp._binding import lib as _lib
+
+ctypedef int (*SrtpCall)(void* session, void* packet, int* length) noexcept nogil
+ctypedef int (*SrtpRemove)(void* session, unsigned int ssrc) noexcept nogil
+
+cdef SrtpCall srtp_protect = <SrtpCall><uintptr_t>int(
+    _ffi.cast("uintptr_t", _ffi.addressof(_lib, "srtp_protect"))
+)
+cdef SrtpCall srtp_unprotect = <SrtpCall><uintptr_t>int(
+    _ffi.cast("uintptr_t", _ffi.addressof(_lib, "srtp_unprotect"))
+)
+cdef SrtpRemove srtp_remove_stream = <SrtpRemove><uintptr_t>int(
+    _ffi.cast("uintptr_t", _ffi.addressof(_lib, "srtp_remove_stream"))
+)
+
+STUN = 0
+DTLS = 1
+RTCP = 2
+
+cdef enum:
+    KIND_STUN = 0
+    KIND_DTLS = 1
+    KIND_RTCP = 2
+    SRTP_OK = 0
+    SRTP_REPLAY_FAIL = 9        # srtp_err_status_t
+    SRTP_REPLAY_OLD = 10
+    TRAILER_SIZE_MAX = 16       # authentication tag; no MKI is used
+    CLOCK_RATE = 48000
+    CHECK_INTERVAL = 4096       # inaudible packets between two authenticated ones: far below the 32,768
+                                # after which SRTP could no longer tell the roll-over counter
+    LEAP_MAX = 64               # what a decoder cannot conceal is no gap worth showing
+    LATE_MAX = 64
+    DTX_SIZE_MAX = 10           # Opus speech frames are longer, comfort noise is not
+    VOICED_LEVEL_MAX = 50       # -dBov
+    ASSUMED_LEVEL = 30          # of a talker who sends no level: an ordinary voice
+    NO_LEVEL = 127
+    FIRST_ROWS = 64             # a table's capacity before it grows
+
+cdef double PACKETS_PER_SECOND_MAX = 200.0   # 5 ms frames; voice clients send 50
+cdef double PACKETS_BURST_MAX = 100.0
+cdef double SSRC_DEAD_S = 1.0
+cdef double SILENCE_DB = -127.0
+cdef double ATTACK = 0.5
+cdef double RELEASE = 0.1
+cdef double GRACE_S = 0.060     # the longest common frame: no packet within it is no silence
+cdef double FLOOR_WINDOW_S = 5.0
+cdef double FLOOR_DB_MAX = -45.0
+cdef double ABOVE_FLOOR_DB = 6.0
+cdef double NEVER = -INFINITY
+cdef int64_t PAUSE_ERROR_TICKS_MAX = 960     # 20 ms, after a pause
+cdef int64_t CLOCK_ERROR_TICKS_MAX = 24000   # 500 ms, at any time
+cdef double PAUSE_S = 0.2
+
+cdef enum Drop:
+    DROP_KIND
+    DROP_UNVALIDATED
+    DROP_MALFORMED
+    DROP_NO_SOURCE
+    DROP_PAYLOAD_TYPE
+    DROP_SSRC
+    DROP_RATE
+    DROP_INAUDIBLE
+    DROP_AUTH
+    DROP_REPLAY
+    DROP_NO_KEYS
+    DROP_EMPTY
+    DROP_OPUS
+    DROP_LATE
+    DROP_UNSELECTED
+    DROP_CHALLENGES
+    DROP_SLOW
+
+_DROP_NAMES = (
+    "kind", "unvalidated", "malformed", "no_source", "payload_type", "ssrc", "rate", "inaudible", "auth",
+    "replay", "no_keys", "empty", "opus", "late", "unselected", "challenges", "slow",
+)
+
+
+class Challenge(NamedTuple):
+    source: int
+    level: int
+    handle: int
+
+
+class Slow(NamedTuple):
+    kind: int
+    transport: int
+    address: bytes
+    data: bytes
+
+
+class SourceLevel(NamedTuple):
+    level_db: float
+    voiced: bool
+    voiced_age: float
+    packet_age: float
+    instant: int
+    frame_ms: int
+    measured: bool
+
+
+class SourceStats(NamedTuple):
+    ssrc: int
+    packets: int
+    highest_sequence: int
+    expected: int
+    jitter_ticks: int
+
+
+class EgressStats(NamedTuple):
+    packets: int
+    octets: int
+    rtp_time: int
+    sent_at: float
+
+
+cdef inline int64_t clock_ticks(double now) noexcept nogil:
+    return <int64_t>floor(now * CLOCK_RATE + 0.5)
+
+
+cdef inline double decayed(double level_db, double age) noexcept nogil:
+    """A smoothed level after `age` seconds without packets."""
+    cdef double steps
+    if age <= GRACE_S:
+        return level_db
+    steps = floor((age - GRACE_S) / 0.020 + 1e-9)
+    return SILENCE_DB + (level_db - SILENCE_DB) * pow(1.0 - RELEASE, steps)
+
+
+cdef inline uint32_t swapped(uint32_t value) noexcept nogil:
+    """libsrtp takes the SSRC in network order."""
+    cdef uint32_t turned
+    write32(<uint8_t*>&turned, value)
+    return turned
+
+
+cdef class AddressTable:
+    """Validated remote addresses and whose they are: open addressing with linear probing."""
+
+    def __cinit__(self):
+        self.mask = 127
+        self.count = 0
+        self.entries = self._fresh(self.mask + 1)
+
+    def __dealloc__(self):
+        free(self.entries)
+
+    cdef AddressEntry* _fresh(self, uint32_t capacity) except NULL:
+        cdef AddressEntry* entries = <AddressEntry*>calloc(capacity, sizeof(AddressEntry))
+        cdef uint32_t index
+        if entries == NULL:
+            raise MemoryError
+        for index in range(capacity):
+            entries[index].transport = NOBODY
+        return entries
+
+    cdef uint32_t slot_of(self, const uint8_t* address) noexcept nogil:
+        """Where `address` is, or the free place where it would go."""
+        cdef uint64_t a, b
+        cdef uint16_t port
+        cdef uint32_t at
+        memcpy(&a, address, 8)
+        memcpy(&b, address + 8, 8)
+        memcpy(&port, address + 16, 2)
+        a = (a ^ (b * <uint64_t>0x9E3779B97F4A7C15) ^ port) * <uint64_t>0xBF58476D1CE4E5B9
+        at = <uint32_t>(a >> 32) & self.mask
+        while self.entries[at].transport != NOBODY:
+            if memcmp(self.entries[at].address, address, ADDRESS_SIZE) == 0:
+                break
+            at = (at + 1) & self.mask
+        return at
+
+    cdef int32_t find(self, const uint8_t* address) noexcept nogil:
+        return self.entries[self.slot_of(address)].transport
+
+    cdef int put(self, const uint8_t* address, int32_t transport) except -1:
+        cdef uint32_t at
+        if 2 * (self.count + 1) > self.mask:
+            self.grow()
+        at = self.slot_of(address)
+        if self.entries[at].transport == NOBODY:
+            self.count += 1
+        self.entries[at].transport = transport
+        memcpy(self.entries[at].address, address, ADDRESS_SIZE)
+        return 0
+
+    cdef bint drop(self, const uint8_t* address) noexcept:
+        cdef uint32_t at = self.slot_of(address)
+        cdef AddressEntry moved
+        if self.entries[at].transport == NOBODY:
+            return False
+        self.entries[at].transport = NOBODY
+        self.count -= 1
+        # Entries behind the hole may have been pushed past it: place them anew.
+        at = (at + 1) & self.mask
+        while self.entries[at].transport != NOBODY:
+            moved = self.entries[at]
+            self.entries[at].transport = NOBODY
+            self.entries[self.slot_of(moved.address)] = moved
+            at = (at + 1) & self.mask
+        return True
+
+    cdef int grow(self) except -1:
+        cdef AddressEntry* old = self.entries
+        cdef uint32_t capacity = self.mask + 1
+        cdef uint32_t index
+        cdef AddressEntry* fresh = self._fresh(2 * capacity)
+        self.entries = fresh
+        self.mask = 2 * capacity - 1
+        for index in range(capacity):
+            if old[index].transport != NOBODY:
+                self.entries[self.slot_of(old[index].address)] = old[index]
+        free(old)
+        return 0
+
+
+cdef class Rows:
+    """Which ids of one table are in use: lowest free one first, so that tables stay dense."""
+
+    cdef str name
+    cdef int32_t limit
+    cdef int32_t used           # ids ever given out
+    cdef list free_ids
+    cdef readonly int32_t alive
+
+    def __cinit__(self, str name, int32_t limit):
+        self.name = name
+        self.limit = limit
+        self.free_ids = []
+
+    cdef int32_t take(self) except -1:
+        cdef int32_t taken
+        if self.free_ids:
+            taken = self.free_ids.pop()
+        elif self.used < self.limit:
+            taken = self.used
+            self.used += 1
+        else:
+            raise OverflowError(f"the forwarder holds at most {self.limit} {self.name}")
+        self.alive += 1
+        return taken
+
+    cdef void give_back(self, int32_t row):
+        self.free_ids.append(row)
+        self.alive -= 1
+
+
+cdef void* grown(void* table, int32_t* capacity, int32_t needed, size_t row_size) except NULL:
+    """`table` with room for `needed` rows; new rows are zero."""
+    cdef int32_t wanted = capacity[0]
+    cdef void* fresh
+    if needed <= wanted:
+        return table
+    while wanted < needed:
+        wanted = wanted * 2 if wanted else FIRST_ROWS
+    fresh = realloc(table, <size_t>wanted * row_size)
+    if fresh == NULL:
+        raise MemoryError
+    memset(<char*>fresh + <size_t>capacity[0] * row_size, 0, <size_t>(wanted - capacity[0]) * row_size)
+    capacity[0] = wanted
+    return fresh
+
+
+cdef class Forwarder:
+    cdef Transport* transports
+    cdef Source* sources
+    cdef Slot* slots
+    cdef Stream* streams
+    cdef Egress* egresses
+    cdef int32_t transport_capacity
+    cdef int32_t source_capacity
+    cdef int32_t slot_capacity
+    cdef int32_t stream_capacity
+    cdef int32_t egress_capacity
+    cdef Rows transport_rows
+    cdef Rows source_rows
+    cdef Rows slot_rows
+    cdef Rows stream_rows
+    cdef Rows egress_rows
+    cdef AddressTable addresses
+    cdef dict sessions          # transport -> (receive, send), so that libsrtp's contexts stay alive
+    # the input being worked on
+    cdef Batch inbox
+    cdef uint32_t inbox_at
+    cdef double now
+    cdef Outgoing outgoing
+    cdef bytes pushed           # keeps the payload of a `push` alive while it fans out
+    cdef Pending pending[CHALLENGES_MAX]
+    cdef int32_t pending_count
+    cdef int32_t pending_taken
+    cdef SlowRecord* slow_records
+    cdef int32_t slow_capacity
+    cdef int32_t slow_count
+    # counters
+    cdef uint64_t received
+    cdef uint64_t forwarded
+    cdef uint64_t forwarded_bytes
+    cdef uint64_t challenged
+    cdef uint64_t protect_errors
+    cdef uint64_t ssrc_changes
+    cdef uint64_t dropped[DROP_REASONS]
+
+    def __cinit__(self):
+        self.transport_rows = Rows("transports", TABLE_MAX)
+        self.source_rows = Rows("sources", TABLE_MAX)
+        self.slot_rows = Rows("slots", TABLE_MAX)
+        self.stream_rows = Rows("streams", TABLE_MAX)
+        self.egress_rows = Rows("egresses", EGRESS_TABLE_MAX)
+        self.addresses = AddressTable()
+        self.sessions = {}
+        self.inbox = Batch(1, DATAGRAM_SIZE_MAX)
+
+    def __dealloc__(self):
+        cdef int32_t index
+        for index in range(self.stream_capacity):
+            free(self.streams[index].egresses)
+        free(self.transports)
+        free(self.sources)
+        free(self.slots)
+        free(self.streams)
+        free(self.egresses)
+        free(self.slow_records)
+
+    # ---- transports
+
+    def add_transport(self):
+        cdef int32_t row = self.transport_rows.take()
+        self.transports = <Transport*>grown(
+            self.transports, &self.transport_capacity, row + 1, sizeof(Transport)
+        )
+        memset(&self.transports[row], 0, sizeof(Transport))
+        self.transports[row].alive = True
+        self.transports[row].source = NOBODY
+        return row
+
+    def remove_transport(self, int32_t transport):
+        cdef Transport* row = self._transport(transport)
+        cdef uint32_t index
+        self._assert_drained()
+        if row.source != NOBODY:
+            self.remove_source(row.source)
+        while row.egress_count > 0:
+            self.remove_egress(row.egresses[row.egress_count - 1])
+        for address in self._addresses_of(transport):
+            self.revoke(address)
+        row.alive = False
+        self.sessions.pop(transport, None)
+        self.transport_rows.give_back(transport)
+
+    def set_keys(self, int32_t transport, receive not None, send not None):
+        cdef Transport* row = self._transport(transport)
+        row.receive = <void*><uintptr_t>int(_ffi.cast("uintptr_t", receive._srtp[0]))
+        row.send = <void*><uintptr_t>int(_ffi.cast("uintptr_t", send._srtp[0]))
+        self.sessions[transport] = (receive, send)
+
+    def allow(self, int32_t transport, bytes address not None):
+        cdef Transport* row = self._transport(transport)
+        cdef const uint8_t* key = self._address(address)
+        cdef int32_t owner = self.addresses.find(key)
+        if owner == transport:
+            return
+        if row.address_count >= TRANSPORT_ADDRESSES_MAX:
+            raise OverflowError(f"a transport has at most {TRANSPORT_ADDRESSES_MAX} addresses")
+        if owner != NOBODY:
+            self.revoke(address)
+        self.addresses.put(key, transport)
+        row.address_count += 1
+
+    def revoke(self, bytes address not None):
+        cdef const uint8_t* key = self._address(address)
+        cdef int32_t owner = self.addresses.find(key)
+        if owner == NOBODY:
+            return
+        self.addresses.drop(key)
+        self.transports[owner].address_count -= 1
+
+    def route(self, int32_t transport, bytes address not None):
+        cdef Transport* row = self._transport(transport)
+        memcpy(row.address, self._address(address), ADDRESS_SIZE)
+        row.is_routed = True
+
+    # ---- sources
+
+    def add_source(
+        self,
+        int32_t transport,
+        *,
+        uint32_t csrc,
+        int32_t echo_group,
+        uint8_t payload_type,
+        uint8_t level_extension=0,
+        uint32_t ssrc=0,
+    ):
+        cdef int32_t row
+        cdef Source* source
+        if self._transport(transport).source != NOBODY:
+            raise ValueError("a transport publishes at most one track")
+        row = self.source_rows.take()
+        self.sources = <Source*>grown(self.sources, &self.source_capacity, row + 1, sizeof(Source))
+        source = &self.sources[row]
+        memset(source, 0, sizeof(Source))
+        source.alive = True
+        source.transport = transport
+        source.slot = NOBODY
+        source.echo_group = echo_group
+        source.csrc = csrc
+        source.payload_type = payload_type
+        source.level_extension = level_extension
+        source.ssrc = ssrc
+        source.has_ssrc = ssrc != 0
+        source.seen_at = NEVER
+        source.tokens = PACKETS_BURST_MAX
+        source.tokens_at = NEVER
+        source.floor_db = SILENCE_DB
+        source.window_lowest_db = 1.0
+        source.window_at = NEVER
+        self._silence(source)
+        self.transports[transport].source = row
+        return row
+
+    def remove_source(self, int32_t source):
+        cdef Source* row = self._source(source)
+        self._assert_drained()
+        if row.slot != NOBODY:
+            self._vacate(row.slot)
+        self.transports[row.transport].source = NOBODY
+        row.alive = False
+        self.source_rows.give_back(source)
+
+    def set_audible(self, int32_t source, bint audible):
+        cdef Source* row = self._source(source)
+        if row.is_audible == audible:
+            return
+        row.is_audible = audible
+        if row.slot != NOBODY:
+            self.slots[row.slot].needs_anchor = True
+        if not audible:
+            self._silence(row)
+
+    def level(self, int32_t source, double now):
+        cdef Source* row = self._source(source)
+        return SourceLevel(
+            decayed(row.smoothed_db, now - row.packet_at),
+            row.is_voiced,
+            now - row.voiced_at,
+            now - row.packet_at,
+            row.instant,
+            row.frame_ticks // 48,
+            row.is_measured,
+        )
+
+    def source_stats(self, int32_t source):
+        cdef Source* row = self._source(source)
+        if not row.has_packets:
+            return SourceStats(row.ssrc, 0, 0, 0, 0)
+        return SourceStats(
+            row.ssrc,
+            row.packets,
+            <uint32_t>row.highest_sequence,
+            <uint32_t>(row.highest_sequence - row.first_sequence + 1),
+            <uint32_t>row.jitter_ticks,
+        )
+
+    # ---- slots and streams
+
+    def add_slot(self):
+        cdef int32_t row = self.slot_rows.take()
+        cdef int32_t stream = NOBODY
+        try:
+            stream = self.stream_rows.take()
+        except OverflowError:
+            self.slot_rows.give_back(row)
+            raise
+        self.slots = <Slot*>grown(self.slots, &self.slot_capacity, row + 1, sizeof(Slot))
+        self.streams = <Stream*>grown(self.streams, &self.stream_capacity, stream + 1, sizeof(Stream))
+        memset(&self.slots[row], 0, sizeof(Slot))
+        self.slots[row].alive = True
+        self.slots[row].source = NOBODY
+        self.slots[row].stream = stream
+        self.slots[row].needs_anchor = True
+        self.streams[stream].alive = True
+        self.streams[stream].slot = row
+        self.streams[stream].count = 0
+        return row
+
+    def remove_slot(self, int32_t slot):
+        cdef Slot* row = self._slot(slot)
+        cdef int32_t stream = row.stream
+        self._assert_drained()
+        self._vacate(slot)
+        while self.streams[stream].count > 0:
+            self._unsubscribe(self.streams[stream].egresses[self.streams[stream].count - 1])
+        self.streams[stream].alive = False
+        self.stream_rows.give_back(stream)
+        row.alive = False
+        self.slot_rows.give_back(slot)
+
+    def assign(self, int32_t slot, int32_t source, double now):
+        cdef Slot* row = self._slot(slot)
+        self._assert_drained()
+        if source == row.source:
+            return
+        if source != NOBODY and self._source(source).slot != NOBODY:
+            raise ValueError(f"source {source} holds slot {self.sources[source].slot} already")
+        self._vacate(slot)
+        if source != NOBODY:
+            row.source = source
+            self.sources[source].slot = slot
+
+    def slot_stream(self, int32_t slot):
+        return self._slot(slot).stream
+
+    def push(self, int32_t stream, bytes payload not None, double now, *, uint32_t csrc=0, uint8_t level=127):
+        cdef Slot* slot = &self.slots[self._stream(stream).slot]
+        cdef uint32_t length = <uint32_t>PyBytes_GET_SIZE(payload)
+        self._assert_drained()
+        if opus_ticks(<const uint8_t*>PyBytes_AS_STRING(payload), length) == 0:
+            raise ValueError("the payload is not an Opus packet")
+        self.pushed = payload
+        self._advance(slot, now)
+        slot.needs_anchor = True        # the holder goes on after what was put in
+        self.outgoing.marker = False
+        self.outgoing.is_late = False
+        self.outgoing.level = level & 0x7F
+        self.outgoing.echo_group = NOBODY
+        self.outgoing.csrc = csrc
+        self.outgoing.payload = <const uint8_t*>PyBytes_AS_STRING(payload)
+        self.outgoing.length = length
+        self._start(slot)
+        self.now = now
+
+    # ---- egresses
+
+    def add_egress(
+        self,
+        int32_t transport,
+        *,
+        uint32_t ssrc,
+        uint8_t payload_type,
+        int32_t first_sequence,
+        uint32_t first_timestamp,
+        int32_t echo_group,
+        uint8_t level_extension=0,
+        uint8_t mid_extension=0,
+        bytes mid not None=b"",
+    ):
+        cdef Transport* owner = self._transport(transport)
+        cdef int32_t row
+        cdef Egress* egress
+        if not 1 <= first_sequence <= 32767:
+            raise ValueError(f"first_sequence is 1 to 32767, not {first_sequence}")
+        if payload_type > 127:
+            raise ValueError(f"a payload type has 7 bits: {payload_type}")
+        if PyBytes_GET_SIZE(mid) > MID_SIZE_MAX:
+            raise ValueError(f"a MID has at most {MID_SIZE_MAX} bytes")
+        if owner.egress_count >= TRANSPORT_EGRESSES_MAX:
+            raise OverflowError(f"a transport has at most {TRANSPORT_EGRESSES_MAX} egresses")
+        row = self.egress_rows.take()
+        self.egresses = <Egress*>grown(self.egresses, &self.egress_capacity, row + 1, sizeof(Egress))
+        egress = &self.egresses[row]
+        memset(egress, 0, sizeof(Egress))
+        egress.alive = True
+        egress.needs_anchor = True
+        egress.transport = transport
+        egress.stream = NOBODY
+        egress.echo_group = echo_group
+        egress.ssrc = ssrc
+        egress.payload_type = payload_type
+        egress.last_sequence = first_sequence - 1
+        egress.first_timestamp = first_timestamp
+        egress.sent_at = NEVER
+        self._write_extension(egress, level_extension, mid_extension, mid)
+        owner.egresses[owner.egress_count] = row
+        owner.egress_count += 1
+        return row
+
+    def remove_egress(self, int32_t egress):
+        cdef Egress* row = self._egress(egress)
+        cdef Transport* owner = &self.transports[row.transport]
+        cdef int32_t index
+        self._assert_drained()
+        self._unsubscribe(egress)
+        for index in range(owner.egress_count):
+            if owner.egresses[index] == egress:
+                owner.egress_count -= 1
+                owner.egresses[index] = owner.egresses[owner.egress_count]
+                break
+        row.alive = False
+        self.egress_rows.give_back(egress)
+
+    def subscribe(self, int32_t egress, int32_t stream):
+        cdef Egress* row = self._egress(egress)
+        cdef Stream* target
+        self._assert_drained()
+        if row.stream == stream:
+            return
+        target = self._stream(stream) if stream != NOBODY else NULL
+        self._unsubscribe(egress)
+        if target == NULL:
+            return
+        target.egresses = <int32_t*>grown(
+            target.egresses, &target.capacity, target.count + 1, sizeof(int32_t)
+        )
+        target.egresses[target.count] = egress
+        row.position = target.count
+        row.stream = stream
+        row.needs_anchor = True
+        target.count += 1
+
+    def egress_stats(self, int32_t egress):
+        cdef Egress* row = self._egress(egress)
+        return EgressStats(row.packets, row.octets, <uint32_t>row.last_time, row.sent_at)
+
+    # ---- packets
+
+    def receive(self, Batch inbox not None, double now):
+        self._assert_drained()
+        self.slow_records = <SlowRecord*>grown(
+            self.slow_records, &self.slow_capacity, <int32_t>max(1, inbox.count), sizeof(SlowRecord)
+        )
+        self.inbox = inbox
+        self.inbox_at = 0
+        self.now = now
+        self.slow_count = 0
+        self.pending_count = 0
+        self.pending_taken = 0
+
+    def drain(self, Batch outbox not None):
+        cdef bint is_full
+        with nogil:
+            is_full = self._work(outbox)
+        if not is_full:
+            self.pushed = None
+        return is_full
+
+    def challenges(self):
+        cdef int32_t handle
+        cdef list taken = []
+        for handle in range(self.pending_taken, self.pending_count):
+            source = self.pending[handle].source
+            taken.append(Challenge(source, <int>floor(self.sources[source].smoothed_db + 0.5), handle))
+        self.pending_taken = self.pending_count
+        return taken
+
+    def accept(self, int32_t handle):
+        cdef Pending* pending
+        self._assert_drained()
+        if not 0 <= handle < self.pending_count:
+            raise KeyError(f"no challenge {handle}")
+        pending = &self.pending[handle]
+        if pending.payload == NULL or not self.sources[pending.source].alive:
+            raise KeyError(f"challenge {handle} is over")
+        if self.sources[pending.source].slot == NOBODY:
+            raise ValueError(f"the source of challenge {handle} holds no slot")
+        self._place(pending)
+        pending.payload = NULL
+
+    def slow(self):
+        cdef int32_t index
+        cdef SlowRecord* record
+        cdef Datagram* datagram
+        cdef list taken = []
+        for index in range(self.slow_count):
+            record = &self.slow_records[index]
+            datagram = &self.inbox.datagrams[record.datagram]
+            taken.append(Slow(
+                record.kind,
+                record.transport,
+                PyBytes_FromStringAndSize(<char*>datagram.address, ADDRESS_SIZE),
+                PyBytes_FromStringAndSize(<char*>self.inbox.memory + datagram.offset, datagram.length),
+            ))
+        self.slow_count = 0
+        return taken
+
+    def counters(self):
+        counts = {
+            "received": self.received,
+            "forwarded": self.forwarded,
+            "forwarded_bytes": self.forwarded_bytes,
+            "challenges": self.challenged,
+            "protect_errors": self.protect_errors,
+            "ssrc_changes": self.ssrc_changes,
+        }
+        for reason, name in enumerate(_DROP_NAMES):
+            counts[f"dropped_{name}"] = self.dropped[<int>reason]
+        return counts
+
+    def sizes(self):
+        return {
+            "transports": self.transport_rows.alive,
+            "addresses": self.addresses.count,
+            "sources": self.source_rows.alive,
+            "slots": self.slot_rows.alive,
+            "streams": self.stream_rows.alive,
+            "egresses": self.egress_rows.alive,
+        }
+
+    # ---- rows, checked
+
+    cdef Transport* _transport(self, int32_t row) except NULL:
+        if not 0 <= row < self.transport_capacity or not self.transports[row].alive:
+            raise KeyError(f"no transport {row}")
+        return &self.transports[row]
+
+    cdef Source* _source(self, int32_t row) except NULL:
+        if not 0 <= row < self.source_capacity or not self.sources[row].alive:
+            raise KeyError(f"no source {row}")
+        return &self.sources[row]
+
+    cdef Slot* _slot(self, int32_t row) except NULL:
+        if not 0 <= row < self.slot_capacity or not self.slots[row].alive:
+            raise KeyError(f"no slot {row}")
+        return &self.slots[row]
+
+    cdef Stream* _stream(self, int32_t row) except NULL:
+        if not 0 <= row < self.stream_capacity or not self.streams[row].alive:
+            raise KeyError(f"no stream {row}")
+        return &self.streams[row]
+
+    cdef Egress* _egress(self, int32_t row) except NULL:
+        if not 0 <= row < self.egress_capacity or not self.egresses[row].alive:
+            raise KeyError(f"no egress {row}")
+        return &self.egresses[row]
+
+    cdef const uint8_t* _address(self, bytes address) except NULL:
+        if PyBytes_GET_SIZE(address) != ADDRESS_SIZE:
+            raise ValueError(f"an address has {ADDRESS_SIZE} bytes, not {PyBytes_GET_SIZE(address)}")
+        return <const uint8_t*>PyBytes_AS_STRING(address)
+
+    cdef int _assert_drained(self) except -1:
+        if self.outgoing.is_active or self.inbox_at < self.inbox.count:
+            raise RuntimeError("drain the last input first")
+        return 0
+
+    cdef list _addresses_of(self, int32_t transport):
+        cdef uint32_t index
+        if self.transports[transport].address_count == 0:
+            return []
+        return [
+            PyBytes_FromStringAndSize(<char*>self.addresses.entries[index].address, ADDRESS_SIZE)
+            for index in range(self.addresses.mask + 1)
+            if self.addresses.entries[index].transport == transport
+        ]
+
+    cdef void _vacate(self, int32_t slot):
+        cdef Slot* row = &self.slots[slot]
+        if row.source != NOBODY:
+            self.sources[row.source].slot = NOBODY
+        row.source = NOBODY
+        row.needs_anchor = True
+
+    cdef void _unsubscribe(self, int32_t egress):
+        cdef Egress* row = &self.egresses[egress]
+        cdef Stream* stream
+        cdef int32_t last
+        if row.stream == NOBODY:
+            return
+        stream = &self.streams[row.stream]
+        stream.count -= 1
+        last = stream.egresses[stream.count]
+        stream.egresses[row.position] = last
+        self.egresses[last].position = row.position
+        row.stream = NOBODY
+
+    cdef void _silence(self, Source* source):
+        source.smoothed_db = SILENCE_DB
+        source.instant = NO_LEVEL
+        source.is_voiced = False
+        source.voiced_at = NEVER
+        source.packet_at = NEVER
+
+    cdef int _write_extension(self, Egress* egress, uint8_t level_id, uint8_t mid_id, bytes mid) except -1:
+        """Lay out the header extension block of every packet of `egress` (RFC 8285 4.2, 4.3)."""
+        cdef uint8_t mid_size = <uint8_t>PyBytes_GET_SIZE(mid)
+        cdef bint has_mid = mid_id > 0 and mid_size > 0
+        cdef bint is_two_byte = level_id > 14 or (has_mid and mid_id > 14)
+        cdef uint8_t* block = egress.extension
+        cdef uint8_t at = 4
+        egress.level_at = -1
+        if level_id == 0 and not has_mid:
+            return 0
+        if level_id > 0:
+            if is_two_byte:
+                block[at] = level_id
+                block[at + 1] = 1
+                at += 2
+            else:
+                block[at] = <uint8_t>(level_id << 4)
+                at += 1
+            egress.level_at = at
+            at += 1
+        if has_mid:
+            if is_two_byte:
+                block[at] = mid_id
+                block[at + 1] = mid_size
+                at += 2
+            else:
+                block[at] = <uint8_t>((mid_id << 4) | (mid_size - 1))
+                at += 1
+            memcpy(block + at, PyBytes_AS_STRING(mid), mid_size)
+            at += mid_size
+        at = (at + 3) & 0xFC
+        write16(block, 0x1000 if is_two_byte else 0xBEDE)
+        write16(block + 2, (at - 4) // 4)
+        egress.extension_size = at
+        return 0
+
+    # ---- the walk; everything below runs without the GIL
+
+    cdef bint _work(self, Batch outbox) noexcept nogil:
+        """Go on until nothing is left (False) or `outbox` is full (True)."""
+        while True:
+            if self.outgoing.is_active and self._fan_out(outbox):
+                return True
+            if self.inbox_at >= self.inbox.count:
+                return False
+            self.inbox_at += 1
+            self._take(self.inbox_at - 1)
+
+    cdef void _take(self, uint32_t number) noexcept nogil:
+        """Classify one datagram by its first byte (RFC 7983) and pass it on."""
+        cdef Datagram* datagram = &self.inbox.datagrams[number]
+        cdef uint8_t* data = self.inbox.memory + datagram.offset
+        cdef int32_t transport
+        cdef uint8_t first
+        self.received += 1
+        if datagram.length == 0:
+            self._drop(DROP_KIND)
+            return
+        first = data[0]
+        transport = self.addresses.find(datagram.address)
+        if first <= 3:
+            self._set_aside(KIND_STUN, transport, number)
+        elif not (20 <= first <= 63 or 128 <= first <= 191):
+            self._drop(DROP_KIND)
+        elif transport == NOBODY:
+            self._drop(DROP_UNVALIDATED)
+        elif first <= 63:
+            self._set_aside(KIND_DTLS, transport, number)
+        elif datagram.length >= 2 and 192 <= data[1] <= 223:
+            self._set_aside(KIND_RTCP, transport, number)
+        else:
+            self._take_rtp(transport, data, datagram.length)
+
+    cdef void _set_aside(self, int32_t kind, int32_t transport, uint32_t number) noexcept nogil:
+        cdef SlowRecord* record
+        if self.slow_count >= self.slow_capacity:
+            self._drop(DROP_SLOW)
+            return
+        record = &self.slow_records[self.slow_count]
+        record.kind = kind
+        record.transport = transport
+        record.datagram = number
+        self.slow_count += 1
+
+    cdef void _drop(self, int reason) noexcept nogil:
+        self.dropped[reason] += 1
+
+    cdef void _take_rtp(self, int32_t transport, uint8_t* data, uint32_t length) noexcept nogil:
+        cdef Transport* owner = &self.transports[transport]
+        cdef RtpHeader header
+        cdef Source* source
+        cdef Pending packet
+        cdef int64_t sequence
+        cdef int level
+        if not parse_rtp(data, length, &header):
+            self._drop(DROP_MALFORMED)
+            return
+        if not self._is_welcome(owner, &header):
+            return
+        source = &self.sources[owner.source]
+        level = find_extension(&header, source.level_extension)
+        if not self._unprotect(owner, source, &header, data, &length):
+            return
+        sequence = self._note_received(source, &header)
+        if not source.is_audible:
+            self._drop(DROP_INAUDIBLE)
+            return
+        if header.has_padding:
+            # RFC 3550 5.1: the last byte counts itself.
+            length -= min(<uint32_t>data[length - 1], length - header.size) if length > header.size else 0
+        packet.source = owner.source
+        packet.payload = data + header.size
+        packet.length = length - header.size
+        packet.marker = header.marker
+        packet.timestamp = header.timestamp
+        packet.sequence = sequence
+        self._judge(source, &packet, level)
+
+    cdef bint _is_welcome(self, Transport* owner, RtpHeader* header) noexcept nogil:
+        """Everything that can be said of a packet before decryption (README: steps 2 to 4)."""
+        cdef Source* source
+        cdef bint is_known
+        if owner.source == NOBODY:
+            self._drop(DROP_NO_SOURCE)
+            return False
+        source = &self.sources[owner.source]
+        if header.payload_type != source.payload_type:
+            self._drop(DROP_PAYLOAD_TYPE)
+            return False
+        is_known = source.has_ssrc and header.ssrc == source.ssrc
+        if source.has_ssrc and not is_known and self.now - source.seen_at < SSRC_DEAD_S:
+            self._drop(DROP_SSRC)
+            return False
+        if not self._is_within_rate(source):
+            self._drop(DROP_RATE)
+            return False
+        if not source.is_audible and is_known and source.has_packets:
+            return self._is_due_for_check(source, header)
+        return True
+
+    cdef bint _is_due_for_check(self, Source* source, RtpHeader* header) noexcept nogil:
+        """An inaudible packet is dropped unread, but one in CHECK_INTERVAL keeps SRTP in step."""
+        cdef int64_t sequence = self._extended(source, header.sequence)
+        if sequence - source.checked_sequence >= CHECK_INTERVAL:
+            return True
+        source.highest_sequence = max(source.highest_sequence, sequence)
+        source.packets += 1
+        source.seen_at = self.now
+        self._drop(DROP_INAUDIBLE)
+        return False
+
+    cdef bint _is_within_rate(self, Source* source) noexcept nogil:
+        cdef double earned = (self.now - source.tokens_at) * PACKETS_PER_SECOND_MAX
+        source.tokens = min(PACKETS_BURST_MAX, source.tokens + earned)
+        source.tokens_at = self.now
+        if source.tokens < 1.0:
+            return False
+        source.tokens -= 1.0
+        return True
+
+    cdef bint _unprotect(
+        self, Transport* owner, Source* source, RtpHeader* header, uint8_t* data, uint32_t* length
+    ) noexcept nogil:
+        cdef int plain = <int>length[0]
+        cdef int status
+        if owner.receive == NULL:
+            self._drop(DROP_NO_KEYS)
+            return False
+        status = srtp_unprotect(owner.receive, data, &plain)
+        if status != SRTP_OK:
+            self._drop(DROP_REPLAY if status == SRTP_REPLAY_FAIL or status == SRTP_REPLAY_OLD else DROP_AUTH)
+            return False
+        length[0] = <uint32_t>plain
+        if not source.has_ssrc or header.ssrc != source.ssrc:
+            self._latch(owner, source, header.ssrc)
+        return True
+
+    cdef void _latch(self, Transport* owner, Source* source, uint32_t ssrc) noexcept nogil:
+        """An authentic packet of a new SSRC: the track goes on under it."""
+        if source.has_ssrc and source.has_packets:
+            srtp_remove_stream(owner.receive, swapped(source.ssrc))
+            self.ssrc_changes += 1
+        source.ssrc = ssrc
+        source.has_ssrc = True
+        source.has_packets = False
+        if source.slot != NOBODY:
+            self.slots[source.slot].needs_anchor = True
+
+    cdef int64_t _extended(self, Source* source, uint16_t sequence) noexcept nogil:
+        """The 16-bit sequence number unwrapped near the highest one seen."""
+        return source.highest_sequence + <int16_t>(sequence - <uint16_t>source.highest_sequence)
+
+    cdef int64_t _note_received(self, Source* source, RtpHeader* header) noexcept nogil:
+        """Count an authentic packet (RFC 3550 A.1, A.8); returns its extended sequence number."""
+        cdef int64_t sequence
+        cdef int32_t transit = <int32_t>(<uint32_t>clock_ticks(self.now) - header.timestamp)
+        cdef double change
+        if not source.has_packets:
+            sequence = header.sequence
+            source.first_sequence = source.highest_sequence = sequence
+            source.packets = 0
+            source.jitter_ticks = 0.0
+            source.transit = transit
+            source.has_packets = True
+        sequence = self._extended(source, header.sequence)
+        source.highest_sequence = max(source.highest_sequence, sequence)
+        source.checked_sequence = sequence
+        source.packets += 1
+        source.seen_at = self.now
+        change = fabs(<double><int32_t>(<uint32_t>transit - <uint32_t>source.transit))
+        source.transit = transit
+        source.jitter_ticks += (change - source.jitter_ticks) / 16.0
+        return sequence
+
+    cdef void _judge(self, Source* source, Pending* packet, int level) noexcept nogil:
+        """Level, then forward, ask or leave (README: steps 6 to 8)."""
+        cdef uint32_t ticks = opus_ticks(packet.payload, packet.length)
+        if ticks == 0:
+            self._drop(DROP_OPUS if packet.length else DROP_EMPTY)
+            if source.slot != NOBODY:
+                self._close_gap(&self.slots[source.slot], packet.sequence)
+            return
+        source.is_measured = level >= 0
+        if level < 0:
+            level = NO_LEVEL if packet.length <= DTX_SIZE_MAX else ASSUMED_LEVEL
+        packet.level = <uint8_t>level
+        self._smooth(source, level & 0x7F, ticks)
+        if source.slot != NOBODY:
+            self._place(packet)
+        elif not source.is_voiced:
+            self._drop(DROP_UNSELECTED)
+        elif self.pending_count >= CHALLENGES_MAX:
+            self._drop(DROP_CHALLENGES)
+        else:
+            self.pending[self.pending_count] = packet[0]
+            self.pending_count += 1
+            self.challenged += 1
+
+    cdef void _smooth(self, Source* source, int level, uint32_t ticks) noexcept nogil:
+        cdef double level_db = -<double>level
+        cdef int steps = max(1, <int>(ticks // TICKS_20_MS))
+        cdef double coefficient
+        self._track_floor(source, level)
+        source.smoothed_db = decayed(source.smoothed_db, self.now - source.packet_at)
+        coefficient = ATTACK if level_db > source.smoothed_db else RELEASE
+        while steps > 0:
+            source.smoothed_db += coefficient * (level_db - source.smoothed_db)
+            steps -= 1
+        source.instant = <uint8_t>level
+        source.frame_ticks = ticks
+        source.packet_at = self.now
+        source.is_voiced = (
+            level <= VOICED_LEVEL_MAX and level_db >= min(source.floor_db, FLOOR_DB_MAX) + ABOVE_FLOOR_DB
+        )
+        if source.is_voiced:
+            source.voiced_at = self.now
+
+    cdef void _track_floor(self, Source* source, int level) noexcept nogil:
+        if source.window_at == NEVER:
+            source.window_at = self.now
+        if self.now - source.window_at >= FLOOR_WINDOW_S:
+            if source.window_lowest_db <= 0.0:
+                source.floor_db = source.window_lowest_db
+            source.window_lowest_db = 1.0
+            source.window_at = self.now
+        if level == NO_LEVEL:
+            return
+        source.floor_db = min(source.floor_db, -<double>level)
+        if source.window_lowest_db > 0.0 or -<double>level < source.window_lowest_db:
+            source.window_lowest_db = -<double>level
+
+    cdef void _close_gap(self, Slot* slot, int64_t sequence) noexcept nogil:
+        """A packet of the holder is left out on purpose: what follows moves up by one."""
+        if slot.needs_anchor or sequence <= slot.newest_sequence:
+            return
+        if sequence - slot.newest_sequence > LEAP_MAX:
+            slot.needs_anchor = True
+            return
+        slot.newest_index += sequence - slot.newest_sequence - 1
+        slot.newest_sequence = sequence
+        slot.oldest_sequence = sequence + 1
+
+    cdef void _place(self, Pending* packet) noexcept nogil:
+        """Put a packet of a slot's holder on the slot's stream: number and stamp it (README: Numbering)."""
+        cdef Source* source = &self.sources[packet.source]
+        cdef Slot* slot = &self.slots[source.slot]
+        cdef Outgoing* out = &self.outgoing
+        out.marker = packet.marker
+        out.is_late = False
+        if not slot.needs_anchor and packet.sequence <= slot.newest_sequence:
+            if packet.sequence < slot.oldest_sequence or slot.newest_sequence - packet.sequence > LATE_MAX:
+                self._drop(DROP_LATE)
+                return
+            out.is_late = True
+            out.index = slot.newest_index + packet.sequence - slot.newest_sequence
+            out.time = slot.newest_time + <int32_t>(packet.timestamp - slot.newest_timestamp)
+        elif slot.needs_anchor or self._is_out_of_step(slot, packet):
+            self._advance(slot, self.now)
+            slot.needs_anchor = False
+            slot.oldest_sequence = packet.sequence
+            slot.newest_sequence = packet.sequence
+            slot.newest_timestamp = packet.timestamp
+            out.marker = True
+        else:
+            slot.newest_index += packet.sequence - slot.newest_sequence
+            slot.newest_time += <int32_t>(packet.timestamp - slot.newest_timestamp)
+            slot.newest_sequence = packet.sequence
+            slot.newest_timestamp = packet.timestamp
+            slot.newest_at = self.now
+        if not out.is_late:
+            out.index = slot.newest_index
+            out.time = slot.newest_time
+        out.level = packet.level
+        out.echo_group = source.echo_group
+        out.csrc = source.csrc
+        out.payload = packet.payload
+        out.length = packet.length
+        self._start_at(slot)
+
+    cdef bint _is_out_of_step(self, Slot* slot, Pending* packet) noexcept nogil:
+        cdef int32_t step = <int32_t>(packet.timestamp - slot.newest_timestamp)
+        cdef int64_t error = slot.newest_time + step - clock_ticks(self.now)
+        if step <= 0 or packet.sequence - slot.newest_sequence > LEAP_MAX:
+            return True
+        if error < -CLOCK_ERROR_TICKS_MAX or error > CLOCK_ERROR_TICKS_MAX:
+            return True
+        return self.now - slot.newest_at >= PAUSE_S and (
+            error < -PAUSE_ERROR_TICKS_MAX or error > PAUSE_ERROR_TICKS_MAX
+        )
+
+    cdef void _advance(self, Slot* slot, double now) noexcept nogil:
+        """The next index, at the multiple of 20 ms after the last packet that is nearest to the clock."""
+        cdef int64_t clock = clock_ticks(now)
+        cdef int64_t steps
+        slot.newest_index += 1
+        if not slot.has_packets:
+            slot.newest_time = clock
+            slot.has_packets = True
+        else:
+            steps = <int64_t>floor(<double>(clock - slot.newest_time) / TICKS_20_MS + 0.5)
+            slot.newest_time += TICKS_20_MS * max(<int64_t>1, steps)
+        slot.newest_at = now
+
+    cdef void _start(self, Slot* slot) noexcept nogil:
+        self.outgoing.index = slot.newest_index
+        self.outgoing.time = slot.newest_time
+        self._start_at(slot)
+
+    cdef void _start_at(self, Slot* slot) noexcept nogil:
+        self.outgoing.stream = slot.stream
+        self.outgoing.cursor = 0
+        self.outgoing.is_active = True
+
+    cdef bint _fan_out(self, Batch outbox) noexcept nogil:
+        """Send the outgoing packet to the stream's egresses; True when `outbox` is full before the end."""
+        cdef Outgoing* out = &self.outgoing
+        cdef Stream* stream = &self.streams[out.stream]
+        cdef Egress* egress
+        cdef Transport* transport
+        while out.cursor < stream.count:
+            egress = &self.egresses[stream.egresses[out.cursor]]
+            transport = &self.transports[egress.transport]
+            if egress.echo_group == out.echo_group or transport.send == NULL or not transport.is_routed:
+                egress.needs_anchor = True
+            elif not out.is_late or not (egress.needs_anchor or out.index < egress.oldest_index):
+                if not self._emit(outbox, egress, transport):
+                    return True
+            out.cursor += 1
+        out.is_active = False
+        return False
+
+    cdef bint _emit(self, Batch outbox, Egress* egress, Transport* transport) noexcept nogil:
+        """Write, protect and append one packet; False when `outbox` has no room for it."""
+        cdef Outgoing* out = &self.outgoing
+        cdef uint32_t size = RTP_HEADER_SIZE + 4 + egress.extension_size + out.length
+        cdef uint8_t* data = outbox.reserve(size + TRAILER_SIZE_MAX)
+        cdef int protected = <int>size
+        if data == NULL:
+            return False
+        if egress.needs_anchor:
+            self._anchor(egress)
+        self._write_header(data, egress)
+        memcpy(data + size - out.length, out.payload, out.length)
+        if srtp_protect(transport.send, data, &protected) != SRTP_OK:
+            self.protect_errors += 1
+            return True
+        outbox.commit(<uint32_t>protected, transport.address)
+        egress.packets += 1
+        egress.octets += out.length
+        egress.sent_at = self.now
+        self.forwarded += 1
+        self.forwarded_bytes += <uint32_t>protected
+        return True
+
+    cdef void _anchor(self, Egress* egress) noexcept nogil:
+        """From here on this egress counts the stream that it now carries."""
+        cdef Outgoing* out = &self.outgoing
+        cdef int64_t behind
+        egress.needs_anchor = False
+        egress.oldest_index = out.index
+        egress.index_offset = egress.last_sequence + 1 - out.index
+        if not egress.has_packets:
+            egress.has_packets = True
+            egress.time_base = <int64_t>egress.first_timestamp - out.time
+            egress.time_offset = egress.time_base
+            return
+        egress.time_offset = egress.time_base
+        behind = egress.last_time - (out.time + egress.time_offset)
+        if behind >= 0:
+            egress.time_offset += TICKS_20_MS * (behind // TICKS_20_MS + 1)
+
+    cdef void _write_header(self, uint8_t* data, Egress* egress) noexcept nogil:
+        cdef Outgoing* out = &self.outgoing
+        cdef int64_t sequence = out.index + egress.index_offset
+        cdef int64_t time = out.time + egress.time_offset
+        if sequence > egress.last_sequence:
+            egress.last_sequence = sequence
+            egress.last_time = time
+        data[0] = 0x91 if egress.extension_size else 0x81
+        data[1] = (0x80 if out.marker else 0) | egress.payload_type
+        write16(data + 2, <uint16_t>sequence)
+        write32(data + 4, <uint32_t>time)
+        write32(data + 8, egress.ssrc)
+        write32(data + 12, out.csrc)
+        if egress.extension_size:
+            memcpy(data + 16, egress.extension, egress.extension_size)
+            if egress.level_at >= 0:
+                data[16 + egress.level_at] = out.level
