@@ -134,14 +134,16 @@ class IceLite:
         """The validated addresses, least recently heard first."""
         return tuple(self._addresses)
 
-    def heard(self, now: float) -> None:
-        """Something else that proves who sent it (media, RTCP) came over the current address."""
-        if self._current is not None:
-            self._touch(self._current, now)
+    def heard(self, address: bytes, now: float) -> None:
+        """Something else that proves who sent it, as RTCP does, came from `address`."""
+        if address in self._addresses:
+            self._touch(address, now)
 
     def forget(self, address: bytes) -> None:
-        """The address now belongs to somebody else; media still goes there until a check says where."""
+        """The address was validated by another participant: it is no longer this one's."""
         self._addresses.pop(address, None)
+        if address == self._current:
+            self._current = None
 
     def receive(self, data: bytes, address: bytes, now: float) -> IceOutcome:
         """Take one STUN datagram that came from `address`."""
@@ -157,7 +159,10 @@ class IceLite:
             return IceOutcome(drop)
         unknown = message.not_understood()
         if unknown:
-            attributes = ((ERROR_CODE, error_code(420)), (UNKNOWN_ATTRIBUTES, unknown_attributes(unknown)))
+            attributes = (
+                (ERROR_CODE, error_code(420)),
+                (UNKNOWN_ATTRIBUTES, unknown_attributes(unknown)),
+            )
             return self._refuse(IceDrop.UNKNOWN_ATTRIBUTE, message, attributes, len(data))
         if ICE_CONTROLLED in message.attributes:
             attributes_487 = ((ERROR_CODE, error_code(487)),)
@@ -223,8 +228,7 @@ class IceLite:
         if new or chosen or self._current is None:
             return True
         quiet_s = CHOSEN_QUIET_AFTER_S if self._chosen else QUIET_AFTER_S
-        # A current address that was forgotten belongs to somebody else: leave it at once.
-        return now - self._addresses.get(self._current, float("-inf")) > quiet_s
+        return now - self._addresses[self._current] > quiet_s
 
     def _touch(self, address: bytes, now: float) -> None:
         """Note that `address` was heard, as the most recent one."""

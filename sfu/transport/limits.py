@@ -43,7 +43,9 @@ class StunLimiter:
     # bucket again: a flood from that many networks is beyond what counting by source can hold.
     SOURCES_MAX = 4096
 
-    def __init__(self, rate: float = RATE, burst: float = BURST, sources: int = SOURCES_MAX) -> None:
+    def __init__(
+        self, rate: float = RATE, burst: float = BURST, sources: int = SOURCES_MAX
+    ) -> None:
         self._rate = rate
         self._burst = burst
         self._sources_max = sources

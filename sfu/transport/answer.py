@@ -1,0 +1,296 @@
+"""The answer to an offer, and what both sides agreed on (RFC 8829 5.3, RFC 8843, RFC 8839).
+
+The answer is final for the life of the connection, so it declares everything at once: every track that
+may ever be sent on, with its SSRC, and all candidates. The server is ICE-lite and DTLS passive; it
+sends on the first `tracks` audio m-lines and receives on the first alone.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sfu.transport.candidates import Candidate
+from sfu.transport.ice import IceCredentials
+from sfu.transport.offer import Codec, Direction, Offer, OfferedMedia, OfferError
+
+AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+# Six slots and the mix. Further audio m-lines are answered, but nothing is ever sent on them.
+TRACKS_MAX = 7
+# A one-byte header extension holds 16 bytes (RFC 8285 4.2); a longer mid goes without the extension.
+_MID_BYTES_MAX = 16
+_PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiatedMedia:
+    """One accepted audio m-line, from the server's side. Extension ids are 0 when not negotiated."""
+
+    position: int  # among the accepted audio m-lines: 0 is the one that may carry the microphone
+    index: int  # among all m-lines
+    mid: str
+    sends: bool
+    receives: bool
+    payload_type: int  # Opus, both ways
+    level_extension: int
+    mid_extension: int
+    ssrc: int  # ours
+    remote_ssrc: int  # what the client announced for its track, 0 if nothing
+
+    @property
+    def direction(self) -> Direction:
+        """What the answer says."""
+        return Direction.of(sends=self.sends, receives=self.receives)
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiation:
+    """What offer and answer agree on."""
+
+    answer: str = field(repr=False)
+    media: tuple[NegotiatedMedia, ...]
+    ice: IceCredentials = field(repr=False)
+    remote_fingerprints: tuple[tuple[str, str], ...]  # (algorithm, `AB:CD:...`)
+    cname: str
+
+    @property
+    def source(self) -> NegotiatedMedia | None:
+        """The m-line that the client may send its microphone on, None if it never will."""
+        return next((media for media in self.media if media.receives), None)
+
+    @property
+    def egresses(self) -> tuple[NegotiatedMedia, ...]:
+        """The m-lines that the server sends on, in order."""
+        return tuple(media for media in self.media if media.sends)
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What the answer writes beside the m-lines."""
+
+    ice: IceCredentials
+    fingerprint: str
+    candidates: Sequence[Candidate]
+    cname: str
+    session_id: int
+    opus_parameters: str
+    allows_mixed_extensions: bool
+
+
+def negotiate(
+    offer: Offer,
+    *,
+    tracks: int,
+    candidates: Sequence[Candidate],
+    fingerprint: str,
+    entropy: Callable[[int], bytes],
+    use_dtx: bool = True,
+) -> Negotiation:
+    """Answer an offer; OfferError when this server cannot serve it.
+
+    `tracks` (1 to TRACKS_MAX) is how many audio m-lines the server would send on; the offer decides how
+    many of them there are. `fingerprint` is the SHA-256 of the server's certificate.
+    """
+    if not 1 <= tracks <= TRACKS_MAX:
+        raise ValueError(f"tracks must be 1 to {TRACKS_MAX}, not {tracks}")
+    if offer.is_ice_lite:
+        raise OfferError("the offer is ice-lite, and so is the server: nobody would send checks")
+    accepted = _accepted(offer)
+    remote_ufrag, remote_pwd = _remote_ice(offer, accepted)
+    fingerprints = _remote_fingerprints(offer, accepted)
+    ice = IceCredentials(_token(entropy, 6), _token(entropy, 18), remote_ufrag, remote_pwd)
+    ssrcs = _Ssrcs(entropy, {ssrc for media in offer.media for ssrc in media.ssrcs})
+    media = tuple(
+        _negotiated(position, entry, tracks, ssrcs.next())
+        for position, entry in enumerate(accepted)
+    )
+    terms = _Terms(
+        ice=ice,
+        fingerprint=fingerprint,
+        candidates=candidates,
+        cname=_token(entropy, 12),
+        session_id=int.from_bytes(entropy(8), "big") >> 2,  # RFC 8829 5.2.1: at most 62 bits
+        opus_parameters="minptime=10;useinbandfec=1" + (";usedtx=1" if use_dtx else ""),
+        allows_mixed_extensions=offer.allows_mixed_extensions,
+    )
+    return Negotiation(_answer(offer, media, terms), media, ice, fingerprints, terms.cname)
+
+
+class _Ssrcs:
+    """Draws SSRCs that are neither 0 nor in use on this connection."""
+
+    def __init__(self, entropy: Callable[[int], bytes], taken: set[int]) -> None:
+        self._entropy = entropy
+        self._taken = taken | {0}
+
+    def next(self) -> int:
+        """Another one."""
+        # 64 draws of 32 bits all colliding with under 3,000 numbers is entropy that is none.
+        for _ in range(64):
+            ssrc = int.from_bytes(self._entropy(4), "big")
+            if ssrc not in self._taken:
+                self._taken.add(ssrc)
+                return ssrc
+        raise ValueError("entropy repeats itself")
+
+
+def _token(entropy: Callable[[int], bytes], size_bytes: int) -> str:
+    """Random ice-chars: 4 for every 3 bytes."""
+    return base64.b64encode(entropy(size_bytes)).decode()
+
+
+def _accepted(offer: Offer) -> tuple[OfferedMedia, ...]:
+    """The audio m-lines that share the one transport; OfferError when they cannot be served."""
+    audio = offer.audio
+    if not audio:
+        raise OfferError("the offer has no audio m-line")
+    if offer.bundle:
+        accepted = tuple(media for media in audio if media.mid and media.mid in offer.bundle)
+    else:
+        accepted = audio[:1]
+    if not accepted or accepted[0] is not audio[0]:
+        raise OfferError("the first audio m-line is not in the BUNDLE group")
+    for media in accepted:
+        if media.protocol not in _PROTOCOLS:
+            raise OfferError(f"m-line {media.index} is {media.protocol}, not DTLS-SRTP")
+        if not media.has_rtcp_mux:
+            raise OfferError(f"m-line {media.index} has no a=rtcp-mux")
+        if _opus(media) is None:
+            raise OfferError(f"m-line {media.index} has no opus/48000/2")
+    return accepted
+
+
+def _opus(media: OfferedMedia) -> Codec | None:
+    """The preferred Opus of an m-line (RFC 7587 7: always 48000/2)."""
+    for codec in media.codecs:
+        if (codec.name, codec.clock_rate, codec.channels) == ("opus", 48_000, 2):
+            return codec
+    return None
+
+
+def _transports(offer: Offer, accepted: tuple[OfferedMedia, ...]) -> list[OfferedMedia]:
+    """The m-lines that may hold the transport's attributes: ours first, then the offerer's tag."""
+    tag = [media for media in offer.media if offer.bundle and media.mid == offer.bundle[0]]
+    return [*accepted, *tag]
+
+
+def _remote_ice(offer: Offer, accepted: tuple[OfferedMedia, ...]) -> tuple[str, str]:
+    """The client's user fragment and password, from the first place that states them."""
+    for facts in [*(media.transport for media in _transports(offer, accepted)), offer.transport]:
+        if facts.ice_ufrag and facts.ice_pwd:
+            return facts.ice_ufrag, facts.ice_pwd
+    raise OfferError("the offer has no a=ice-ufrag and a=ice-pwd")
+
+
+def _remote_fingerprints(
+    offer: Offer, accepted: tuple[OfferedMedia, ...]
+) -> tuple[tuple[str, str], ...]:
+    """The client's certificate fingerprints; OfferError when it cannot be the DTLS client."""
+    places = [*(media.transport for media in _transports(offer, accepted)), offer.transport]
+    # RFC 4145 4.1: an offer without a=setup is active.
+    setup = next((facts.setup for facts in places if facts.setup), "active")
+    if setup not in ("actpass", "active"):
+        raise OfferError(f"a=setup:{setup}: the server is passive, offer actpass or active")
+    for facts in places:
+        if facts.fingerprints:
+            return facts.fingerprints
+    raise OfferError("the offer has no a=fingerprint with sha-256, sha-384 or sha-512")
+
+
+def _negotiated(position: int, media: OfferedMedia, tracks: int, ssrc: int) -> NegotiatedMedia:
+    """What becomes of one audio m-line."""
+    opus = _opus(media)
+    assert opus is not None, "_accepted refuses m-lines without Opus"
+    short_mid = len(media.mid.encode()) <= _MID_BYTES_MAX
+    return NegotiatedMedia(
+        position=position,
+        index=media.index,
+        mid=media.mid,
+        sends=position < tracks and media.direction.receives,
+        receives=position == 0 and media.direction.sends,
+        payload_type=opus.payload_type,
+        level_extension=media.extension(AUDIO_LEVEL_URI),
+        mid_extension=media.extension(MID_URI) if short_mid else 0,
+        ssrc=ssrc,
+        remote_ssrc=media.ssrcs[0] if position == 0 and media.ssrcs else 0,
+    )
+
+
+def _answer(offer: Offer, media: tuple[NegotiatedMedia, ...], terms: _Terms) -> str:
+    """The answer's text: one m-line for each of the offer's, in order."""
+    by_index = {entry.index: entry for entry in media}
+    lines = [
+        "v=0",
+        f"o=- {terms.session_id} 1 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=ice-lite",
+    ]
+    if offer.bundle:
+        lines.append("a=group:BUNDLE " + " ".join(entry.mid for entry in media))
+    if terms.allows_mixed_extensions:
+        lines.append("a=extmap-allow-mixed")
+    lines.append("a=msid-semantic: WMS *")
+    for entry in offer.media:
+        accepted = by_index.get(entry.index)
+        lines += _rejected(entry) if accepted is None else _audio(entry, accepted, terms)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _rejected(media: OfferedMedia) -> list[str]:
+    """An m-line that is not for this server (RFC 8829 5.3.1: port 0, outside the BUNDLE group)."""
+    lines = [f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}", "c=IN IP4 0.0.0.0"]
+    if media.mid:
+        lines.append(f"a=mid:{media.mid}")
+    lines.append("a=inactive")
+    return lines
+
+
+def _audio(offered: OfferedMedia, media: NegotiatedMedia, terms: _Terms) -> list[str]:
+    """An accepted audio m-line."""
+    port, connection = 9, "IN IP4 0.0.0.0"  # RFC 8840 4.1.1: no default destination
+    if terms.candidates:
+        best = terms.candidates[0]
+        port, connection = best.port, f"IN {'IP6' if best.is_ipv6 else 'IP4'} {best.host}"
+    lines = [
+        f"m=audio {port} {offered.protocol} {media.payload_type}",
+        f"c={connection}",
+        f"a=ice-ufrag:{terms.ice.local_ufrag}",
+        f"a=ice-pwd:{terms.ice.local_pwd}",
+        f"a=fingerprint:sha-256 {terms.fingerprint}",
+        "a=setup:passive",
+    ]
+    if media.mid:
+        lines.append(f"a=mid:{media.mid}")
+    for number, uri in ((media.level_extension, AUDIO_LEVEL_URI), (media.mid_extension, MID_URI)):
+        if number:
+            lines.append(f"a=extmap:{number} {uri}")
+    lines += [
+        f"a={media.direction}",
+        "a=rtcp-mux",
+        f"a=rtpmap:{media.payload_type} opus/48000/2",
+        f"a=fmtp:{media.payload_type} {terms.opus_parameters}",
+    ]
+    if media.sends:
+        lines += _track(media, terms.cname)
+    # RFC 8843 10.1: the candidates of a group stand in its first m-line alone.
+    if media.position == 0:
+        lines += [f"a={candidate.attribute()}" for candidate in terms.candidates]
+        lines.append("a=end-of-candidates")
+    return lines
+
+
+def _track(media: NegotiatedMedia, cname: str) -> list[str]:
+    """The track that the server sends on an m-line.
+
+    Each is in a stream of its own: browsers play all tracks of a stream together, and hold tracks of one
+    stream in step with each other, which unrelated speakers must not wait for.
+    """
+    msid = f"stream{media.position} track{media.position}"
+    return [
+        f"a=msid:{msid}",
+        f"a=ssrc:{media.ssrc} cname:{cname}",
+        f"a=ssrc:{media.ssrc} msid:{msid}",
+    ]

@@ -1,0 +1,37 @@
+"""Negotiation: an offer's text in, an answer and its facts out. See `offer` and `answer`."""
+
+from __future__ import annotations
+
+from sfu.transport.answer import (
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    TRACKS_MAX,
+    NegotiatedMedia,
+    Negotiation,
+    negotiate,
+)
+from sfu.transport.offer import (
+    OFFER_CHARS_MAX,
+    Codec,
+    Direction,
+    Offer,
+    OfferedMedia,
+    OfferError,
+    parse_offer,
+)
+
+__all__ = [
+    "AUDIO_LEVEL_URI",
+    "MID_URI",
+    "OFFER_CHARS_MAX",
+    "TRACKS_MAX",
+    "Codec",
+    "Direction",
+    "NegotiatedMedia",
+    "Negotiation",
+    "Offer",
+    "OfferError",
+    "OfferedMedia",
+    "negotiate",
+    "parse_offer",
+]
