@@ -1,0 +1,447 @@
+"""A readable forwarder, the independent oracle of the parity tests.
+
+Written from the specification beside the compiled core (README and type stubs), not from its
+sources; slow and plain where that one is fast. It has the same public methods as `Forwarder`. All
+work of an input is done at once; `drain` only hands the datagrams out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from pylibsrtp import Error as SrtpError
+
+from sfu.fast import DTLS, RTCP, STUN, Batch, Challenge, EgressStats, Slow, SourceLevel, SourceStats
+from tests.fast.oracle_packet import (
+    HeaderLayout,
+    RtpPacket,
+    build_header,
+    opus_ticks,
+    parse_rtp,
+    strip_padding,
+)
+from tests.fast.oracle_source import OracleSource
+from tests.fast.oracle_stream import OracleEgress, Placed, Timeline, room_clock
+
+REASONS = (
+    "kind unvalidated malformed no_source payload_type ssrc rate inaudible auth replay no_keys empty "
+    "opus late unselected challenges slow"
+).split()
+COUNTERS = "received forwarded forwarded_bytes challenges protect_errors ssrc_changes".split()
+CHALLENGES_MAX = 64
+SLOW_MAX = 256
+ADDRESSES_MAX = 8
+EGRESSES_MAX = 16
+
+
+@dataclass
+class OracleTransport:
+    """An association: sessions, where media goes, which rows belong to it."""
+
+    receive: Any = None
+    send: Any = None
+    route: bytes | None = None
+    source: int = -1
+    egresses: list[int] = field(default_factory=list)
+
+
+@dataclass
+class OracleSlot:
+    """A virtual microphone: its stream and who holds it."""
+
+    stream: int
+    holder: int = -1
+
+
+@dataclass
+class OracleStream:
+    """A sequence of packets and who subscribed to it."""
+
+    timeline: Timeline = field(default_factory=Timeline)
+    egresses: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Waiting:
+    """A challenger's packet, kept for the decision."""
+
+    source: int
+    packet: RtpPacket
+    sequence: int
+    payload: bytes
+    level: int
+    voiced: bool
+
+
+class OracleForwarder:
+    """The tables and the way of a datagram; see the README of the compiled core."""
+
+    def __init__(self) -> None:
+        self._transports: dict[int, OracleTransport] = {}
+        self._addresses: dict[bytes, int] = {}
+        self._sources: dict[int, OracleSource] = {}
+        self._slots: dict[int, OracleSlot] = {}
+        self._streams: dict[int, OracleStream] = {}
+        self._egresses: dict[int, OracleEgress] = {}
+        self._next_id = 0
+        self._now = 0.0
+        self._counters: Counter[str] = Counter()
+        self._out: list[tuple[bytes, bytes]] = []
+        self._slow: list[Slow] = []
+        self._waiting: dict[int, Waiting] = {}
+        self._fresh: list[Challenge] = []
+
+    # Tables -------------------------------------------------------------------------------------
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def add_transport(self) -> int:
+        """See `Forwarder`."""
+        transport = self._take_id()
+        self._transports[transport] = OracleTransport()
+        return transport
+
+    def remove_transport(self, transport: int) -> None:
+        """See `Forwarder`."""
+        row = self._transports[transport]
+        for egress in list(row.egresses):
+            self.remove_egress(egress)
+        if row.source >= 0:
+            self.remove_source(row.source)
+        for address in [a for a, owner in self._addresses.items() if owner == transport]:
+            del self._addresses[address]
+        del self._transports[transport]
+
+    def set_keys(self, transport: int, receive: Any, send: Any) -> None:
+        """See `Forwarder`."""
+        row = self._transports[transport]
+        row.receive, row.send = receive, send
+
+    def allow(self, transport: int, address: bytes) -> None:
+        """See `Forwarder`."""
+        assert transport in self._transports
+        self._addresses[address] = transport
+
+    def revoke(self, address: bytes) -> None:
+        """See `Forwarder`."""
+        self._addresses.pop(address, None)
+
+    def route(self, transport: int, address: bytes) -> None:
+        """See `Forwarder`."""
+        self._transports[transport].route = address
+
+    def add_source(
+        self,
+        transport: int,
+        *,
+        csrc: int,
+        echo_group: int,
+        payload_type: int,
+        level_extension: int = 0,
+        ssrc: int = 0,
+    ) -> int:
+        """See `Forwarder`."""
+        source = self._take_id()
+        self._sources[source] = OracleSource(
+            transport, csrc, echo_group, payload_type, level_extension, ssrc
+        )
+        self._transports[transport].source = source
+        return source
+
+    def remove_source(self, source: int) -> None:
+        """See `Forwarder`."""
+        row = self._sources.pop(source)
+        self._transports[row.transport].source = -1
+        if row.slot >= 0:
+            self._slots[row.slot].holder = -1
+
+    def set_audible(self, source: int, audible: bool) -> None:
+        """See `Forwarder`."""
+        row = self._sources[source]
+        row.audible = audible
+        if not audible and row.slot >= 0:
+            self._timeline_of(row).restart()
+
+    def add_slot(self) -> int:
+        """See `Forwarder`."""
+        slot, stream = self._take_id(), self._take_id()
+        self._slots[slot], self._streams[stream] = OracleSlot(stream), OracleStream()
+        return slot
+
+    def remove_slot(self, slot: int) -> None:
+        """See `Forwarder`."""
+        row = self._slots.pop(slot)
+        if row.holder >= 0:
+            self._sources[row.holder].slot = -1
+        for egress in self._streams.pop(row.stream).egresses:
+            self._egresses[egress].stream = -1
+
+    def assign(self, slot: int, source: int, now: float) -> None:
+        """See `Forwarder`."""
+        row = self._slots[slot]
+        if row.holder == source:
+            return
+        if source >= 0:
+            candidate = self._sources[source]
+            if candidate.slot >= 0:
+                self._slots[candidate.slot].holder = -1
+            candidate.slot = slot
+        if row.holder >= 0:
+            self._sources[row.holder].slot = -1
+        row.holder = source
+        self._streams[row.stream].timeline.restart()
+
+    def slot_stream(self, slot: int) -> int:
+        """See `Forwarder`."""
+        return self._slots[slot].stream
+
+    def add_egress(
+        self,
+        transport: int,
+        *,
+        ssrc: int,
+        payload_type: int,
+        first_sequence: int,
+        first_timestamp: int,
+        echo_group: int,
+        level_extension: int = 0,
+        mid_extension: int = 0,
+        mid: bytes = b"",
+    ) -> int:
+        """See `Forwarder`."""
+        layout = HeaderLayout(payload_type, ssrc, level_extension, mid_extension, mid)
+        egress = self._take_id()
+        self._egresses[egress] = OracleEgress(
+            transport, layout, first_sequence, first_timestamp, echo_group
+        )
+        self._transports[transport].egresses.append(egress)
+        return egress
+
+    def remove_egress(self, egress: int) -> None:
+        """See `Forwarder`."""
+        self.subscribe(egress, -1)
+        row = self._egresses.pop(egress)
+        self._transports[row.transport].egresses.remove(egress)
+
+    def subscribe(self, egress: int, stream: int) -> None:
+        """See `Forwarder`."""
+        row = self._egresses[egress]
+        if row.stream == stream:
+            return
+        if row.stream >= 0:
+            self._streams[row.stream].egresses.remove(egress)
+        if stream >= 0:
+            self._streams[stream].egresses.append(egress)
+        row.stream, row.anchored = stream, False
+
+    # The way of a datagram ----------------------------------------------------------------------
+
+    def receive(self, inbox: Batch, now: float) -> None:
+        """See `Forwarder`."""
+        self._now = now
+        self._waiting.clear()
+        self._fresh.clear()
+        self._slow.clear()
+        for data, address in inbox:
+            self._counters["received"] += 1
+            reason = self._datagram(data, address)
+            if reason is not None:
+                self._counters[f"dropped_{reason}"] += 1
+
+    def _datagram(self, data: bytes, address: bytes) -> str | None:
+        """Take one datagram; returns why it was dropped."""
+        kind = kind_of(data)
+        if kind is None:
+            return "kind"
+        transport = self._addresses.get(address, -1)
+        if kind != STUN and transport < 0:
+            return "unvalidated"
+        if kind == RTP:
+            return self._rtp(data, transport)
+        if len(self._slow) >= SLOW_MAX:
+            return "slow"
+        self._slow.append(Slow(kind, transport, address, data))
+        return None
+
+    def _rtp(self, data: bytes, transport: int) -> str | None:
+        """Steps 1 to 5: everything before the payload is readable."""
+        row = self._transports[transport]
+        source = self._sources.get(row.source)
+        packet = parse_rtp(data, source.level_extension if source else 0)
+        if packet is None:
+            return "malformed"
+        if source is None:
+            return "no_source"
+        if packet.payload_type != source.payload_type:
+            return "payload_type"
+        if source.is_foreign(packet.ssrc, self._now):
+            return "ssrc"
+        if not source.take_token(self._now):
+            return "rate"
+        if not source.audible and source.skips_decryption(packet.sequence):
+            return "inaudible"
+        if row.receive is None:
+            return "no_keys"
+        try:
+            plain = row.receive.unprotect(data)
+        except SrtpError as error:
+            return "replay" if "replay" in str(error) else "auth"
+        return self._authentic(row.source, packet, plain[packet.header_bytes :])
+
+    def _authentic(self, identifier: int, packet: RtpPacket, payload: bytes) -> str | None:
+        """Steps 6 to 8: the payload, its level, who gets it."""
+        source = self._sources[identifier]
+        sequence, changed = source.authenticate(packet, self._now, room_clock(self._now))
+        if changed:
+            self._counters["ssrc_changes"] += 1
+            if source.slot >= 0:
+                self._timeline_of(source).restart()
+        if not source.audible:
+            return "inaudible"
+        stripped = strip_padding(payload, packet.padded)
+        ticks = opus_ticks(stripped) if stripped else None
+        if ticks is None:
+            if source.slot >= 0:
+                self._timeline_of(source).drop(sequence)
+            return "empty" if stripped == b"" else "opus"
+        assert stripped is not None
+        level = source.loudness.hear(packet.level, len(stripped), ticks, self._now)
+        voiced = source.loudness.voiced
+        waiting = Waiting(identifier, packet, sequence, stripped, level, voiced)
+        return self._forward(waiting) if source.slot >= 0 else self._challenge(waiting)
+
+    def _challenge(self, waiting: Waiting) -> str | None:
+        """Keep a voiced packet for Python to decide."""
+        if not waiting.voiced:
+            return "unselected"
+        if len(self._waiting) >= CHALLENGES_MAX:
+            return "challenges"
+        handle = len(self._waiting)
+        self._waiting[handle] = waiting
+        self._counters["challenges"] += 1
+        loudness = self._sources[waiting.source].loudness
+        self._fresh.append(Challenge(waiting.source, loudness.smoothed, handle))
+        return None
+
+    def _forward(self, waiting: Waiting) -> str | None:
+        """Put a source's packet onto the stream of its slot."""
+        source, packet = self._sources[waiting.source], waiting.packet
+        place = self._timeline_of(source).place(
+            waiting.sequence, packet.timestamp, packet.marker, self._now
+        )
+        if place is None:
+            return "late"
+        placed = Placed(
+            *place, waiting.payload, source.csrc, waiting.level, waiting.voiced, source.echo_group
+        )
+        self._fan_out(self._slots[source.slot].stream, placed)
+        return None
+
+    def _fan_out(self, stream: int, packet: Placed) -> None:
+        for egress in self._streams[stream].egresses:
+            self._send(self._egresses[egress], packet)
+
+    def _send(self, egress: OracleEgress, packet: Placed) -> None:
+        row = self._transports[egress.transport]
+        if row.send is None or row.route is None:
+            egress.anchored = False
+            return
+        stamp = egress.stamp(packet)
+        if stamp is None:
+            return
+        try:
+            data = row.send.protect(build_header(egress.layout, stamp) + packet.payload)
+        except SrtpError:
+            self._counters["protect_errors"] += 1
+            return
+        egress.count(packet, self._now)
+        self._out.append((data, row.route))
+        self._counters["forwarded"] += 1
+        self._counters["forwarded_bytes"] += len(data)
+
+    def _timeline_of(self, source: OracleSource) -> Timeline:
+        return self._streams[self._slots[source.slot].stream].timeline
+
+    # Inputs and outputs besides datagrams -------------------------------------------------------
+
+    def push(
+        self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127
+    ) -> None:
+        """See `Forwarder`."""
+        self._now = now
+        index, time = self._streams[stream].timeline.append(now)
+        self._fan_out(
+            stream, Placed(index, time, True, False, payload, csrc, level, False, None)
+        )
+
+    def accept(self, handle: int) -> None:
+        """See `Forwarder`."""
+        reason = self._forward(self._waiting.pop(handle))
+        if reason is not None:
+            self._counters[f"dropped_{reason}"] += 1
+
+    def drain(self, outbox: Batch) -> bool:
+        """See `Forwarder`."""
+        while self._out and outbox.append(*self._out[0]):
+            self._out.pop(0)
+        return bool(self._out)
+
+    def challenges(self) -> list[Challenge]:
+        """See `Forwarder`."""
+        taken, self._fresh = self._fresh, []
+        return taken
+
+    def slow(self) -> list[Slow]:
+        """See `Forwarder`."""
+        taken, self._slow = self._slow, []
+        return taken
+
+    def level(self, source: int, now: float) -> SourceLevel:
+        """See `Forwarder`."""
+        return self._sources[source].loudness.report(now)
+
+    def source_stats(self, source: int) -> SourceStats:
+        """See `Forwarder`."""
+        return self._sources[source].stats()
+
+    def egress_stats(self, egress: int) -> EgressStats:
+        """See `Forwarder`."""
+        return self._egresses[egress].stats()
+
+    def counters(self) -> dict[str, int]:
+        """See `Forwarder`."""
+        names = COUNTERS + [f"dropped_{reason}" for reason in REASONS]
+        return {name: self._counters[name] for name in names}
+
+    def sizes(self) -> dict[str, int]:
+        """See `Forwarder`."""
+        return {
+            "transports": len(self._transports),
+            "addresses": len(self._addresses),
+            "sources": len(self._sources),
+            "slots": len(self._slots),
+            "streams": len(self._streams),
+            "egresses": len(self._egresses),
+        }
+
+
+RTP = -1
+
+
+def kind_of(data: bytes) -> int | None:
+    """What the first byte says (RFC 7983), and the second for RTP and RTCP (RFC 5761 4)."""
+    if not data:
+        return None
+    if data[0] < 4:
+        return STUN
+    if 20 <= data[0] < 64:
+        return DTLS
+    if not 128 <= data[0] < 192:
+        return None
+    if len(data) > 1 and 192 <= data[1] < 224:
+        return RTCP
+    return RTP

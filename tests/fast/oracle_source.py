@@ -1,0 +1,196 @@
+"""What the oracle keeps of a source: who may speak for it, how loud it is, what it lost."""
+
+from __future__ import annotations
+
+import math
+
+from sfu.fast import SourceLevel, SourceStats
+from tests.fast.oracle_packet import RtpPacket
+
+RATE_PER_S = 200.0
+RATE_BUCKET = 100.0
+SSRC_ALIVE_S = 1.0
+ROC_KEEP_SEQUENCES = 4096
+SILENCE_DBOV = -127.0
+ATTACK = 0.5
+RELEASE = 0.1
+HOLD_S = 0.06
+STEP_S = 0.02
+FLOOR_WINDOW_S = 5.0
+FLOOR_MAX_DBOV = -45.0
+VOICED_LEVEL_MAX = 50
+VOICED_ABOVE_FLOOR_DB = 6.0
+DTX_BYTES_MAX = 10
+UNKNOWN_LEVEL = 30
+
+
+def signed16(value: int) -> int:
+    """`value` modulo 2^16 as a signed distance."""
+    return (value + 0x8000) % 0x10000 - 0x8000
+
+
+class NoiseFloor:
+    """The lowest level of the last 5 to 10 s: the minimum of a finished and a running window."""
+
+    def __init__(self) -> None:
+        self.finished = SILENCE_DBOV
+        self.running = math.inf
+        self.started: float | None = None
+
+    def follow(self, level_dbov: float, now: float) -> float:
+        """Take a claimed level; returns the floor it has to stand above."""
+        if self.started is None:
+            self.started = now
+        if now - self.started >= FLOOR_WINDOW_S:
+            self.finished, self.running, self.started = self.running, math.inf, now
+        if level_dbov > SILENCE_DBOV:
+            self.running = min(self.running, level_dbov)
+        return min(self.finished, self.running, FLOOR_MAX_DBOV)
+
+
+class Loudness:
+    """The smoothed level of a source and whether it speaks."""
+
+    def __init__(self) -> None:
+        self.smoothed = SILENCE_DBOV
+        self.floor = NoiseFloor()
+        self.packet_at = -math.inf
+        self.voiced_at = -math.inf
+        self.voiced = False
+        self.instant = 127
+        self.frame_ms = 20
+        self.measured = True
+
+    def decayed(self, now: float) -> float:
+        """The smoothed level after the silence since the last packet."""
+        silence = now - self.packet_at - HOLD_S
+        if silence <= 0 or math.isinf(silence):
+            return self.smoothed
+        keep = (1 - RELEASE) ** (silence / STEP_S)
+        return SILENCE_DBOV + (self.smoothed - SILENCE_DBOV) * keep
+
+    def hear(self, level: int | None, payload_bytes: int, ticks: int, now: float) -> int:
+        """Take one packet's claim; returns the level (-dBov) that it counts as."""
+        self.measured = level is not None
+        if level is None:
+            level = 127 if payload_bytes <= DTX_BYTES_MAX else UNKNOWN_LEVEL
+        self.smoothed = self.decayed(now)
+        for _ in range(max(1, ticks // 960)):
+            step = ATTACK if -level > self.smoothed else RELEASE
+            self.smoothed += step * (-level - self.smoothed)
+        floor = self.floor.follow(-level, now)
+        self.voiced = level <= VOICED_LEVEL_MAX and -level >= floor + VOICED_ABOVE_FLOOR_DB
+        if self.voiced:
+            self.voiced_at = now
+        self.packet_at, self.instant, self.frame_ms = now, level, ticks // 48
+        return level
+
+    def report(self, now: float) -> SourceLevel:
+        """What `Forwarder.level` answers."""
+        return SourceLevel(
+            self.decayed(now),
+            self.voiced,
+            now - self.voiced_at,
+            now - self.packet_at,
+            self.instant,
+            self.frame_ms,
+            self.measured,
+        )
+
+
+class Reception:
+    """The statistics of RFC 3550 A.3 and A.8 over what authenticated."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.first = 0
+        self.highest = 0
+        self.transit: float | None = None
+        self.jitter = 0.0
+
+    def extend(self, sequence: int) -> int:
+        """The sequence number with its roll-overs; a late one lies below the highest."""
+        if self.packets == 0:
+            return sequence
+        return self.highest + signed16(sequence - self.highest)
+
+    def count(self, packet: RtpPacket, clock: int) -> int:
+        """Take an authentic packet; returns its extended sequence number."""
+        extended = self.extend(packet.sequence)
+        if self.packets == 0:
+            self.first = self.highest = extended
+        self.packets += 1
+        self.highest = max(self.highest, extended)
+        transit = (clock - packet.timestamp) % 2**32
+        if self.transit is not None:
+            distance = abs((int(transit - self.transit) + 2**31) % 2**32 - 2**31)
+            self.jitter += (distance - self.jitter) / 16
+        self.transit = transit
+        return extended
+
+
+class OracleSource:
+    """The one track of a transport: identity, admission, loudness, reception."""
+
+    def __init__(
+        self,
+        transport: int,
+        csrc: int,
+        echo_group: int,
+        payload_type: int,
+        level_extension: int,
+        ssrc: int,
+    ) -> None:
+        self.transport = transport
+        self.csrc = csrc
+        self.echo_group = echo_group
+        self.payload_type = payload_type
+        self.level_extension = level_extension
+        self.ssrc = ssrc
+        self.audible = False
+        self.slot = -1
+        self.authentic_at = -math.inf
+        self.authentic_sequence: int | None = None
+        self.tokens = RATE_BUCKET
+        self.tokens_at: float | None = None
+        self.loudness = Loudness()
+        self.reception = Reception()
+
+    def is_foreign(self, ssrc: int, now: float) -> bool:
+        """Whether another SSRC speaks while the known one is alive."""
+        return self.ssrc not in (0, ssrc) and now - self.authentic_at < SSRC_ALIVE_S
+
+    def take_token(self, now: float) -> bool:
+        """Whether the packet is within the rate limit."""
+        if self.tokens_at is not None:
+            earned = (now - self.tokens_at) * RATE_PER_S
+            self.tokens = min(RATE_BUCKET, self.tokens + earned)
+        self.tokens_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+    def skips_decryption(self, sequence: int) -> bool:
+        """Whether an inaudible packet is dropped unread: all but one in 4,096 sequence numbers."""
+        if self.authentic_sequence is None:
+            return False
+        return abs(signed16(sequence - self.authentic_sequence)) < ROC_KEEP_SEQUENCES
+
+    def authenticate(self, packet: RtpPacket, now: float, clock: int) -> tuple[int, bool]:
+        """Take an authentic packet; returns its extended sequence and whether the SSRC is new."""
+        changed = self.ssrc not in (0, packet.ssrc)
+        if changed:
+            self.reception = Reception()
+        self.ssrc = packet.ssrc
+        self.authentic_at = now
+        self.authentic_sequence = packet.sequence
+        return self.reception.count(packet, clock), changed
+
+    def stats(self) -> SourceStats:
+        """What `Forwarder.source_stats` answers."""
+        seen = self.reception
+        expected = seen.highest - seen.first + 1 if seen.packets else 0
+        return SourceStats(
+            self.ssrc, seen.packets, seen.highest % 2**32, expected, int(seen.jitter)
+        )

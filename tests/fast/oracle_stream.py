@@ -1,0 +1,191 @@
+"""The oracle's numbering: where a packet stands on its slot's stream, and on each egress."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from sfu.fast import EgressStats
+from tests.fast.oracle_packet import HeaderLayout, Stamp
+
+CLOCK_HZ = 48_000
+FRAME_TICKS = 960
+LEAP_MAX = 64
+LATE_MAX = 64
+PAUSE_S = 0.2
+PAUSE_DRIFT_TICKS = 960
+DRIFT_TICKS_MAX = 24_000
+
+
+def room_clock(now: float) -> int:
+    """`now` in ticks of the room clock."""
+    return int(now * CLOCK_HZ)
+
+
+def signed32(value: int) -> int:
+    """`value` modulo 2^32 as a signed distance."""
+    return (value + 2**31) % 2**32 - 2**31
+
+
+class Placed(NamedTuple):
+    """A packet with its place on a stream. `echo_group` None: made here, nobody's echo."""
+
+    index: int
+    time: int
+    marker: bool
+    late: bool
+    payload: bytes
+    csrc: int
+    level: int
+    voiced: bool
+    echo_group: int | None
+
+
+class Timeline:
+    """The index V and the time of a stream's packets, period by period of one holder."""
+
+    def __init__(self) -> None:
+        self.index = -1
+        self.time: int | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Something came between: the next packet takes an anchor."""
+        self.anchored = False
+
+    def place(
+        self, sequence: int, timestamp: int, marker: bool, now: float
+    ) -> tuple[int, int, bool, bool] | None:
+        """Index, time, marker and lateness of a source's packet; None when it comes too late."""
+        if self.anchored and sequence <= self.newest:
+            return self._place_late(sequence, timestamp, marker)
+        if not self.anchored or self._must_anchor(sequence, timestamp, now):
+            self._anchor(sequence, timestamp, now)
+            return self.index, self._time, True, False
+        self.index = self._index_of(sequence)
+        self.time = self._time_of(timestamp)
+        self._advance(sequence, timestamp, now)
+        return self.index, self._time, marker, False
+
+    def drop(self, sequence: int) -> None:
+        """A packet of the period was dropped by policy: what follows closes its gap."""
+        if self.anchored and sequence > self.newest:
+            self.closed.append(sequence)
+            self.newest = sequence
+
+    def append(self, now: float) -> tuple[int, int]:
+        """Index and time of a packet made here, at the end of the timeline."""
+        self._step(now)
+        self.restart()
+        return self.index, self._time
+
+    @property
+    def _time(self) -> int:
+        assert self.time is not None
+        return self.time
+
+    def _index_of(self, sequence: int) -> int:
+        closed_before = sum(1 for dropped in self.closed if dropped < sequence)
+        return self.anchor_index + sequence - self.anchor_sequence - closed_before
+
+    def _time_of(self, timestamp: int) -> int:
+        return self._time + signed32(timestamp - self.newest_timestamp)
+
+    def _place_late(
+        self, sequence: int, timestamp: int, marker: bool
+    ) -> tuple[int, int, bool, bool] | None:
+        if sequence < self.anchor_sequence or self.newest - sequence > LATE_MAX:
+            return None
+        return self._index_of(sequence), self._time_of(timestamp), marker, True
+
+    def _must_anchor(self, sequence: int, timestamp: int, now: float) -> bool:
+        if sequence - self.newest > LEAP_MAX:
+            return True
+        time = self._time_of(timestamp)
+        if time <= self._time:
+            return True
+        drift = abs(time - room_clock(now))
+        paused = now - self.newest_at >= PAUSE_S
+        return drift > DRIFT_TICKS_MAX or (paused and drift > PAUSE_DRIFT_TICKS)
+
+    def _anchor(self, sequence: int, timestamp: int, now: float) -> None:
+        self._step(now)
+        self.anchored = True
+        self.anchor_index, self.anchor_sequence = self.index, sequence
+        self.closed: list[int] = []
+        self._advance(sequence, timestamp, now)
+
+    def _advance(self, sequence: int, timestamp: int, now: float) -> None:
+        self.newest, self.newest_timestamp, self.newest_at = sequence, timestamp, now
+
+    def _step(self, now: float) -> None:
+        self.index += 1
+        clock = room_clock(now)
+        if self.time is None:
+            self.time = clock
+            return
+        frames = math.floor((clock - self.time) / FRAME_TICKS + 0.5)
+        self.time += FRAME_TICKS * max(1, frames)
+
+
+class OracleEgress:
+    """An output track: its numbering, its header and what it has sent."""
+
+    def __init__(
+        self,
+        transport: int,
+        layout: HeaderLayout,
+        first_sequence: int,
+        first_timestamp: int,
+        echo_group: int,
+    ) -> None:
+        self.transport = transport
+        self.layout = layout
+        self.echo_group = echo_group
+        self.stream = -1
+        self.sequence = first_sequence - 1
+        self.first_timestamp = first_timestamp
+        self.timestamp: int | None = None
+        self.time_offset = 0
+        self.anchored = False
+        self.packets = 0
+        self.octets = 0
+        self.sent_at = 0.0
+
+    def stamp(self, packet: Placed) -> Stamp | None:
+        """The header fields of `packet` on this egress; None when it is not carried."""
+        if packet.echo_group == self.echo_group:
+            self.anchored = False
+            return None
+        if packet.late and not (self.anchored and packet.index >= self.anchor_index):
+            return None
+        if not self.anchored:
+            self._anchor(packet)
+        sequence = packet.index + self.sequence_offset
+        timestamp = packet.time + self.time_offset
+        if not packet.late:
+            self.sequence, self.timestamp = sequence, timestamp
+        return Stamp(packet.marker, sequence, timestamp, packet.csrc, packet.level, packet.voiced)
+
+    def _anchor(self, packet: Placed) -> None:
+        self.anchored = True
+        self.anchor_index = packet.index
+        self.sequence_offset = self.sequence + 1 - packet.index
+        if self.timestamp is None:
+            self.time_offset = self.first_timestamp - packet.time
+        else:
+            behind = self.timestamp - (packet.time + self.time_offset)
+            if behind >= 0:
+                self.time_offset += FRAME_TICKS * (behind // FRAME_TICKS + 1)
+
+    def count(self, packet: Placed, now: float) -> None:
+        """Note a sent packet for the sender reports."""
+        self.packets += 1
+        self.octets += len(packet.payload)
+        if not packet.late:
+            self.sent_at = now
+
+    def stats(self) -> EgressStats:
+        """What `Forwarder.egress_stats` answers."""
+        rtp_time = 0 if self.timestamp is None else self.timestamp % 2**32
+        return EgressStats(self.packets, self.octets, rtp_time, self.sent_at)
