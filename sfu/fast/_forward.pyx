@@ -2,17 +2,24 @@
 """The forwarder: a walk over tables for each packet. README.md beside this file is its theory."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport INFINITY, fabs, floor, pow
-from libc.stdint cimport (
-    int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
-)
-from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.math cimport INFINITY, fabs, floor
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport ADDRESS_SIZE, DATAGRAM_SIZE_MAX, Batch, Datagram
-from sfu.fast._rtp cimport (
-    RTP_HEADER_SIZE, TICKS_20_MS, RtpHeader, find_extension, opus_ticks, parse_rtp, write16, write32,
+from sfu.fast._egress cimport FIXED_SIZE, anchor, write_extension, write_header
+from sfu.fast._level cimport (
+    ASSUMED_LEVEL, DTX_SIZE_MAX, NO_LEVEL, SILENCE_DB, WINDOW_UNSEEN_DB, decayed, hear, silence,
 )
+from sfu.fast._rows cimport (
+    CHALLENGES_MAX, DROP_REASONS, EGRESS_TABLE_MAX, MID_SIZE_MAX, NOBODY, TABLE_MAX,
+    TRANSPORT_ADDRESSES_MAX, TRANSPORT_EGRESSES_MAX, Egress, Outgoing, Pending, Slot, SlowRecord, Source,
+    Stream, Transport,
+)
+from sfu.fast._rtp cimport RtpHeader, find_extension, opus_ticks, parse_rtp, write32
+from sfu.fast._tables cimport AddressTable, Ids, grown
+from sfu.fast._timeline cimport advance, clock_ticks, close_gap, number
 
 from typing import NamedTuple
 
@@ -44,31 +51,13 @@ cdef enum:
     SRTP_REPLAY_FAIL = 9        # srtp_err_status_t
     SRTP_REPLAY_OLD = 10
     TRAILER_SIZE_MAX = 16       # authentication tag; no MKI is used
-    CLOCK_RATE = 48000
     CHECK_INTERVAL = 4096       # inaudible packets between two authenticated ones: far below the 32,768
                                 # after which SRTP could no longer tell the roll-over counter
-    LEAP_MAX = 64               # what a decoder cannot conceal is no gap worth showing
-    LATE_MAX = 64
-    DTX_SIZE_MAX = 10           # Opus speech frames are longer, comfort noise is not
-    VOICED_LEVEL_MAX = 50       # -dBov
-    ASSUMED_LEVEL = 30          # of a talker who sends no level: an ordinary voice
-    NO_LEVEL = 127
-    FIRST_ROWS = 64             # a table's capacity before it grows
 
 cdef double PACKETS_PER_SECOND_MAX = 200.0   # 5 ms frames; voice clients send 50
 cdef double PACKETS_BURST_MAX = 100.0
 cdef double SSRC_DEAD_S = 1.0
-cdef double SILENCE_DB = -127.0
-cdef double ATTACK = 0.5
-cdef double RELEASE = 0.1
-cdef double GRACE_S = 0.060     # the longest common frame: no packet within it is no silence
-cdef double FLOOR_WINDOW_S = 5.0
-cdef double FLOOR_DB_MAX = -45.0
-cdef double ABOVE_FLOOR_DB = 6.0
 cdef double NEVER = -INFINITY
-cdef int64_t PAUSE_ERROR_TICKS_MAX = 960     # 20 ms, after a pause
-cdef int64_t CLOCK_ERROR_TICKS_MAX = 24000   # 500 ms, at any time
-cdef double PAUSE_S = 0.2
 
 cdef enum Drop:
     DROP_KIND
@@ -133,151 +122,11 @@ class EgressStats(NamedTuple):
     sent_at: float
 
 
-cdef inline int64_t clock_ticks(double now) noexcept nogil:
-    return <int64_t>floor(now * CLOCK_RATE + 0.5)
-
-
-cdef inline double decayed(double level_db, double age) noexcept nogil:
-    """A smoothed level after `age` seconds without packets."""
-    cdef double steps
-    if age <= GRACE_S:
-        return level_db
-    steps = floor((age - GRACE_S) / 0.020 + 1e-9)
-    return SILENCE_DB + (level_db - SILENCE_DB) * pow(1.0 - RELEASE, steps)
-
-
 cdef inline uint32_t swapped(uint32_t value) noexcept nogil:
     """libsrtp takes the SSRC in network order."""
     cdef uint32_t turned
     write32(<uint8_t*>&turned, value)
     return turned
-
-
-cdef class AddressTable:
-    """Validated remote addresses and whose they are: open addressing with linear probing."""
-
-    def __cinit__(self):
-        self.mask = 127
-        self.count = 0
-        self.entries = self._fresh(self.mask + 1)
-
-    def __dealloc__(self):
-        free(self.entries)
-
-    cdef AddressEntry* _fresh(self, uint32_t capacity) except NULL:
-        cdef AddressEntry* entries = <AddressEntry*>calloc(capacity, sizeof(AddressEntry))
-        cdef uint32_t index
-        if entries == NULL:
-            raise MemoryError
-        for index in range(capacity):
-            entries[index].transport = NOBODY
-        return entries
-
-    cdef uint32_t slot_of(self, const uint8_t* address) noexcept nogil:
-        """Where `address` is, or the free place where it would go."""
-        cdef uint64_t a, b
-        cdef uint16_t port
-        cdef uint32_t at
-        memcpy(&a, address, 8)
-        memcpy(&b, address + 8, 8)
-        memcpy(&port, address + 16, 2)
-        a = (a ^ (b * <uint64_t>0x9E3779B97F4A7C15) ^ port) * <uint64_t>0xBF58476D1CE4E5B9
-        at = <uint32_t>(a >> 32) & self.mask
-        while self.entries[at].transport != NOBODY:
-            if memcmp(self.entries[at].address, address, ADDRESS_SIZE) == 0:
-                break
-            at = (at + 1) & self.mask
-        return at
-
-    cdef int32_t find(self, const uint8_t* address) noexcept nogil:
-        return self.entries[self.slot_of(address)].transport
-
-    cdef int put(self, const uint8_t* address, int32_t transport) except -1:
-        cdef uint32_t at
-        if 2 * (self.count + 1) > self.mask:
-            self.grow()
-        at = self.slot_of(address)
-        if self.entries[at].transport == NOBODY:
-            self.count += 1
-        self.entries[at].transport = transport
-        memcpy(self.entries[at].address, address, ADDRESS_SIZE)
-        return 0
-
-    cdef bint drop(self, const uint8_t* address) noexcept:
-        cdef uint32_t at = self.slot_of(address)
-        cdef AddressEntry moved
-        if self.entries[at].transport == NOBODY:
-            return False
-        self.entries[at].transport = NOBODY
-        self.count -= 1
-        # Entries behind the hole may have been pushed past it: place them anew.
-        at = (at + 1) & self.mask
-        while self.entries[at].transport != NOBODY:
-            moved = self.entries[at]
-            self.entries[at].transport = NOBODY
-            self.entries[self.slot_of(moved.address)] = moved
-            at = (at + 1) & self.mask
-        return True
-
-    cdef int grow(self) except -1:
-        cdef AddressEntry* old = self.entries
-        cdef uint32_t capacity = self.mask + 1
-        cdef uint32_t index
-        cdef AddressEntry* fresh = self._fresh(2 * capacity)
-        self.entries = fresh
-        self.mask = 2 * capacity - 1
-        for index in range(capacity):
-            if old[index].transport != NOBODY:
-                self.entries[self.slot_of(old[index].address)] = old[index]
-        free(old)
-        return 0
-
-
-cdef class Rows:
-    """Which ids of one table are in use: lowest free one first, so that tables stay dense."""
-
-    cdef str name
-    cdef int32_t limit
-    cdef int32_t used           # ids ever given out
-    cdef list free_ids
-    cdef readonly int32_t alive
-
-    def __cinit__(self, str name, int32_t limit):
-        self.name = name
-        self.limit = limit
-        self.free_ids = []
-
-    cdef int32_t take(self) except -1:
-        cdef int32_t taken
-        if self.free_ids:
-            taken = self.free_ids.pop()
-        elif self.used < self.limit:
-            taken = self.used
-            self.used += 1
-        else:
-            raise OverflowError(f"the forwarder holds at most {self.limit} {self.name}")
-        self.alive += 1
-        return taken
-
-    cdef void give_back(self, int32_t row):
-        self.free_ids.append(row)
-        self.alive -= 1
-
-
-cdef void* grown(void* table, int32_t* capacity, int32_t needed, size_t row_size) except NULL:
-    """`table` with room for `needed` rows; new rows are zero."""
-    cdef int32_t wanted = capacity[0]
-    cdef void* fresh
-    if needed <= wanted:
-        return table
-    while wanted < needed:
-        wanted = wanted * 2 if wanted else FIRST_ROWS
-    fresh = realloc(table, <size_t>wanted * row_size)
-    if fresh == NULL:
-        raise MemoryError
-    memset(<char*>fresh + <size_t>capacity[0] * row_size, 0, <size_t>(wanted - capacity[0]) * row_size)
-    capacity[0] = wanted
-    return fresh
 
 
 cdef class Forwarder:
@@ -291,11 +140,11 @@ cdef class Forwarder:
     cdef int32_t slot_capacity
     cdef int32_t stream_capacity
     cdef int32_t egress_capacity
-    cdef Rows transport_rows
-    cdef Rows source_rows
-    cdef Rows slot_rows
-    cdef Rows stream_rows
-    cdef Rows egress_rows
+    cdef Ids transport_rows
+    cdef Ids source_rows
+    cdef Ids slot_rows
+    cdef Ids stream_rows
+    cdef Ids egress_rows
     cdef AddressTable addresses
     cdef dict sessions          # transport -> (receive, send), so that libsrtp's contexts stay alive
     # the input being worked on
@@ -320,11 +169,11 @@ cdef class Forwarder:
     cdef uint64_t dropped[DROP_REASONS]
 
     def __cinit__(self):
-        self.transport_rows = Rows("transports", TABLE_MAX)
-        self.source_rows = Rows("sources", TABLE_MAX)
-        self.slot_rows = Rows("slots", TABLE_MAX)
-        self.stream_rows = Rows("streams", TABLE_MAX)
-        self.egress_rows = Rows("egresses", EGRESS_TABLE_MAX)
+        self.transport_rows = Ids("transports", TABLE_MAX)
+        self.source_rows = Ids("sources", TABLE_MAX)
+        self.slot_rows = Ids("slots", TABLE_MAX)
+        self.stream_rows = Ids("streams", TABLE_MAX)
+        self.egress_rows = Ids("egresses", EGRESS_TABLE_MAX)
         self.addresses = AddressTable()
         self.sessions = {}
         self.inbox = Batch(1, DATAGRAM_SIZE_MAX)
@@ -431,9 +280,9 @@ cdef class Forwarder:
         source.tokens = PACKETS_BURST_MAX
         source.tokens_at = NEVER
         source.floor_db = SILENCE_DB
-        source.window_lowest_db = 1.0
+        source.window_lowest_db = WINDOW_UNSEEN_DB
         source.window_at = NEVER
-        self._silence(source)
+        silence(source)
         self.transports[transport].source = row
         return row
 
@@ -454,7 +303,7 @@ cdef class Forwarder:
         if row.slot != NOBODY:
             self.slots[row.slot].needs_anchor = True
         if not audible:
-            self._silence(row)
+            silence(row)
 
     def level(self, int32_t source, double now):
         cdef Source* row = self._source(source)
@@ -536,8 +385,10 @@ cdef class Forwarder:
         if opus_ticks(<const uint8_t*>PyBytes_AS_STRING(payload), length) == 0:
             raise ValueError("the payload is not an Opus packet")
         self.pushed = payload
-        self._advance(slot, now)
+        advance(slot, now)
         slot.needs_anchor = True        # the holder goes on after what was put in
+        self.outgoing.index = slot.newest_index
+        self.outgoing.time = slot.newest_time
         self.outgoing.marker = False
         self.outgoing.is_late = False
         self.outgoing.level = level & 0x7F
@@ -545,7 +396,7 @@ cdef class Forwarder:
         self.outgoing.csrc = csrc
         self.outgoing.payload = <const uint8_t*>PyBytes_AS_STRING(payload)
         self.outgoing.length = length
-        self._start(slot)
+        self._start(stream)
         self.now = now
 
     # ---- egresses
@@ -588,7 +439,13 @@ cdef class Forwarder:
         egress.last_sequence = first_sequence - 1
         egress.first_timestamp = first_timestamp
         egress.sent_at = NEVER
-        self._write_extension(egress, level_extension, mid_extension, mid)
+        write_extension(
+            egress,
+            level_extension,
+            mid_extension,
+            <const uint8_t*>PyBytes_AS_STRING(mid),
+            <uint8_t>PyBytes_GET_SIZE(mid),
+        )
         owner.egresses[owner.egress_count] = row
         owner.egress_count += 1
         return row
@@ -781,49 +638,6 @@ cdef class Forwarder:
         self.egresses[last].position = row.position
         row.stream = NOBODY
 
-    cdef void _silence(self, Source* source):
-        source.smoothed_db = SILENCE_DB
-        source.instant = NO_LEVEL
-        source.is_voiced = False
-        source.voiced_at = NEVER
-        source.packet_at = NEVER
-
-    cdef int _write_extension(self, Egress* egress, uint8_t level_id, uint8_t mid_id, bytes mid) except -1:
-        """Lay out the header extension block of every packet of `egress` (RFC 8285 4.2, 4.3)."""
-        cdef uint8_t mid_size = <uint8_t>PyBytes_GET_SIZE(mid)
-        cdef bint has_mid = mid_id > 0 and mid_size > 0
-        cdef bint is_two_byte = level_id > 14 or (has_mid and mid_id > 14)
-        cdef uint8_t* block = egress.extension
-        cdef uint8_t at = 4
-        egress.level_at = -1
-        if level_id == 0 and not has_mid:
-            return 0
-        if level_id > 0:
-            if is_two_byte:
-                block[at] = level_id
-                block[at + 1] = 1
-                at += 2
-            else:
-                block[at] = <uint8_t>(level_id << 4)
-                at += 1
-            egress.level_at = at
-            at += 1
-        if has_mid:
-            if is_two_byte:
-                block[at] = mid_id
-                block[at + 1] = mid_size
-                at += 2
-            else:
-                block[at] = <uint8_t>((mid_id << 4) | (mid_size - 1))
-                at += 1
-            memcpy(block + at, PyBytes_AS_STRING(mid), mid_size)
-            at += mid_size
-        at = (at + 3) & 0xFC
-        write16(block, 0x1000 if is_two_byte else 0xBEDE)
-        write16(block + 2, (at - 4) // 4)
-        egress.extension_size = at
-        return 0
-
     # ---- the walk; everything below runs without the GIL
 
     cdef bint _work(self, Batch outbox) noexcept nogil:
@@ -1008,13 +822,13 @@ cdef class Forwarder:
         if ticks == 0:
             self._drop(DROP_OPUS if packet.length else DROP_EMPTY)
             if source.slot != NOBODY:
-                self._close_gap(&self.slots[source.slot], packet.sequence)
+                close_gap(&self.slots[source.slot], packet.sequence)
             return
         source.is_measured = level >= 0
         if level < 0:
             level = NO_LEVEL if packet.length <= DTX_SIZE_MAX else ASSUMED_LEVEL
         packet.level = <uint8_t>level
-        self._smooth(source, level & 0x7F, ticks)
+        hear(source, level & 0x7F, ticks, self.now)
         if source.slot != NOBODY:
             self._place(packet)
         elif not source.is_voiced:
@@ -1026,118 +840,24 @@ cdef class Forwarder:
             self.pending_count += 1
             self.challenged += 1
 
-    cdef void _smooth(self, Source* source, int level, uint32_t ticks) noexcept nogil:
-        cdef double level_db = -<double>level
-        cdef int steps = max(1, <int>(ticks // TICKS_20_MS))
-        cdef double coefficient
-        self._track_floor(source, level)
-        source.smoothed_db = decayed(source.smoothed_db, self.now - source.packet_at)
-        coefficient = ATTACK if level_db > source.smoothed_db else RELEASE
-        while steps > 0:
-            source.smoothed_db += coefficient * (level_db - source.smoothed_db)
-            steps -= 1
-        source.instant = <uint8_t>level
-        source.frame_ticks = ticks
-        source.packet_at = self.now
-        source.is_voiced = (
-            level <= VOICED_LEVEL_MAX and level_db >= min(source.floor_db, FLOOR_DB_MAX) + ABOVE_FLOOR_DB
-        )
-        if source.is_voiced:
-            source.voiced_at = self.now
-
-    cdef void _track_floor(self, Source* source, int level) noexcept nogil:
-        if source.window_at == NEVER:
-            source.window_at = self.now
-        if self.now - source.window_at >= FLOOR_WINDOW_S:
-            if source.window_lowest_db <= 0.0:
-                source.floor_db = source.window_lowest_db
-            source.window_lowest_db = 1.0
-            source.window_at = self.now
-        if level == NO_LEVEL:
-            return
-        source.floor_db = min(source.floor_db, -<double>level)
-        if source.window_lowest_db > 0.0 or -<double>level < source.window_lowest_db:
-            source.window_lowest_db = -<double>level
-
-    cdef void _close_gap(self, Slot* slot, int64_t sequence) noexcept nogil:
-        """A packet of the holder is left out on purpose: what follows moves up by one."""
-        if slot.needs_anchor or sequence <= slot.newest_sequence:
-            return
-        if sequence - slot.newest_sequence > LEAP_MAX:
-            slot.needs_anchor = True
-            return
-        slot.newest_index += sequence - slot.newest_sequence - 1
-        slot.newest_sequence = sequence
-        slot.oldest_sequence = sequence + 1
-
     cdef void _place(self, Pending* packet) noexcept nogil:
-        """Put a packet of a slot's holder on the slot's stream: number and stamp it (README: Numbering)."""
+        """Put a packet of a slot's holder on the slot's stream."""
         cdef Source* source = &self.sources[packet.source]
         cdef Slot* slot = &self.slots[source.slot]
         cdef Outgoing* out = &self.outgoing
         out.marker = packet.marker
-        out.is_late = False
-        if not slot.needs_anchor and packet.sequence <= slot.newest_sequence:
-            if packet.sequence < slot.oldest_sequence or slot.newest_sequence - packet.sequence > LATE_MAX:
-                self._drop(DROP_LATE)
-                return
-            out.is_late = True
-            out.index = slot.newest_index + packet.sequence - slot.newest_sequence
-            out.time = slot.newest_time + <int32_t>(packet.timestamp - slot.newest_timestamp)
-        elif slot.needs_anchor or self._is_out_of_step(slot, packet):
-            self._advance(slot, self.now)
-            slot.needs_anchor = False
-            slot.oldest_sequence = packet.sequence
-            slot.newest_sequence = packet.sequence
-            slot.newest_timestamp = packet.timestamp
-            out.marker = True
-        else:
-            slot.newest_index += packet.sequence - slot.newest_sequence
-            slot.newest_time += <int32_t>(packet.timestamp - slot.newest_timestamp)
-            slot.newest_sequence = packet.sequence
-            slot.newest_timestamp = packet.timestamp
-            slot.newest_at = self.now
-        if not out.is_late:
-            out.index = slot.newest_index
-            out.time = slot.newest_time
+        if not number(slot, packet.sequence, packet.timestamp, self.now, out):
+            self._drop(DROP_LATE)
+            return
         out.level = packet.level
         out.echo_group = source.echo_group
         out.csrc = source.csrc
         out.payload = packet.payload
         out.length = packet.length
-        self._start_at(slot)
+        self._start(slot.stream)
 
-    cdef bint _is_out_of_step(self, Slot* slot, Pending* packet) noexcept nogil:
-        cdef int32_t step = <int32_t>(packet.timestamp - slot.newest_timestamp)
-        cdef int64_t error = slot.newest_time + step - clock_ticks(self.now)
-        if step <= 0 or packet.sequence - slot.newest_sequence > LEAP_MAX:
-            return True
-        if error < -CLOCK_ERROR_TICKS_MAX or error > CLOCK_ERROR_TICKS_MAX:
-            return True
-        return self.now - slot.newest_at >= PAUSE_S and (
-            error < -PAUSE_ERROR_TICKS_MAX or error > PAUSE_ERROR_TICKS_MAX
-        )
-
-    cdef void _advance(self, Slot* slot, double now) noexcept nogil:
-        """The next index, at the multiple of 20 ms after the last packet that is nearest to the clock."""
-        cdef int64_t clock = clock_ticks(now)
-        cdef int64_t steps
-        slot.newest_index += 1
-        if not slot.has_packets:
-            slot.newest_time = clock
-            slot.has_packets = True
-        else:
-            steps = <int64_t>floor(<double>(clock - slot.newest_time) / TICKS_20_MS + 0.5)
-            slot.newest_time += TICKS_20_MS * max(<int64_t>1, steps)
-        slot.newest_at = now
-
-    cdef void _start(self, Slot* slot) noexcept nogil:
-        self.outgoing.index = slot.newest_index
-        self.outgoing.time = slot.newest_time
-        self._start_at(slot)
-
-    cdef void _start_at(self, Slot* slot) noexcept nogil:
-        self.outgoing.stream = slot.stream
+    cdef void _start(self, int32_t stream) noexcept nogil:
+        self.outgoing.stream = stream
         self.outgoing.cursor = 0
         self.outgoing.is_active = True
 
@@ -1162,14 +882,14 @@ cdef class Forwarder:
     cdef bint _emit(self, Batch outbox, Egress* egress, Transport* transport) noexcept nogil:
         """Write, protect and append one packet; False when `outbox` has no room for it."""
         cdef Outgoing* out = &self.outgoing
-        cdef uint32_t size = RTP_HEADER_SIZE + 4 + egress.extension_size + out.length
+        cdef uint32_t size = FIXED_SIZE + egress.extension_size + out.length
         cdef uint8_t* data = outbox.reserve(size + TRAILER_SIZE_MAX)
         cdef int protected = <int>size
         if data == NULL:
             return False
         if egress.needs_anchor:
-            self._anchor(egress)
-        self._write_header(data, egress)
+            anchor(egress, out)
+        write_header(data, egress, out)
         memcpy(data + size - out.length, out.payload, out.length)
         if srtp_protect(transport.send, data, &protected) != SRTP_OK:
             self.protect_errors += 1
@@ -1181,38 +901,3 @@ cdef class Forwarder:
         self.forwarded += 1
         self.forwarded_bytes += <uint32_t>protected
         return True
-
-    cdef void _anchor(self, Egress* egress) noexcept nogil:
-        """From here on this egress counts the stream that it now carries."""
-        cdef Outgoing* out = &self.outgoing
-        cdef int64_t behind
-        egress.needs_anchor = False
-        egress.oldest_index = out.index
-        egress.index_offset = egress.last_sequence + 1 - out.index
-        if not egress.has_packets:
-            egress.has_packets = True
-            egress.time_base = <int64_t>egress.first_timestamp - out.time
-            egress.time_offset = egress.time_base
-            return
-        egress.time_offset = egress.time_base
-        behind = egress.last_time - (out.time + egress.time_offset)
-        if behind >= 0:
-            egress.time_offset += TICKS_20_MS * (behind // TICKS_20_MS + 1)
-
-    cdef void _write_header(self, uint8_t* data, Egress* egress) noexcept nogil:
-        cdef Outgoing* out = &self.outgoing
-        cdef int64_t sequence = out.index + egress.index_offset
-        cdef int64_t time = out.time + egress.time_offset
-        if sequence > egress.last_sequence:
-            egress.last_sequence = sequence
-            egress.last_time = time
-        data[0] = 0x91 if egress.extension_size else 0x81
-        data[1] = (0x80 if out.marker else 0) | egress.payload_type
-        write16(data + 2, <uint16_t>sequence)
-        write32(data + 4, <uint32_t>time)
-        write32(data + 8, egress.ssrc)
-        write32(data + 12, out.csrc)
-        if egress.extension_size:
-            memcpy(data + 16, egress.extension, egress.extension_size)
-            if egress.level_at >= 0:
-                data[16 + egress.level_at] = out.level

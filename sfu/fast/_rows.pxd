@@ -1,9 +1,8 @@
 # The rows of the forwarder's tables. README.md tells what they mean.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
-from sfu.fast._batch cimport ADDRESS_SIZE, Batch
-from sfu.fast._rtp cimport RtpHeader
+from sfu.fast._batch cimport ADDRESS_SIZE
 
 cdef enum:
     NOBODY = -1
@@ -134,18 +133,3 @@ cdef struct SlowRecord:
     int32_t kind
     int32_t transport
     uint32_t datagram
-
-cdef struct AddressEntry:
-    int32_t transport           # NOBODY: free
-    uint8_t address[ADDRESS_SIZE]
-
-cdef class AddressTable:
-    cdef AddressEntry* entries
-    cdef uint32_t mask
-    cdef uint32_t count
-    cdef AddressEntry* _fresh(self, uint32_t capacity) except NULL
-    cdef uint32_t slot_of(self, const uint8_t* address) noexcept nogil
-    cdef int32_t find(self, const uint8_t* address) noexcept nogil
-    cdef int put(self, const uint8_t* address, int32_t transport) except -1
-    cdef bint drop(self, const uint8_t* address) noexcept
-    cdef int grow(self) except -1

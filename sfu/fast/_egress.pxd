@@ -1,0 +1,78 @@
+# What a listener gets: the numbers and the header of an output track (README: Numbering, Header).
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
+
+from sfu.fast._rows cimport Egress, Outgoing
+from sfu.fast._rtp cimport ONE_BYTE_PROFILE, TICKS_20_MS, TWO_BYTE_PROFILE, write16, write32
+
+cdef enum:
+    FIXED_SIZE = 16     # the RTP header with one CSRC
+
+cdef inline uint8_t write_element(
+    uint8_t* block, uint8_t at, bint is_two_byte, uint8_t number, uint8_t size
+) noexcept nogil:
+    """Write the head of one extension element; returns where its data goes."""
+    if is_two_byte:
+        block[at] = number
+        block[at + 1] = size
+        return at + 2
+    block[at] = <uint8_t>((number << 4) | (size - 1))
+    return at + 1
+
+cdef inline void write_extension(
+    Egress* egress, uint8_t level_id, uint8_t mid_id, const uint8_t* mid, uint8_t mid_size
+) noexcept nogil:
+    """Lay out the header extension block of every packet of `egress` (RFC 8285 4.2, 4.3)."""
+    cdef bint has_mid = mid_id > 0 and mid_size > 0
+    cdef bint is_two_byte = level_id > 14 or (has_mid and mid_id > 14)
+    cdef uint8_t* block = egress.extension
+    cdef uint8_t at = 4
+    egress.level_at = -1
+    if level_id == 0 and not has_mid:
+        return
+    if level_id > 0:
+        at = write_element(block, at, is_two_byte, level_id, 1)
+        egress.level_at = at
+        at += 1
+    if has_mid:
+        at = write_element(block, at, is_two_byte, mid_id, mid_size)
+        memcpy(block + at, mid, mid_size)
+        at += mid_size
+    at = (at + 3) & 0xFC
+    write16(block, TWO_BYTE_PROFILE if is_two_byte else ONE_BYTE_PROFILE)
+    write16(block + 2, (at - 4) // 4)
+    egress.extension_size = at
+
+cdef inline void anchor(Egress* egress, const Outgoing* out) noexcept nogil:
+    """From `out` on, this egress counts the stream that it now carries."""
+    cdef int64_t behind
+    egress.needs_anchor = False
+    egress.oldest_index = out.index
+    egress.index_offset = egress.last_sequence + 1 - out.index
+    if not egress.has_packets:
+        egress.has_packets = True
+        egress.time_base = <int64_t>egress.first_timestamp - out.time
+    # Each time from the same base, so that moves between streams never add up.
+    egress.time_offset = egress.time_base
+    behind = egress.last_time - (out.time + egress.time_offset)
+    if egress.packets > 0 and behind >= 0:
+        egress.time_offset += TICKS_20_MS * (behind // TICKS_20_MS + 1)
+
+cdef inline void write_header(uint8_t* data, Egress* egress, const Outgoing* out) noexcept nogil:
+    """The RTP header of `out` as this listener negotiated it."""
+    cdef int64_t sequence = out.index + egress.index_offset
+    cdef int64_t time = out.time + egress.time_offset
+    if sequence > egress.last_sequence:
+        egress.last_sequence = sequence
+        egress.last_time = time
+    data[0] = 0x91 if egress.extension_size else 0x81
+    data[1] = (0x80 if out.marker else 0) | egress.payload_type
+    write16(data + 2, <uint16_t>sequence)
+    write32(data + 4, <uint32_t>time)
+    write32(data + 8, egress.ssrc)
+    write32(data + 12, out.csrc)
+    if egress.extension_size:
+        memcpy(data + FIXED_SIZE, egress.extension, egress.extension_size)
+        if egress.level_at >= 0:
+            data[FIXED_SIZE + egress.level_at] = out.level

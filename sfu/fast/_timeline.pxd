@@ -1,0 +1,85 @@
+# A slot's timeline: how its packets are numbered and stamped (README: Numbering). Pure arithmetic on rows.
+
+from libc.math cimport floor
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from sfu.fast._rows cimport Outgoing, Slot
+from sfu.fast._rtp cimport TICKS_20_MS
+
+cdef extern from * nogil:
+    """
+    #define PAUSE_S 0.2
+    """
+    const double PAUSE_S            # longer than any frame: a talkspurt has ended
+
+cdef enum:
+    CLOCK_RATE = 48000
+    LEAP_MAX = 64                   # what a decoder cannot conceal is no gap worth showing
+    LATE_MAX = 64                   # further behind, no jitter buffer still waits for it
+    PAUSE_ERROR_TICKS_MAX = 960     # 20 ms, after a pause
+    CLOCK_ERROR_TICKS_MAX = 24000   # 500 ms, at any time
+
+cdef inline int64_t clock_ticks(double now) noexcept nogil:
+    """The room clock: 48 kHz ticks of `now`."""
+    return <int64_t>floor(now * CLOCK_RATE + 0.5)
+
+cdef inline void advance(Slot* slot, double now) noexcept nogil:
+    """The next index, at the multiple of 20 ms after the last packet that is nearest to the clock."""
+    cdef int64_t clock = clock_ticks(now)
+    cdef int64_t steps
+    slot.newest_index += 1
+    if not slot.has_packets:
+        slot.newest_time = clock
+        slot.has_packets = True
+    else:
+        steps = <int64_t>floor(<double>(clock - slot.newest_time) / TICKS_20_MS + 0.5)
+        slot.newest_time += TICKS_20_MS * max(<int64_t>1, steps)
+    slot.newest_at = now
+
+cdef inline bint is_out_of_step(Slot* slot, int64_t sequence, uint32_t timestamp, double now) noexcept nogil:
+    """Whether the holder's own numbers no longer continue the slot's timeline."""
+    cdef int32_t step = <int32_t>(timestamp - slot.newest_timestamp)
+    cdef int64_t error = slot.newest_time + step - clock_ticks(now)
+    if step <= 0 or sequence - slot.newest_sequence > LEAP_MAX:
+        return True
+    if error < -CLOCK_ERROR_TICKS_MAX or error > CLOCK_ERROR_TICKS_MAX:
+        return True
+    return now - slot.newest_at >= PAUSE_S and (
+        error < -PAUSE_ERROR_TICKS_MAX or error > PAUSE_ERROR_TICKS_MAX
+    )
+
+cdef inline void close_gap(Slot* slot, int64_t sequence) noexcept nogil:
+    """A packet of the holder is left out on purpose: what follows moves up by one."""
+    if slot.needs_anchor or sequence <= slot.newest_sequence:
+        return
+    if sequence - slot.newest_sequence > LEAP_MAX:
+        slot.needs_anchor = True
+        return
+    slot.newest_index += sequence - slot.newest_sequence - 1
+    slot.newest_sequence = sequence
+    slot.oldest_sequence = sequence + 1
+
+cdef inline bint number(
+    Slot* slot, int64_t sequence, uint32_t timestamp, double now, Outgoing* out
+) noexcept nogil:
+    """Give the holder's packet its index and time; False when it comes too late to have any."""
+    cdef int32_t step = <int32_t>(timestamp - slot.newest_timestamp)
+    out.is_late = not slot.needs_anchor and sequence <= slot.newest_sequence
+    if out.is_late:
+        out.index = slot.newest_index + sequence - slot.newest_sequence
+        out.time = slot.newest_time + step
+        return sequence >= slot.oldest_sequence and slot.newest_sequence - sequence <= LATE_MAX
+    if slot.needs_anchor or is_out_of_step(slot, sequence, timestamp, now):
+        advance(slot, now)
+        slot.needs_anchor = False
+        slot.oldest_sequence = sequence
+        out.marker = True
+    else:
+        slot.newest_index += sequence - slot.newest_sequence
+        slot.newest_time += step
+        slot.newest_at = now
+    slot.newest_sequence = sequence
+    slot.newest_timestamp = timestamp
+    out.index = slot.newest_index
+    out.time = slot.newest_time
+    return True
