@@ -1,1 +1,54 @@
+"""The stage: rooms, participants, roles, hands, slots, and who is speaking. Pure.
 
+`Room` is what a worker calls; the other modules are its parts, each with one question to answer:
+
+    settings     what may a backend set about a room?
+    roster       who is in the room, and who may come in?
+    participant  what is known of one of them?
+    hands        who wants to be called up, in which order?
+    selector     who holds the slots?                      (numbers in, numbers out)
+    floor        the selector's decisions, written into the forwarder
+    seating      which slot does each listener's m-line carry?
+    dominant     whom would a viewer call the speaker?     (never used for forwarding)
+    speakers     what is everybody told about who is active?
+    watch        when are the last two asked?
+    vacancy      when does an empty room end?
+    refusals     how does a room say no?
+
+Nothing here reads a clock, draws entropy or touches a socket: `now` (monotonic seconds) is an
+argument, and the only thing acted upon is the forwarder's tables. Nothing here knows transports.
+
+A join
+    admission = room.admit(command, now)  # may refuse; gives number, echo group, generation
+    ... the worker negotiates and adds the forwarder's rows ...
+    if admission.replaces: the worker removes that participant (reason `replaced`) as any other
+    room.add(admission, source=source, egresses=egresses, now=now)
+
+Lifetimes: who closes whom
+    The worker owns rooms and transports. A room owns its participants, its hands and its slots.
+    Sources and egresses are rows of the forwarder that the worker adds before `Room.add` and that
+    go with the transport; a room only decides their audibility, slot and subscriptions.
+    - `Room.remove` ends what the participant had in the room at once (slot, subscriptions, hand,
+      place) and returns it; the worker then closes its transport. Never the other way round: a
+      transport that died is a fact, which the worker turns into `Room.remove` with its reason.
+    - `Room.close` removes everybody, gives the slots back and returns whom it removed. It is
+      immediate and idempotent. `Room.tick` may close an empty room: look at `is_closed` after it.
+    - The forwarder must outlive the room; a closed room never touches it again.
+"""
+
+from .participant import NO_SOURCE, Participant
+from .room import REASON_CLOSED, REASON_EMPTY, Room, RoomEvent
+from .roster import Admission
+from .settings import PARTICIPANTS_MAX, RoomSettings
+
+__all__ = [
+    "NO_SOURCE",
+    "PARTICIPANTS_MAX",
+    "REASON_CLOSED",
+    "REASON_EMPTY",
+    "Admission",
+    "Participant",
+    "Room",
+    "RoomEvent",
+    "RoomSettings",
+]

@@ -1,0 +1,207 @@
+"""The dominant speaker: whom a client shows large. For display only, never for forwarding.
+
+Theory. Volfin and Cohen ("Dominant speaker identification for multipoint videoconferencing", 2012)
+score speech activity over three windows and change the dominant speaker only when all three agree:
+
+    immediate   one sample (20 ms): how many tenths of the volume range are above the noise floor
+    medium      100 ms: how many of 5 immediate values are high
+    long        1 s: how many of 10 medium values are complete
+
+Each count is scored by its likelihood under speech (binomial) against its likelihood under silence
+(exponential). The long window is what a cough cannot win while somebody else keeps talking.
+
+Adaptation. The original is fed each packet. Packets of slot holders never reach this code, so
+levels are sampled every 100 ms, which is exactly one medium window: its five immediate values are
+interpolated from the previous sample to this one, and those after the last packet (by its age, so
+that 60 ms frames and DTX need no special case) are silence. A late tick fills as many windows as
+time has passed. The decision is taken on every tick instead of every 300 ms: hand-over is faster,
+and the three windows, not the interval, are what prevents flapping.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .observation import TICK_S, Observation
+
+if TYPE_CHECKING:
+    from sfu.fast import SourceLevel
+
+# RFC 6464 levels are 0..127 -dBov; volume is 127 - level.
+_VOLUME_MAX = 127
+# Volume above the noise floor from which a sample counts, and the width of one sub-band.
+_SUBBAND = 10
+_SUBBANDS = 13
+# Sub-bands of an immediate value that make it count as high: about -47 dBov and louder.
+_MEDIUM_THRESHOLD = 7
+_SAMPLES = 5
+_SAMPLE_S = TICK_S / _SAMPLES
+# All samples of a medium window must be high for it to count in the long one.
+_LONG_THRESHOLD = 4
+_MEDIUMS = 10
+# A source whose last packet is older than its frame plus this is silent (one lost packet is not).
+_IDLE_AFTER_S = 0.04
+# The noise floor falls at once and rises only after this many windows (15 s), by geometric mean.
+_FLOOR_WINDOWS = 150
+# Louder than -50 dBov is no background, however constant: a test tone or a singer counts.
+_FLOOR_MAX = 77.0
+# By how much each window's log score must exceed the dominant speaker's.
+_MARGIN_IMMEDIATE, _MARGIN_MEDIUM, _MARGIN_LONG = 3.0, 2.0, 0.0
+
+
+def _scores(size: int, rate: float) -> tuple[float, ...]:
+    """Log of the activity score for each count 0..size (the paper's equations 12 to 14)."""
+
+    def score(count: int) -> float:
+        likelihood = math.log(math.comb(size, count)) + size * math.log(0.5)
+        return math.log(max(1e-10, likelihood - math.log(rate) + rate * count))
+
+    return tuple(score(count) for count in range(size + 1))
+
+
+_IMMEDIATE_SCORE = _scores(_SUBBANDS, 0.78)
+_MEDIUM_SCORE = _scores(_SAMPLES, 24.0)
+_LONG_SCORE = _scores(_MEDIUMS, 47.0)
+
+
+@dataclass(slots=True)
+class _NoiseFloor:
+    """The quietest volume a participant was heard at, forgotten slowly."""
+
+    volume: float = 0.0
+    _window_min: float = _VOLUME_MAX
+    _windows: int = 0
+
+    def learn(self, volume: float) -> None:
+        if volume <= 0:
+            return
+        volume = min(volume, _FLOOR_MAX)
+        if self.volume == 0 or volume < self.volume:
+            self.volume = volume
+            self._window_min, self._windows = _VOLUME_MAX, 0
+            return
+        self._window_min = min(self._window_min, volume)
+        self._windows += 1
+        if self._windows >= _FLOOR_WINDOWS:
+            self.volume = math.sqrt(self.volume * self._window_min)
+            self._window_min, self._windows = _VOLUME_MAX, 0
+
+
+@dataclass(slots=True)
+class _Activity:
+    """The windows of one participant; a new one has been silent for ever."""
+
+    floor: _NoiseFloor = field(default_factory=_NoiseFloor)
+    volume: float = 0.0
+    immediate: int = 0
+    medium: int = 0
+    mediums: deque[int] = field(default_factory=lambda: deque([0] * _MEDIUMS, maxlen=_MEDIUMS))
+
+    @property
+    def scores(self) -> tuple[float, float, float]:
+        """Log scores of the three windows."""
+        long = sum(1 for medium in self.mediums if medium > _LONG_THRESHOLD)
+        return (
+            _IMMEDIATE_SCORE[self.immediate],
+            _MEDIUM_SCORE[self.medium],
+            _LONG_SCORE[long],
+        )
+
+    def sample(self, level: SourceLevel, windows: int) -> None:
+        """Fill `windows` medium windows up to now from what the source says of itself."""
+        silent = self._silent_samples(level, windows * _SAMPLES)
+        newest = 0.0 if silent >= windows * _SAMPLES else float(_VOLUME_MAX - level.instant)
+        self.floor.learn(newest)
+        filled = windows * _SAMPLES
+        values = [
+            self.volume + (newest - self.volume) * (index + 1) / (filled - silent)
+            for index in range(filled - silent)
+        ]
+        values += [0.0] * silent
+        immediates = [self._immediate(value) for value in values]
+        for start in range(0, filled, _SAMPLES):
+            window = immediates[start : start + _SAMPLES]
+            self.medium = sum(1 for value in window if value > _MEDIUM_THRESHOLD)
+            self.mediums.append(self.medium)
+        self.immediate = immediates[-1]
+        self.volume = values[-1]
+
+    @staticmethod
+    def _silent_samples(level: SourceLevel, limit: int) -> int:
+        """How many of the newest samples came after the source's last packet had been played."""
+        idle_s = level.packet_age - max(level.frame_ms / 1000.0, _SAMPLE_S)
+        if idle_s < _IDLE_AFTER_S:
+            return 0
+        return limit if idle_s >= limit * _SAMPLE_S else int(idle_s / _SAMPLE_S)
+
+    def _immediate(self, volume: float) -> int:
+        """The sub-bands that `volume` fills, 0 unless it stands clear of the noise floor."""
+        if volume < self.floor.volume + _SUBBAND:
+            return 0
+        return min(_SUBBANDS, int(volume) // _SUBBAND)
+
+
+# What a challenger is compared with when nobody is dominant.
+_SILENCE = (_IMMEDIATE_SCORE[0], _MEDIUM_SCORE[0], _LONG_SCORE[0])
+
+
+class DominantSpeaker:
+    """Follows the audible participants of one room. It stays with a speaker through silence."""
+
+    def __init__(self) -> None:
+        self._activities: dict[str, _Activity] = {}
+        self._dominant: str | None = None
+        self._sampled_at: float | None = None
+
+    @property
+    def participant(self) -> str | None:
+        """The dominant speaker, None until somebody spoke or after it left the stage."""
+        return self._dominant
+
+    def forget(self, participant: str) -> None:
+        """`participant` may not be heard any more."""
+        self._activities.pop(participant, None)
+        if self._dominant == participant:
+            self._dominant = None
+
+    def update(self, observations: Sequence[Observation], now: float) -> str | None:
+        """Sample every audible participant and decide. `observations` are all of them."""
+        windows = self._windows_since(now)
+        if windows:
+            for seen in observations:
+                self._activities.setdefault(seen.participant, _Activity()).sample(
+                    seen.level, windows
+                )
+            self._decide()
+        return self._dominant
+
+    def _windows_since(self, now: float) -> int:
+        """How many medium windows passed since the last sample, at most one long window's."""
+        if self._sampled_at is None:
+            self._sampled_at = now
+            return 1
+        windows = round((now - self._sampled_at) / TICK_S)
+        if windows:
+            self._sampled_at = now
+        return min(windows, _MEDIUMS)
+
+    def _decide(self) -> None:
+        """Hand over to the challenger whose medium window leads most, if all windows agree."""
+        holder = self._activities.get(self._dominant) if self._dominant is not None else None
+        immediate, medium, long = holder.scores if holder is not None else _SILENCE
+        best_lead = _MARGIN_MEDIUM
+        for participant, activity in self._activities.items():
+            if activity is holder:
+                continue
+            scores = activity.scores
+            lead = scores[1] - medium
+            if (
+                lead > best_lead
+                and scores[0] - immediate > _MARGIN_IMMEDIATE
+                and scores[2] - long > _MARGIN_LONG
+            ):
+                self._dominant, best_lead = participant, lead

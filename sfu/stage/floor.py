@@ -1,0 +1,126 @@
+"""The floor of a room: its slots in the forwarder, and who holds them.
+
+Joins the pure selector to the forwarder's tables: whatever the selector decides is written there
+in the same call, so that the next packet already flies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .observation import Observation
+from .participant import NO_SOURCE
+from .seating import SlotView
+from .selector import Loudness, Selector
+
+if TYPE_CHECKING:
+    from sfu.fast import Forwarder
+
+    from .participant import Participant
+
+
+class Floor:
+    """Owns the forwarder's slots of one room; knows its on-stage participants by their source."""
+
+    def __init__(self, forwarder: Forwarder, slots: int) -> None:
+        self._forwarder = forwarder
+        self._selector = Selector(slots)
+        self._slot_ids = [forwarder.add_slot() for _ in range(slots)]
+        self._by_source: dict[int, Participant] = {}
+
+    def __len__(self) -> int:
+        return len(self._slot_ids)
+
+    def admit(self, participant: Participant) -> None:
+        """`participant` is audible from now on: its packets may compete for slots."""
+        self._by_source[participant.source] = participant
+        self._forwarder.set_audible(participant.source, True)
+
+    def dismiss(self, participant: Participant, now: float) -> int | None:
+        """`participant` is inaudible from now on; the index of the slot that this set free."""
+        if self._by_source.pop(participant.source, None) is None:
+            return None
+        self._forwarder.set_audible(participant.source, False)
+        slot = self._selector.release(participant.source)
+        if slot is not None:
+            self._forwarder.assign(self._slot_ids[slot], NO_SOURCE, now)
+        return slot
+
+    def challenge(self, source: int, level_db: float, now: float) -> tuple[bool, bool]:
+        """A voiced packet of `source`: whether it now holds a slot, and whether that is new."""
+        if source not in self._by_source:
+            return False, False
+        if self._selector.slot_of(source) is not None:
+            return True, False
+        loudness = self._loudness(source, now)._replace(level_db=level_db)
+        slot = self._selector.challenge(
+            source, loudness, now, lambda holder: self._loudness(holder, now)
+        )
+        if slot is None:
+            return False, False
+        self._forwarder.assign(self._slot_ids[slot], source, now)
+        return True, True
+
+    def resize(self, slots: int) -> None:
+        """Grow or shrink to `slots`; holders of dropped slots lose them, others stay."""
+        for slot_id in self._slot_ids[slots:]:
+            self._forwarder.remove_slot(slot_id)
+        del self._slot_ids[slots:]
+        while len(self._slot_ids) < slots:
+            self._slot_ids.append(self._forwarder.add_slot())
+        self._selector.resize(slots)
+
+    def close(self) -> None:
+        """Give the slots back to the forwarder; the floor is of no use afterwards."""
+        self.resize(0)
+        self._by_source.clear()
+
+    def observe(self, now: float) -> list[Observation]:
+        """Everybody who may be heard, in the order they became audible."""
+        return [
+            Observation(
+                participant.id,
+                self._forwarder.level(source, now),
+                self._selector.slot_of(source),
+            )
+            for source, participant in self._by_source.items()
+        ]
+
+    @property
+    def is_anybody_audible(self) -> bool:
+        """Whether there is anybody to listen to."""
+        return bool(self._by_source)
+
+    def holders(self) -> list[Participant | None]:
+        """Who holds each slot, by index."""
+        return [
+            None if slot.holder is None else self._by_source[slot.holder]
+            for slot in self._selector.slots
+        ]
+
+    def stream(self, index: int) -> int:
+        """The forwarder's stream of the slot at `index`."""
+        return self._forwarder.slot_stream(self._slot_ids[index])
+
+    def views(self, now: float) -> list[SlotView]:
+        """The slots as seating sees them at this moment."""
+        return [
+            SlotView() if holder is None else self._view(holder, now) for holder in self.holders()
+        ]
+
+    def prune(self, now: float) -> None:
+        """Forget challengers whose turn is over."""
+        self._selector.prune(now)
+
+    def _view(self, holder: Participant, now: float) -> SlotView:
+        level_db, bonus_db, voiced_age_s, _ = self._loudness(holder.source, now)
+        return SlotView(holder.echo_group, bonus_db, level_db, voiced_age_s)
+
+    def _loudness(self, source: int, now: float) -> Loudness:
+        level = self._forwarder.level(source, now)
+        return Loudness(
+            level_db=level.level_db,
+            bonus_db=self._by_source[source].bonus_db,
+            voiced_age_s=level.voiced_age,
+            frame_ms=level.frame_ms,
+        )

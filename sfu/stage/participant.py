@@ -1,0 +1,89 @@
+"""One admitted identity in a room: what is known of it. Decisions about it are its room's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from control.types import Metadata, ParticipantState, ParticipantStatus, Role
+
+from .refusals import failed_precondition
+
+# In place of a forwarder id: the participant has no microphone track.
+NO_SOURCE = -1
+
+# A moderator wins a slot against anybody who is not clearly louder: 12 dB is twice the margin that
+# one speaker needs against another, so an equally loud moderator always gets in within 60 ms.
+MODERATOR_BONUS_DB = 12.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Participant:
+    """A participant of a room.
+
+    `number` is the CSRC on its packets, `source` and `egresses` are forwarder ids (one egress for
+    each m-line, in order), `echo_group` is the forwarder's. Times are unix milliseconds.
+    """
+
+    id: str
+    number: int
+    generation: int
+    echo_group: int
+    role: Role
+    joined_at_ms: int
+    name: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+    muted: bool = False
+    mute_locked: bool = False
+    hand_raised_at_ms: int | None = None
+    status: ParticipantStatus = ParticipantStatus.NEW
+    priority_db: float | None = None
+    source: int = NO_SOURCE
+    egresses: tuple[int, ...] = ()
+
+    @property
+    def is_audible(self) -> bool:
+        """Whether anything it sends may be heard: on stage, not muted, with a microphone track."""
+        return self.role.is_on_stage and not self.muted and self.source != NO_SOURCE
+
+    @property
+    def bonus_db(self) -> float:
+        """What is added to its level when it competes for a slot: as set, else by role."""
+        if self.priority_db is not None:
+            return self.priority_db
+        return MODERATOR_BONUS_DB if self.role is Role.MODERATOR else 0.0
+
+    def mute(self, *, lock: bool) -> bool:
+        """Mute; with `lock` until it is unlocked. False when that changes nothing."""
+        locked = self.mute_locked or lock
+        changes = not self.muted or locked != self.mute_locked
+        self.muted, self.mute_locked = True, locked
+        return changes
+
+    def unmute(self, *, lock: bool) -> bool:
+        """Unmute; `lock` undoes a lock as well. False when that changes nothing.
+
+        Raises ControlError `failed_precondition` for a locked one without `lock`.
+        """
+        if self.mute_locked and not lock:
+            raise failed_precondition(f"the mute is locked: {self.id}")
+        changes = self.muted
+        self.muted = self.mute_locked = False
+        return changes
+
+    def state(self, *, tier: str, slots: int) -> ParticipantState:
+        """The wire form; `tier` and `slots` (how many it hears) are its room's to say."""
+        return ParticipantState(
+            participant=self.id,
+            number=self.number,
+            role=self.role,
+            state=self.status,
+            muted=self.muted,
+            mute_locked=self.mute_locked,
+            hand=self.hand_raised_at_ms,
+            tier=tier,
+            slots=slots,
+            joined_at=self.joined_at_ms,
+            metadata=self.metadata,
+            generation=self.generation,
+            name=self.name,
+        )

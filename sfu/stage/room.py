@@ -1,0 +1,392 @@
+"""A room: the one place where its parts meet, and the only thing that its worker calls.
+
+A command or a fact comes in as a method call with `now`; the effect on what is heard is complete
+when the call returns; what others should know is taken with `events()`. See the package docstring
+for who owns what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from control.events import (
+    EventBody,
+    HandLowered,
+    HandRaised,
+    ParticipantConnected,
+    ParticipantDisconnected,
+    ParticipantJoined,
+    ParticipantLeft,
+    RoleChanged,
+    RoomClosed,
+    RoomCreated,
+    RoomUpdated,
+    TrackMuted,
+    TrackUnmuted,
+)
+from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, Role, RoomState
+
+from .floor import Floor
+from .hands import Hands
+from .participant import NO_SOURCE, Participant
+from .roster import Admission, Roster
+from .seating import Seating
+from .settings import PARTICIPANTS_MAX, RoomSettings
+from .vacancy import Vacancy
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from control.commands import ParticipantJoin, RoomCreate
+    from sfu.fast import Challenge, Forwarder
+
+# Who muted when the backend did not say: a key did, and keys are the backend's.
+BACKEND = "backend"
+REASON_EMPTY = "empty"
+REASON_CLOSED = "closed"
+
+
+class RoomEvent(NamedTuple):
+    """Something that happened, before it is numbered; `room` None for the server itself."""
+
+    room: str | None
+    body: EventBody
+
+
+class Room:
+    """One room and everything in it.
+
+    Participant ids that are not here raise ControlError `not_found` in every method that takes
+    one. Nothing may be called after `close` but `events`, `close`, `tick` and `next_deadline`.
+    `wall_at_zero` is unix seconds at `now == 0.0`.
+    """
+
+    def __init__(
+        self,
+        room_id: str,
+        settings: RoomSettings,
+        forwarder: Forwarder,
+        *,
+        now: float,
+        wall_at_zero: float,
+    ) -> None:
+        self.id = room_id
+        self.settings = settings
+        self.version = 1
+        self.is_closed = False
+        self._wall_at_zero = wall_at_zero
+        self._created_at_ms = self._unix_ms(now)
+        self._roster = Roster()
+        self._hands = Hands()
+        self._floor = Floor(forwarder, settings.slots)
+        self._seating = Seating(forwarder, settings.slots, self._floor.stream)
+        self._watch = Watch()
+        self._vacancy = Vacancy(now)
+        self._events: list[RoomEvent] = []
+        self._tell(RoomCreated(state=self.state()))
+
+    # What it is
+
+    @property
+    def participants(self) -> Mapping[str, Participant]:
+        """Everybody, by id, in the order they joined."""
+        return self._roster.participants
+
+    @property
+    def hands(self) -> list[Hand]:
+        """Raised hands, first raised first."""
+        return self._hands.in_order()
+
+    @property
+    def holders(self) -> list[str | None]:
+        """The participant that holds each slot, by slot index."""
+        return [None if holder is None else holder.id for holder in self._floor.holders()]
+
+    def state(self) -> RoomState:
+        """The room as `room.get` returns it."""
+        settings = self.settings
+        return RoomState(
+            room=self.id,
+            created_at=self._created_at_ms,
+            max_participants=settings.max_participants,
+            max_speakers=settings.max_speakers,
+            slots=settings.slots,
+            locked=settings.locked,
+            hand_policy=settings.hand_policy,
+            empty_timeout_s=settings.empty_timeout_s,
+            metadata=settings.metadata,
+            version=self.version,
+            counts=self._roster.counts(),
+            speakers=self._watch.snapshot,
+        )
+
+    def participant_state(self, participant_id: str) -> ParticipantState:
+        """A participant as `participant.get` returns it."""
+        return self._state_of(self._roster.get(participant_id))
+
+    def events(self) -> list[RoomEvent]:
+        """Take what happened since the last call, in order."""
+        taken, self._events = self._events, []
+        return taken
+
+    # Settings
+
+    def apply(
+        self,
+        command: RoomCreate,
+        now: float,
+        *,
+        max_participants_limit: int = PARTICIPANTS_MAX,
+    ) -> None:
+        """`room.create` on a room that exists: fields that are given and differ take effect.
+
+        Lower limits send nobody away. Raises ControlError `invalid_argument`.
+        """
+        changed = self.settings.changed_by(command, max_participants_limit=max_participants_limit)
+        self._adopt(changed, now)
+
+    def set_locked(self, locked: bool, now: float) -> None:
+        """A locked room takes nobody new; whoever is in it may be replaced."""
+        self._adopt(replace(self.settings, locked=locked), now)
+
+    # Coming and going
+
+    def admit(self, command: ParticipantJoin, now: float) -> Admission:
+        """A place for a newcomer, with the numbers that its forwarder rows need.
+
+        Nobody has joined yet: an admission that comes to nothing is simply dropped. When it
+        `replaces` somebody, that one must be removed before `add`. Raises ControlError.
+        """
+        return self._roster.admit(command, self.settings, now)
+
+    def add(
+        self,
+        admission: Admission,
+        *,
+        source: int = NO_SOURCE,
+        egresses: Sequence[int] = (),
+        now: float,
+    ) -> Participant:
+        """The newcomer takes its place. `egresses` are in the order of its m-lines."""
+        participant = self._roster.add(admission, joined_at_ms=self._unix_ms(now))
+        participant.source = source
+        participant.egresses = tuple(egresses)
+        self._vacancy.fill()
+        self._seating.add(participant)
+        self._reseat(now)
+        self._tell(ParticipantJoined(participant=participant.id, state=self._state_of(participant)))
+        if participant.is_audible:
+            self._give_voice(participant, now)
+        return participant
+
+    def remove(
+        self,
+        participant_id: str,
+        reason: LeaveReason,
+        now: float,
+        *,
+        detail: str | None = None,
+        ban_s: float = 0.0,
+    ) -> Participant:
+        """Somebody leaves; the caller closes its transport. With `ban_s` it may not come back."""
+        participant = self._roster.get(participant_id)
+        if ban_s > 0:
+            self._roster.ban(participant_id, now + ban_s, now)
+            reason = LeaveReason.BANNED
+        self._hands.lower_hand(participant)
+        self._seating.remove(participant)
+        self._roster.remove(participant)
+        self._tell(
+            ParticipantLeft(
+                participant=participant.id,
+                reason=reason,
+                generation=participant.generation,
+                detail=detail,
+            )
+        )
+        self._take_voice(participant, now)
+        if not self._roster.participants:
+            self._vacancy.begin(now)
+        return participant
+
+    def close(
+        self,
+        reason: str,
+        now: float,
+        *,
+        leave_reason: LeaveReason = LeaveReason.ROOM_CLOSED,
+    ) -> list[Participant]:
+        """Everybody leaves, then the room is gone; the caller closes the returned ones' transports.
+
+        Idempotent: a closed room has nobody left to return.
+        """
+        if self.is_closed:
+            return []
+        leaving = list(self._roster.participants.values())
+        for participant in leaving:
+            self._watch.forget(participant.id)
+            self.remove(participant.id, leave_reason, now)
+        self._floor.close()
+        self._watch.stop()
+        self.is_closed = True
+        self._tell(RoomClosed(reason=reason))
+        return leaving
+
+    # What participants may do
+
+    def set_role(
+        self, participant_id: str, role: Role, now: float, *, actor: str | None = None
+    ) -> None:
+        """Promote or demote. The mute state stays; a promotion takes the raised hand down.
+
+        Raises ControlError `resource_exhausted` when the stage is full.
+        """
+        participant = self._roster.get(participant_id)
+        previous = participant.role
+        if role is previous:
+            return
+        self._roster.set_role(participant, role, self.settings)
+        self._tell(
+            RoleChanged(participant=participant.id, role=role, previous=previous, actor=actor)
+        )
+        if role.is_on_stage and self._hands.lower_hand(participant):
+            self._tell(HandLowered(participant=participant.id))
+        self._follow_audibility(participant, now)
+
+    def set_muted(
+        self,
+        participant_id: str,
+        muted: bool,
+        now: float,
+        *,
+        lock: bool = False,
+        actor: str | None = None,
+    ) -> None:
+        """Mute or unmute. Muting with `lock` holds until unmuting with `lock`.
+
+        Raises ControlError `failed_precondition` for unmuting a locked one without it.
+        """
+        participant = self._roster.get(participant_id)
+        if muted and participant.mute(lock=lock):
+            locked = participant.mute_locked
+            self._tell(TrackMuted(participant=participant.id, by=actor or BACKEND, locked=locked))
+        elif not muted and participant.unmute(lock=lock):
+            self._tell(TrackUnmuted(participant=participant.id))
+        self._follow_audibility(participant, now)
+
+    def set_priority(self, participant_id: str, priority_db: float | None) -> None:
+        """Compete for slots with this bonus; None: the one of its role."""
+        self._roster.get(participant_id).priority_db = priority_db
+
+    def raise_hand(self, participant_id: str, now: float) -> None:
+        """Raises ControlError `failed_precondition` on stage or when the policy is closed."""
+        participant = self._roster.get(participant_id)
+        at_ms = self._unix_ms(now)
+        if self._hands.raise_hand(participant, self.settings.hand_policy, at_ms):
+            self._tell(HandRaised(participant=participant.id, raised_at=at_ms))
+
+    def lower_hand(self, participant_id: str) -> None:
+        """Nothing happens when it was not up."""
+        participant = self._roster.get(participant_id)
+        if self._hands.lower_hand(participant):
+            self._tell(HandLowered(participant=participant.id))
+
+    def set_status(self, participant_id: str, status: ParticipantStatus) -> None:
+        """What the transport knows: connected (also again) and suspect are told to everybody."""
+        participant = self._roster.get(participant_id)
+        if participant.status is status:
+            return
+        participant.status = status
+        generation = participant.generation
+        if status is ParticipantStatus.CONNECTED:
+            self._tell(ParticipantConnected(participant=participant.id, generation=generation))
+        elif status is ParticipantStatus.SUSPECT:
+            self._tell(ParticipantDisconnected(participant=participant.id, generation=generation))
+
+    # What is heard, and time
+
+    def challenge(self, challenge: Challenge, now: float) -> bool:
+        """A voiced packet without a slot: True when its source now holds one, so forward it."""
+        holds, is_new = self._floor.challenge(challenge.source, challenge.level, now)
+        if is_new:
+            self._reseat(now)
+        return holds
+
+    def tick(self, now: float) -> None:
+        """Do what is due. Early and repeated calls do nothing."""
+        expires_at = self._expires_at()
+        if expires_at is not None and now >= expires_at:
+            self.close(REASON_EMPTY, now)
+            return
+        deadline = self._watch.deadline
+        if deadline is not None and now >= deadline:
+            self._look(now)
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do, None for never."""
+        return self._expires_at() if self._watch.deadline is None else self._watch.deadline
+
+    # Inside
+
+    def _look(self, now: float) -> None:
+        self._floor.prune(now)
+        self._reseat(now)
+        snapshot = self._watch.look(self._floor.observe(now), now)
+        if snapshot is not None:
+            self._tell(snapshot)
+
+    def _adopt(self, settings: RoomSettings, now: float) -> None:
+        """Take other settings; one version and one event when anything differs."""
+        if settings == self.settings:
+            return
+        slots = settings.slots
+        everybody = list(self._roster.participants.values())
+        if slots > len(self._floor):
+            self._floor.resize(slots)
+            self._seating.resize(slots, everybody)
+        elif slots < len(self._floor):
+            self._seating.resize(slots, everybody)
+            self._floor.resize(slots)
+        self.settings = settings
+        self.version += 1
+        self._reseat(now)
+        self._tell(RoomUpdated(state=self.state()))
+
+    def _follow_audibility(self, participant: Participant, now: float) -> None:
+        """Bring the floor in line with what role and mute say; both calls are idempotent."""
+        if participant.is_audible:
+            self._give_voice(participant, now)
+        else:
+            self._take_voice(participant, now)
+
+    def _give_voice(self, participant: Participant, now: float) -> None:
+        self._floor.admit(participant)
+        self._watch.start(now)
+
+    def _take_voice(self, participant: Participant, now: float) -> None:
+        freed = self._floor.dismiss(participant, now)
+        if freed is not None:
+            self._reseat(now)
+        if not self._floor.is_anybody_audible:
+            self._watch.stop()
+        snapshot = self._watch.forget(participant.id)
+        if snapshot is not None:
+            self._tell(snapshot)
+
+    def _reseat(self, now: float) -> None:
+        if self._seating.has_choices:
+            self._seating.evaluate(self._floor.views(now))
+
+    def _expires_at(self) -> float | None:
+        return None if self.is_closed else self._vacancy.ends_at(self.settings.empty_timeout_s)
+
+    def _state_of(self, participant: Participant) -> ParticipantState:
+        seating = self._seating
+        return participant.state(tier=seating.tier(participant), slots=seating.heard(participant))
+
+    def _unix_ms(self, now: float) -> int:
+        return round((self._wall_at_zero + now) * 1000)
+
+    def _tell(self, body: EventBody) -> None:
+        self._events.append(RoomEvent(self.id, body))

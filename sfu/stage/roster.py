@@ -1,0 +1,248 @@
+"""Who is in a room: admission, numbers, generations, bans and echo groups.
+
+The roster decides who may come in and remembers what must outlive a participant: numbers are never
+given twice while the room lives, generations only grow for an id, bans run their time. It knows
+nothing of sound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from control.errors import exhausted, not_found
+from control.types import Counts, Metadata, Role
+
+from .participant import Participant
+from .refusals import already_exists, banned, failed_precondition
+from .settings import check_metadata
+
+if TYPE_CHECKING:
+    from control.commands import ParticipantJoin
+
+    from .settings import RoomSettings
+
+# A CSRC is 32 bits and 0 is "nobody" in the forwarder.
+NUMBER_MAX = 0xFFFF_FFFF
+# Departed ids whose generation is kept one by one; older ones share one floor, so that a
+# generation still only grows.
+DEPARTED_MAX = 10_000
+# More bans than this at one time and the ones that would end first are forgotten.
+BANS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A place that a newcomer may take: what the forwarder's rows need, and what was asked for."""
+
+    participant: str
+    number: int
+    generation: int
+    echo_group: int
+    echo_group_name: str | None
+    role: Role
+    replaces: bool
+    muted: bool = False
+    name: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+
+
+class _Generations:
+    """The last generation of each id, bounded."""
+
+    def __init__(self) -> None:
+        self._departed: dict[str, int] = {}
+        self._floor = 0
+
+    def next(self, participant: str) -> int:
+        return self._departed.get(participant, self._floor) + 1
+
+    def depart(self, participant: str, generation: int) -> None:
+        self._departed.pop(participant, None)
+        self._departed[participant] = generation
+        if len(self._departed) > DEPARTED_MAX:
+            oldest = next(iter(self._departed))
+            self._floor = max(self._floor, self._departed.pop(oldest))
+
+
+class _Bans:
+    """Until when an id may not come back, bounded."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, participant: str, until: float, now: float) -> None:
+        if len(self._until) >= BANS_MAX and participant not in self._until:
+            self._until = {name: end for name, end in self._until.items() if end > now}
+            if len(self._until) >= BANS_MAX:
+                del self._until[min(self._until, key=self._until.__getitem__)]
+        self._until[participant] = max(until, self._until.get(participant, until))
+
+    def remaining_s(self, participant: str, now: float) -> float:
+        until = self._until.get(participant)
+        if until is None:
+            return 0.0
+        if until <= now:
+            del self._until[participant]
+            return 0.0
+        return until - now
+
+
+class _EchoGroups:
+    """Numbers for echo groups: participants of one name share one, the others have their own."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, tuple[int, int]] = {}
+        self._next = 1
+
+    def number_of(self, name: str | None) -> int:
+        if name is not None and name in self._numbers:
+            return self._numbers[name][0]
+        self._next += 1
+        return self._next - 1
+
+    def join(self, name: str | None, number: int) -> None:
+        if name is not None:
+            _, members = self._numbers.get(name, (number, 0))
+            self._numbers[name] = (number, members + 1)
+
+    def leave(self, name: str | None) -> None:
+        if name is None:
+            return
+        number, members = self._numbers.pop(name)
+        if members > 1:
+            self._numbers[name] = (number, members - 1)
+
+
+class Roster:
+    """The participants of one room by id, in the order they joined."""
+
+    def __init__(self) -> None:
+        self.participants: dict[str, Participant] = {}
+        self._counts = dict.fromkeys(Role, 0)
+        self._last_number = 0
+        self._generations = _Generations()
+        self._bans = _Bans()
+        self._echo_groups = _EchoGroups()
+        self._echo_group_names: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.participants)
+
+    def get(self, participant: str) -> Participant:
+        """Raises ControlError `not_found` when nobody of this id is here."""
+        try:
+            return self.participants[participant]
+        except KeyError:
+            raise not_found("participant", participant) from None
+
+    def counts(self) -> Counts:
+        """How many hold each role."""
+        return Counts(
+            moderator=self._counts[Role.MODERATOR],
+            speaker=self._counts[Role.SPEAKER],
+            listener=self._counts[Role.LISTENER],
+        )
+
+    @property
+    def on_stage(self) -> int:
+        """How many count against `max_speakers`."""
+        return self._counts[Role.MODERATOR] + self._counts[Role.SPEAKER]
+
+    def admit(self, command: ParticipantJoin, settings: RoomSettings, now: float) -> Admission:
+        """A place for the newcomer. Nobody is in the room by it yet; an unused one costs a number.
+
+        Raises ControlError: `permission_denied` (banned), `already_exists`, `failed_precondition`
+        (locked), `resource_exhausted`, `invalid_argument` (metadata).
+        """
+        present = self.participants.get(command.participant)
+        self._check_identity(command, present, now)
+        self._check_room(command, present, settings)
+        if command.metadata is not None:
+            check_metadata(command.metadata)
+        if self._last_number >= NUMBER_MAX:
+            raise exhausted("participant_numbers", "this room has used up its participant numbers")
+        self._last_number += 1
+        return Admission(
+            participant=command.participant,
+            number=self._last_number,
+            generation=(
+                self._generations.next(command.participant)
+                if present is None
+                else present.generation + 1
+            ),
+            echo_group=self._echo_groups.number_of(command.echo_group),
+            echo_group_name=command.echo_group,
+            role=command.role,
+            replaces=present is not None,
+            muted=command.muted,
+            name=command.name,
+            metadata=command.metadata or {},
+        )
+
+    def add(self, admission: Admission, *, joined_at_ms: int) -> Participant:
+        """Take the place."""
+        assert admission.participant not in self.participants, "remove the replaced one first"
+        participant = Participant(
+            id=admission.participant,
+            number=admission.number,
+            generation=admission.generation,
+            echo_group=admission.echo_group,
+            role=admission.role,
+            joined_at_ms=joined_at_ms,
+            name=admission.name,
+            metadata=admission.metadata,
+            muted=admission.muted,
+        )
+        self._echo_groups.join(admission.echo_group_name, admission.echo_group)
+        if admission.echo_group_name is not None:
+            self._echo_group_names[participant.id] = admission.echo_group_name
+        self.participants[participant.id] = participant
+        self._counts[participant.role] += 1
+        return participant
+
+    def remove(self, participant: Participant) -> None:
+        """Give the place back; number and generation are not used again."""
+        del self.participants[participant.id]
+        self._counts[participant.role] -= 1
+        self._generations.depart(participant.id, participant.generation)
+        self._echo_groups.leave(self._echo_group_names.pop(participant.id, None))
+
+    def set_role(self, participant: Participant, role: Role, settings: RoomSettings) -> None:
+        """Raises ControlError `resource_exhausted` when the stage is full."""
+        if role.is_on_stage and not participant.role.is_on_stage:
+            self._check_stage(self.on_stage, settings)
+        self._counts[participant.role] -= 1
+        participant.role = role
+        self._counts[role] += 1
+
+    def ban(self, participant: str, until: float, now: float) -> None:
+        """`participant` may not come back before `until`; an earlier, longer ban stays."""
+        self._bans.add(participant, until, now)
+
+    def _check_identity(
+        self, command: ParticipantJoin, present: Participant | None, now: float
+    ) -> None:
+        remaining_s = self._bans.remaining_s(command.participant, now)
+        if remaining_s > 0:
+            raise banned(command.participant, remaining_s)
+        if present is not None and command.on_duplicate == "reject":
+            raise already_exists("participant", command.participant)
+
+    def _check_room(
+        self, command: ParticipantJoin, present: Participant | None, settings: RoomSettings
+    ) -> None:
+        """Whoever is replaced leaves its place free: it is nobody new."""
+        if present is None:
+            if settings.locked:
+                raise failed_precondition("the room is locked")
+            if len(self) >= settings.max_participants:
+                raise exhausted("max_participants", f"{settings.max_participants} are in the room")
+        if command.role.is_on_stage:
+            freed = 1 if present is not None and present.role.is_on_stage else 0
+            self._check_stage(self.on_stage - freed, settings)
+
+    @staticmethod
+    def _check_stage(on_stage: int, settings: RoomSettings) -> None:
+        if on_stage >= settings.max_speakers:
+            raise exhausted("max_speakers", f"{settings.max_speakers} are on stage")
