@@ -5,52 +5,10 @@ All ids are small integers given out by `add_*`; using one after `remove_*` rais
 monotonic seconds and must not go backwards.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from sfu.fast._batch import Batch
-
-class Challenge(NamedTuple):
-    """A voiced packet of a source without a slot. Valid until the next `receive`."""
-
-    source: int
-    level: int  # smoothed, dBov (0 loudest, negative)
-    handle: int
-
-class Slow(NamedTuple):
-    """A datagram that compiled code does not handle: `kind` is STUN, DTLS or RTCP (still encrypted)."""
-
-    kind: int
-    transport: int  # -1 for STUN from an address that no transport has validated
-    address: bytes
-    data: bytes
-
-class SourceLevel(NamedTuple):
-    """How loud a source is. Ages are seconds; infinite when it has not happened."""
-
-    level_db: float  # smoothed level in dBov, <= 0
-    voiced: bool  # the last packet was voiced
-    voiced_age: float  # since the last voiced packet
-    packet_age: float  # since the last audible packet
-    instant: int  # last claimed level, 0..127 = -dBov
-    frame_ms: int  # duration of the last packet
-    measured: bool  # False: the client sends no level extension; size decides (R-7)
-
-class SourceStats(NamedTuple):
-    """What a receiver report about this source says (RFC 3550 6.4.1, A.3, A.8)."""
-
-    ssrc: int  # 0 until the first packet
-    packets: int
-    highest_sequence: int  # extended, 32 bit
-    expected: int
-    jitter_ticks: int
-
-class EgressStats(NamedTuple):
-    """What a sender report about this egress says. Times are seconds, `rtp_time` is 32 bit."""
-
-    packets: int
-    octets: int
-    rtp_time: int
-    sent_at: float
+from sfu.fast.records import Challenge, EgressStats, Slow, SourceLevel, SourceStats
 
 STUN: int
 DTLS: int

@@ -13,6 +13,7 @@ cdef enum:
     CHALLENGES_MAX = 64          # in one batch: more talkers than anybody could hear
     EXTENSION_SIZE_MAX = 28      # header, level and a 16-byte MID, padded
     MID_SIZE_MAX = 16
+    PACKETS_BURST_MAX = 100      # of one source above its rate
     DROP_REASONS = 17
 
 cdef struct Transport:

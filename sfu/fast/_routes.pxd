@@ -1,0 +1,35 @@
+# The tables that Python writes and the forwarder walks.
+
+from libc.stdint cimport int32_t, uint8_t
+
+from sfu.fast._rows cimport Egress, Slot, Source, Stream, Transport
+from sfu.fast._tables cimport AddressTable, Ids
+
+cdef class Routes:
+    cdef Transport* transports
+    cdef Source* sources
+    cdef Slot* slots
+    cdef Stream* streams
+    cdef Egress* egresses
+    cdef int32_t transport_capacity
+    cdef int32_t source_capacity
+    cdef int32_t slot_capacity
+    cdef int32_t stream_capacity
+    cdef int32_t egress_capacity
+    cdef Ids transport_rows
+    cdef Ids source_rows
+    cdef Ids slot_rows
+    cdef Ids stream_rows
+    cdef Ids egress_rows
+    cdef AddressTable addresses
+    cdef dict sessions          # transport -> (receive, send), so that libsrtp's contexts stay alive
+    cdef int _assert_drained(self) except -1
+    cdef Transport* _transport(self, int32_t row) except NULL
+    cdef Source* _source(self, int32_t row) except NULL
+    cdef Slot* _slot(self, int32_t row) except NULL
+    cdef Stream* _stream(self, int32_t row) except NULL
+    cdef Egress* _egress(self, int32_t row) except NULL
+    cdef const uint8_t* _address(self, bytes address) except NULL
+    cdef list _addresses_of(self, int32_t transport)
+    cdef void _vacate(self, int32_t slot)
+    cdef void _unsubscribe(self, int32_t egress)

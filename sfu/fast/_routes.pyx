@@ -1,0 +1,395 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""What goes where: transports, sources, slots, streams and egresses, written by Python on change."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uintptr_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from sfu.fast._batch cimport ADDRESS_SIZE
+from sfu.fast._egress cimport write_extension
+from sfu.fast._level cimport SILENCE_DB, WINDOW_UNSEEN_DB, decayed, silence
+from sfu.fast._rows cimport (
+    EGRESS_TABLE_MAX, MID_SIZE_MAX, NOBODY, PACKETS_BURST_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX,
+    TRANSPORT_EGRESSES_MAX, Egress, Slot, Source, Stream, Transport,
+)
+from sfu.fast._tables cimport AddressTable, Ids, grown
+
+from pylibsrtp._binding import ffi as _ffi
+
+from sfu.fast.records import EgressStats, SourceLevel, SourceStats
+
+
+cdef class Routes:
+    def __cinit__(self):
+        self.transport_rows = Ids("transports", TABLE_MAX)
+        self.source_rows = Ids("sources", TABLE_MAX)
+        self.slot_rows = Ids("slots", TABLE_MAX)
+        self.stream_rows = Ids("streams", TABLE_MAX)
+        self.egress_rows = Ids("egresses", EGRESS_TABLE_MAX)
+        self.addresses = AddressTable()
+        self.sessions = {}
+
+    def __dealloc__(self):
+        cdef int32_t index
+        for index in range(self.stream_capacity):
+            free(self.streams[index].egresses)
+        free(self.transports)
+        free(self.sources)
+        free(self.slots)
+        free(self.streams)
+        free(self.egresses)
+
+    # ---- transports
+
+    def add_transport(self):
+        cdef int32_t row = self.transport_rows.take()
+        self.transports = <Transport*>grown(
+            self.transports, &self.transport_capacity, row + 1, sizeof(Transport)
+        )
+        memset(&self.transports[row], 0, sizeof(Transport))
+        self.transports[row].alive = True
+        self.transports[row].source = NOBODY
+        return row
+
+    def remove_transport(self, int32_t transport):
+        cdef Transport* row = self._transport(transport)
+        cdef uint32_t index
+        self._assert_drained()
+        if row.source != NOBODY:
+            self.remove_source(row.source)
+        while row.egress_count > 0:
+            self.remove_egress(row.egresses[row.egress_count - 1])
+        for address in self._addresses_of(transport):
+            self.revoke(address)
+        row.alive = False
+        self.sessions.pop(transport, None)
+        self.transport_rows.give_back(transport)
+
+    def set_keys(self, int32_t transport, receive not None, send not None):
+        cdef Transport* row = self._transport(transport)
+        row.receive = <void*><uintptr_t>int(_ffi.cast("uintptr_t", receive._srtp[0]))
+        row.send = <void*><uintptr_t>int(_ffi.cast("uintptr_t", send._srtp[0]))
+        self.sessions[transport] = (receive, send)
+
+    def allow(self, int32_t transport, bytes address not None):
+        cdef Transport* row = self._transport(transport)
+        cdef const uint8_t* key = self._address(address)
+        cdef int32_t owner = self.addresses.find(key)
+        if owner == transport:
+            return
+        if row.address_count >= TRANSPORT_ADDRESSES_MAX:
+            raise OverflowError(f"a transport has at most {TRANSPORT_ADDRESSES_MAX} addresses")
+        if owner != NOBODY:
+            self.revoke(address)
+        self.addresses.put(key, transport)
+        row.address_count += 1
+
+    def revoke(self, bytes address not None):
+        cdef const uint8_t* key = self._address(address)
+        cdef int32_t owner = self.addresses.find(key)
+        if owner == NOBODY:
+            return
+        self.addresses.drop(key)
+        self.transports[owner].address_count -= 1
+
+    def route(self, int32_t transport, bytes address not None):
+        cdef Transport* row = self._transport(transport)
+        memcpy(row.address, self._address(address), ADDRESS_SIZE)
+        row.is_routed = True
+
+    # ---- sources
+
+    def add_source(
+        self,
+        int32_t transport,
+        *,
+        uint32_t csrc,
+        int32_t echo_group,
+        uint8_t payload_type,
+        uint8_t level_extension=0,
+        uint32_t ssrc=0,
+    ):
+        cdef int32_t row
+        cdef Source* source
+        if self._transport(transport).source != NOBODY:
+            raise ValueError("a transport publishes at most one track")
+        row = self.source_rows.take()
+        self.sources = <Source*>grown(self.sources, &self.source_capacity, row + 1, sizeof(Source))
+        source = &self.sources[row]
+        memset(source, 0, sizeof(Source))
+        source.alive = True
+        source.transport = transport
+        source.slot = NOBODY
+        source.echo_group = echo_group
+        source.csrc = csrc
+        source.payload_type = payload_type
+        source.level_extension = level_extension
+        source.ssrc = ssrc
+        source.has_ssrc = ssrc != 0
+        source.seen_at = -INFINITY
+        source.tokens = PACKETS_BURST_MAX
+        source.tokens_at = -INFINITY
+        source.floor_db = SILENCE_DB
+        source.window_lowest_db = WINDOW_UNSEEN_DB
+        source.window_at = -INFINITY
+        silence(source)
+        self.transports[transport].source = row
+        return row
+
+    def remove_source(self, int32_t source):
+        cdef Source* row = self._source(source)
+        self._assert_drained()
+        if row.slot != NOBODY:
+            self._vacate(row.slot)
+        self.transports[row.transport].source = NOBODY
+        row.alive = False
+        self.source_rows.give_back(source)
+
+    def set_audible(self, int32_t source, bint audible):
+        cdef Source* row = self._source(source)
+        if row.is_audible == audible:
+            return
+        row.is_audible = audible
+        if row.slot != NOBODY:
+            self.slots[row.slot].needs_anchor = True
+        if not audible:
+            silence(row)
+
+    def level(self, int32_t source, double now):
+        cdef Source* row = self._source(source)
+        return SourceLevel(
+            decayed(row.smoothed_db, now - row.packet_at),
+            row.is_voiced,
+            now - row.voiced_at,
+            now - row.packet_at,
+            row.instant,
+            row.frame_ticks // 48,
+            row.is_measured,
+        )
+
+    def source_stats(self, int32_t source):
+        cdef Source* row = self._source(source)
+        if not row.has_packets:
+            return SourceStats(row.ssrc, 0, 0, 0, 0)
+        return SourceStats(
+            row.ssrc,
+            row.packets,
+            <uint32_t>row.highest_sequence,
+            <uint32_t>(row.highest_sequence - row.first_sequence + 1),
+            <uint32_t>row.jitter_ticks,
+        )
+
+    # ---- slots and streams
+
+    def add_slot(self):
+        cdef int32_t row = self.slot_rows.take()
+        cdef int32_t stream = NOBODY
+        try:
+            stream = self.stream_rows.take()
+        except OverflowError:
+            self.slot_rows.give_back(row)
+            raise
+        self.slots = <Slot*>grown(self.slots, &self.slot_capacity, row + 1, sizeof(Slot))
+        self.streams = <Stream*>grown(self.streams, &self.stream_capacity, stream + 1, sizeof(Stream))
+        memset(&self.slots[row], 0, sizeof(Slot))
+        self.slots[row].alive = True
+        self.slots[row].source = NOBODY
+        self.slots[row].stream = stream
+        self.slots[row].needs_anchor = True
+        self.streams[stream].alive = True
+        self.streams[stream].slot = row
+        self.streams[stream].count = 0
+        return row
+
+    def remove_slot(self, int32_t slot):
+        cdef Slot* row = self._slot(slot)
+        cdef int32_t stream = row.stream
+        self._assert_drained()
+        self._vacate(slot)
+        while self.streams[stream].count > 0:
+            self._unsubscribe(self.streams[stream].egresses[self.streams[stream].count - 1])
+        self.streams[stream].alive = False
+        self.stream_rows.give_back(stream)
+        row.alive = False
+        self.slot_rows.give_back(slot)
+
+    def assign(self, int32_t slot, int32_t source, double now):
+        cdef Slot* row = self._slot(slot)
+        self._assert_drained()
+        if source == row.source:
+            return
+        if source != NOBODY and self._source(source).slot != NOBODY:
+            raise ValueError(f"source {source} holds slot {self.sources[source].slot} already")
+        self._vacate(slot)
+        if source != NOBODY:
+            row.source = source
+            self.sources[source].slot = slot
+
+    def slot_stream(self, int32_t slot):
+        return self._slot(slot).stream
+
+    # ---- egresses
+
+    def add_egress(
+        self,
+        int32_t transport,
+        *,
+        uint32_t ssrc,
+        uint8_t payload_type,
+        int32_t first_sequence,
+        uint32_t first_timestamp,
+        int32_t echo_group,
+        uint8_t level_extension=0,
+        uint8_t mid_extension=0,
+        bytes mid not None=b"",
+    ):
+        cdef Transport* owner = self._transport(transport)
+        cdef int32_t row
+        cdef Egress* egress
+        if not 1 <= first_sequence <= 32767:
+            raise ValueError(f"first_sequence is 1 to 32767, not {first_sequence}")
+        if payload_type > 127:
+            raise ValueError(f"a payload type has 7 bits: {payload_type}")
+        if PyBytes_GET_SIZE(mid) > MID_SIZE_MAX:
+            raise ValueError(f"a MID has at most {MID_SIZE_MAX} bytes")
+        if owner.egress_count >= TRANSPORT_EGRESSES_MAX:
+            raise OverflowError(f"a transport has at most {TRANSPORT_EGRESSES_MAX} egresses")
+        row = self.egress_rows.take()
+        self.egresses = <Egress*>grown(self.egresses, &self.egress_capacity, row + 1, sizeof(Egress))
+        egress = &self.egresses[row]
+        memset(egress, 0, sizeof(Egress))
+        egress.alive = True
+        egress.needs_anchor = True
+        egress.transport = transport
+        egress.stream = NOBODY
+        egress.echo_group = echo_group
+        egress.ssrc = ssrc
+        egress.payload_type = payload_type
+        egress.last_sequence = first_sequence - 1
+        egress.first_timestamp = first_timestamp
+        egress.sent_at = -INFINITY
+        write_extension(
+            egress,
+            level_extension,
+            mid_extension,
+            <const uint8_t*>PyBytes_AS_STRING(mid),
+            <uint8_t>PyBytes_GET_SIZE(mid),
+        )
+        owner.egresses[owner.egress_count] = row
+        owner.egress_count += 1
+        return row
+
+    def remove_egress(self, int32_t egress):
+        cdef Egress* row = self._egress(egress)
+        cdef Transport* owner = &self.transports[row.transport]
+        cdef int32_t index
+        self._assert_drained()
+        self._unsubscribe(egress)
+        for index in range(owner.egress_count):
+            if owner.egresses[index] == egress:
+                owner.egress_count -= 1
+                owner.egresses[index] = owner.egresses[owner.egress_count]
+                break
+        row.alive = False
+        self.egress_rows.give_back(egress)
+
+    def subscribe(self, int32_t egress, int32_t stream):
+        cdef Egress* row = self._egress(egress)
+        cdef Stream* target
+        self._assert_drained()
+        if row.stream == stream:
+            return
+        target = self._stream(stream) if stream != NOBODY else NULL
+        self._unsubscribe(egress)
+        if target == NULL:
+            return
+        target.egresses = <int32_t*>grown(
+            target.egresses, &target.capacity, target.count + 1, sizeof(int32_t)
+        )
+        target.egresses[target.count] = egress
+        row.position = target.count
+        row.stream = stream
+        row.needs_anchor = True
+        target.count += 1
+
+    def egress_stats(self, int32_t egress):
+        cdef Egress* row = self._egress(egress)
+        return EgressStats(row.packets, row.octets, <uint32_t>row.last_time, row.sent_at)
+
+    def sizes(self):
+        return {
+            "transports": self.transport_rows.alive,
+            "addresses": self.addresses.count,
+            "sources": self.source_rows.alive,
+            "slots": self.slot_rows.alive,
+            "streams": self.stream_rows.alive,
+            "egresses": self.egress_rows.alive,
+        }
+
+    # ---- rows, checked
+
+    cdef int _assert_drained(self) except -1:
+        """Tables change only between inputs; the forwarder knows whether one is being worked on."""
+        return 0
+
+    cdef Transport* _transport(self, int32_t row) except NULL:
+        if not 0 <= row < self.transport_capacity or not self.transports[row].alive:
+            raise KeyError(f"no transport {row}")
+        return &self.transports[row]
+
+    cdef Source* _source(self, int32_t row) except NULL:
+        if not 0 <= row < self.source_capacity or not self.sources[row].alive:
+            raise KeyError(f"no source {row}")
+        return &self.sources[row]
+
+    cdef Slot* _slot(self, int32_t row) except NULL:
+        if not 0 <= row < self.slot_capacity or not self.slots[row].alive:
+            raise KeyError(f"no slot {row}")
+        return &self.slots[row]
+
+    cdef Stream* _stream(self, int32_t row) except NULL:
+        if not 0 <= row < self.stream_capacity or not self.streams[row].alive:
+            raise KeyError(f"no stream {row}")
+        return &self.streams[row]
+
+    cdef Egress* _egress(self, int32_t row) except NULL:
+        if not 0 <= row < self.egress_capacity or not self.egresses[row].alive:
+            raise KeyError(f"no egress {row}")
+        return &self.egresses[row]
+
+    cdef const uint8_t* _address(self, bytes address) except NULL:
+        if PyBytes_GET_SIZE(address) != ADDRESS_SIZE:
+            raise ValueError(f"an address has {ADDRESS_SIZE} bytes, not {PyBytes_GET_SIZE(address)}")
+        return <const uint8_t*>PyBytes_AS_STRING(address)
+
+    cdef list _addresses_of(self, int32_t transport):
+        cdef uint32_t index
+        if self.transports[transport].address_count == 0:
+            return []
+        return [
+            PyBytes_FromStringAndSize(<char*>self.addresses.entries[index].address, ADDRESS_SIZE)
+            for index in range(self.addresses.mask + 1)
+            if self.addresses.entries[index].transport == transport
+        ]
+
+    cdef void _vacate(self, int32_t slot):
+        cdef Slot* row = &self.slots[slot]
+        if row.source != NOBODY:
+            self.sources[row.source].slot = NOBODY
+        row.source = NOBODY
+        row.needs_anchor = True
+
+    cdef void _unsubscribe(self, int32_t egress):
+        cdef Egress* row = &self.egresses[egress]
+        cdef Stream* stream
+        cdef int32_t last
+        if row.stream == NOBODY:
+            return
+        stream = &self.streams[row.stream]
+        stream.count -= 1
+        last = stream.egresses[stream.count]
+        stream.egresses[row.position] = last
+        self.egresses[last].position = row.position
+        row.stream = NOBODY
