@@ -1,0 +1,116 @@
+"""Prometheus metrics, computed when asked for from the counters that the parts keep anyway.
+
+Nothing here runs per packet. No series carries a room or a participant: their number has no bound;
+who wants them asks by the control protocol. Every name begins with `rostrum_`.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+NAMESPACE = "rostrum"
+# Every label that a series may have; each has a small closed set of values.
+LABELS = frozenset({"le", "python", "reason", "role", "version"})
+# Counters `dropped_<reason>` become one series with a label; the same for participants by role.
+_GROUPED = {"dropped": "reason", "participants": "role"}
+# A tick of sound is 20 ms; what is above 5 ms is felt as jitter, what is above 100 ms is heard.
+LAG_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+Read = Callable[[], Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where numbers come from: `rostrum_<prefix>_<name>` for each name that `read` returns."""
+
+    prefix: str
+    read: Read
+    is_gauge: bool = False
+
+
+class _Collector(Collector):
+    def __init__(self, sources: list[Source]) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        """One family per name, in the order of the sources."""
+        for source in self._sources:
+            families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+            for key, value in source.read().items():
+                name, label, labelled = _split(key)
+                if name not in families:
+                    families[name] = _family(source, name, label)
+                families[name].add_metric([labelled] if label else [], value)
+            yield from families.values()
+
+
+def _split(key: str) -> tuple[str, str, str]:
+    """`dropped_muted` is ("dropped", "reason", "muted"); an ordinary name has no label."""
+    head, _, tail = key.partition("_")
+    if tail and head in _GROUPED:
+        return head, _GROUPED[head], tail
+    return key, "", ""
+
+
+def _family(source: Source, name: str, label: str) -> CounterMetricFamily | GaugeMetricFamily:
+    labels = [label] if label else []
+    full = "_".join(part for part in (NAMESPACE, source.prefix, name) if part)
+    text = name.replace("_", " ")
+    if source.is_gauge:
+        return GaugeMetricFamily(full, f"{text}, now.", labels=labels)
+    return CounterMetricFamily(full, f"{text}, since the start.", labels=labels)
+
+
+class Metrics:
+    """The registry of one daemon."""
+
+    def __init__(self, version: str) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._sources: list[Source] = []
+        self._lag = Histogram(
+            "loop_lag_seconds",
+            "How late the event loop ran a timer.",
+            namespace=NAMESPACE,
+            buckets=LAG_BUCKETS_S,
+            registry=self._registry,
+        )
+        build = {"version": version, "python": platform.python_version()}
+        self._build = GaugeMetricFamily(
+            f"{NAMESPACE}_build_info", "What is running.", labels=list(build)
+        )
+        self._build.add_metric(list(build.values()), 1)
+        self._registry.register(_Collector(self._sources))
+        self._registry.register(_Constant(self._build))
+        ProcessCollector(namespace=NAMESPACE, registry=self._registry)
+
+    def add_counters(self, prefix: str, read: Read) -> None:
+        """Expose counters that only grow."""
+        self._sources.append(Source(prefix, read))
+
+    def add_gauges(self, prefix: str, read: Read) -> None:
+        """Expose how much there is of something now."""
+        self._sources.append(Source(prefix, read, is_gauge=True))
+
+    def observe_lag(self, lag_s: float) -> None:
+        """Note by how many seconds a timer was late."""
+        self._lag.observe(lag_s)
+
+    def render(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self._registry)
+
+
+class _Constant(Collector):
+    def __init__(self, family: Metric) -> None:
+        self._metric = family
+
+    def collect(self) -> Iterator[Metric]:
+        """The one family."""
+        yield self._metric
