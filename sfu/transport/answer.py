@@ -1,8 +1,8 @@
 """The answer to an offer, and what both sides agreed on (RFC 8829 5.3, RFC 8843, RFC 8839).
 
-The answer is final for the life of the connection, so it declares everything at once: every track that
-may ever be sent on, with its SSRC, and all candidates. The server is ICE-lite and DTLS passive; it
-sends on the first `tracks` audio m-lines and receives on the first alone.
+The answer is final for the life of the connection, so it declares everything at once: every track
+that may ever be sent on, with its SSRC, and all candidates. The server is ICE-lite and DTLS
+passive; it sends on the first `tracks` audio m-lines and receives on the first alone.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 # Six slots and the mix. Further audio m-lines are answered, but nothing is ever sent on them.
 TRACKS_MAX = 7
-# A one-byte header extension holds 16 bytes (RFC 8285 4.2); a longer mid goes without the extension.
+# A one-byte header extension holds 16 bytes (RFC 8285 4.2); a longer mid goes without the
+# extension.
 _MID_BYTES_MAX = 16
 _PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 
 
 @dataclass(frozen=True, slots=True)
 class NegotiatedMedia:
-    """One accepted audio m-line, from the server's side. Extension ids are 0 when not negotiated."""
+    """One accepted audio m-line, as the server sees it. An extension id of 0: not negotiated."""
 
     position: int  # among the accepted audio m-lines: 0 is the one that may carry the microphone
     index: int  # among all m-lines
@@ -90,8 +91,8 @@ def negotiate(
 ) -> Negotiation:
     """Answer an offer; OfferError when this server cannot serve it.
 
-    `tracks` (1 to TRACKS_MAX) is how many audio m-lines the server would send on; the offer decides how
-    many of them there are. `fingerprint` is the SHA-256 of the server's certificate.
+    `tracks` (1 to TRACKS_MAX) is how many audio m-lines the server would send on; the offer
+    decides how many of them there are. `fingerprint` is the SHA-256 of the server's certificate.
     """
     if not 1 <= tracks <= TRACKS_MAX:
         raise ValueError(f"tracks must be 1 to {TRACKS_MAX}, not {tracks}")
@@ -285,8 +286,8 @@ def _audio(offered: OfferedMedia, media: NegotiatedMedia, terms: _Terms) -> list
 def _track(media: NegotiatedMedia, cname: str) -> list[str]:
     """The track that the server sends on an m-line.
 
-    Each is in a stream of its own: browsers play all tracks of a stream together, and hold tracks of one
-    stream in step with each other, which unrelated speakers must not wait for.
+    Each is in a stream of its own: browsers play all tracks of a stream together, and hold tracks
+    of one stream in step with each other, which unrelated speakers must not wait for.
     """
     msid = f"stream{media.position} track{media.position}"
     return [

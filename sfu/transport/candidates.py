@@ -1,7 +1,8 @@
 """The server's ICE candidates, computed once at boot (RFC 8445 5.1): nothing is gathered per join.
 
-What is announced by configuration comes first, in its order; without it, the addresses of the host's
-interfaces behind the listening sockets. Pure: the caller resolves names and lists interfaces.
+What is announced by configuration comes first, in its order; without it, the addresses of the
+host's interfaces behind the listening sockets. Pure: the caller resolves names and lists
+interfaces.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-# Every answer carries them all and every client pairs each with its own; more only slows joining down.
+# Every answer carries them all and every client pairs each with its own; more only slows joining
+# down.
 CANDIDATES_MAX = 8
 # RFC 8445 5.1.2.2 recommends 126 for host candidates; component 1 is all there is with rtcp-mux.
 _TYPE_PREFERENCE_HOST = 126
@@ -49,7 +51,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """An address that clients are told instead of the listening one; `port` None: the listening port."""
+    """What clients are told instead of a listening address; `port` None: the listening port."""
 
     host: str
     port: int | None = None
@@ -93,10 +95,10 @@ def candidates_for(
     announce: Sequence[Announcement] = (),
     interfaces: Sequence[Interface] = (),
 ) -> tuple[Candidate, ...]:
-    """The candidates for these listening sockets, best first; ValueError when clients would get none.
+    """The candidates for these listening sockets, best first.
 
-    Also ValueError for a host that is not numeric, and for an announced address whose family is not
-    listened on.
+    ValueError when there would be none, for a host that is not numeric, and for an announced
+    address whose IP version nothing listens on.
     """
     endpoints = [_announced(entry, listen) for entry in announce]
     if not announce or any(entry.also_internal for entry in announce):

@@ -1,7 +1,7 @@
 """DTLS as the transport sees it: datagrams in, datagrams out, keys at the end (RFC 5764).
 
-The implementation over OpenSSL lives in the shell, because OpenSSL brings its own clock and entropy;
-the simulator brings a fake one with keys from its seed.
+The implementation over OpenSSL lives in the shell, because OpenSSL brings its own clock and
+entropy; the simulator brings a fake one with keys from its seed.
 """
 
 from __future__ import annotations
@@ -54,14 +54,19 @@ class DtlsEndpoint(Protocol):
     def state(self) -> DtlsState: ...
     def receive(self, datagram: bytes, now: float) -> None:
         """Feed one datagram whose first byte is 20..63."""
+
     def handle_timer(self, now: float) -> None:
         """Retransmit what is due."""
+
     def next_deadline(self) -> float | None:
         """When `handle_timer` wants to be called, None for never."""
+
     def datagrams_to_send(self) -> list[bytes]:
         """Take what is to be sent, each at most 1,200 bytes."""
+
     def srtp_keys(self) -> SrtpKeys:
         """The keys, once CONNECTED (the peer's fingerprint matched)."""
+
     def close(self) -> None:
         """Queue close_notify; immediate and idempotent."""
 
@@ -72,5 +77,6 @@ class DtlsFactory(Protocol):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate, `AB:CD:...`, for `a=fingerprint:sha-256`."""
+
     def accept(self, peer_fingerprints: tuple[tuple[str, str], ...]) -> DtlsEndpoint:
-        """A passive endpoint for a peer that promised one of these (algorithm, `AB:CD:...`) pairs."""
+        """A passive endpoint for a peer that promised one of these (algorithm, digest) pairs."""

@@ -1,18 +1,18 @@
-"""ICE-lite for one participant: connectivity checks in, answers and the media address out (RFC 8445).
+"""ICE-lite for one participant: connectivity checks in, answers and the media address out.
 
 The server has host candidates on one public port and never sends a check. What a lite agent needs:
 
-- A request is answered only if it carries `USERNAME local:remote` and MESSAGE-INTEGRITY by the local
-  password. Everything else is dropped without an answer and changes nothing, so that the port is no
-  reflector. Answers to authentic requests are at most half as long again as the request.
+- A request is answered only if it carries `USERNAME local:remote` and MESSAGE-INTEGRITY by the
+  local password. Everything else is dropped without an answer and changes nothing, so that the
+  port is no reflector. Answers to authentic requests are at most half as long again as the request.
 - Each authentic request makes its source a validated address: datagrams of other kinds are accepted
   from validated addresses alone, and authentic requests are the consent to send (RFC 7675).
 - One validated address is current; media goes there:
     never validated before     -> current at once: the client moved, or its NAT did
     validated, USE-CANDIDATE   -> current at once: the client chose
-    validated, plain check     -> current only if nothing came from the current one for a while; a client
-                                  keeps spare paths alive with plain checks, which must not move media
-- The peer is controlling, because we are lite; ICE-CONTROLLED is a role conflict (RFC 8445 7.3.1.1).
+    validated, plain check     -> current only if the current one has been quiet for a while: with
+                                  plain checks a client also keeps its spare paths alive
+- The peer is controlling, because we are lite; ICE-CONTROLLED is a role conflict (7.3.1.1).
 """
 
 from __future__ import annotations
@@ -43,12 +43,13 @@ from sfu.transport.stun import (
 
 __all__ = ["IceCredentials", "IceDrop", "IceLite", "IceOutcome", "StunLimiter", "username_of"]
 
-# A phone has a few interfaces, each IPv4 and IPv6, perhaps relayed as well. More is somebody playing.
+# A phone has a few interfaces, each IPv4 and IPv6, perhaps relayed as well. More is somebody
+# playing.
 ADDRESSES_MAX = 8
 # A path that the client did not choose may be left as soon as it misses a beat.
 QUIET_AFTER_S = 1.0
-# A chosen path is checked every 2.5 s by Chromium even when no media flows; its spare paths are checked
-# too. Less than that would let the spare checks pull media away from the chosen path.
+# A chosen path is checked every 2.5 s by Chromium even when no media flows; its spare paths are
+# checked too. Less than that would let the spare checks pull media away from the chosen path.
 CHOSEN_QUIET_AFTER_S = 3.0
 # Checks that pass through before HMAC: about 20/s on each pair while connecting, for several pairs.
 CHECKS_PER_S = 50.0
@@ -174,7 +175,7 @@ class IceLite:
         return self._accept(address, USE_CANDIDATE in message.attributes, reply, now)
 
     def _refusal(self, message: StunMessage) -> IceDrop | None:
-        """Why a message is not even answered, None if it is an authentic request for this participant."""
+        """Why a message gets no answer, None if it is an authentic request for this participant."""
         if message.message_type != BINDING_REQUEST:
             return IceDrop.NOT_REQUEST
         if message.attributes.get(USERNAME) != self._username:
@@ -236,7 +237,7 @@ class IceLite:
         self._addresses[address] = now
 
     def _revoke_oldest(self, newest: bytes) -> bytes | None:
-        """Drop the least recently heard address above the limit, never the current or newest one."""
+        """Drop the least recently heard address above the limit, but not the current or newest."""
         if len(self._addresses) <= ADDRESSES_MAX:
             return None
         oldest = next(a for a in self._addresses if a not in (self._current, newest))

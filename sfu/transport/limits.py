@@ -31,9 +31,9 @@ class TokenBucket:
 class StunLimiter:
     """How many unauthenticated STUN messages each source network may send, for a whole worker.
 
-    `take` comes before any HMAC; `give_back` after the message proved authentic, so that any number of
-    participants behind one NAT are not held against each other and only strangers run dry. A source is
-    an IPv4 address or an IPv6 /64, which is what one customer usually has.
+    `take` comes before any HMAC; `give_back` after the message proved authentic, so that any
+    number of participants behind one NAT are not held against each other and only strangers run
+    dry. A source is an IPv4 address or an IPv6 /64, which is what one customer usually has.
     """
 
     # A browser sends about 20 checks a second on each pair while it connects.

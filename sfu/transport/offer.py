@@ -1,8 +1,8 @@
-"""Reading a WebRTC offer (RFC 8866, RFC 8829): strict about size and shape, blind to what is not needed.
+"""Reading a WebRTC offer (RFC 8866, RFC 8829): strict about size and shape, blind to the rest.
 
-`parse_offer` reads lines into values and judges only their form; what the offer must contain for this
-server is judged by the answer. Everything wrong with an offer is an `OfferError` with a sentence that
-tells the developer of the client what to change.
+`parse_offer` reads lines into values and judges only their form; what the offer must contain for
+this server is judged by the answer. Everything wrong with an offer is an `OfferError` with a
+sentence that tells the developer of the client what to change.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class OfferedMedia:
 
     @property
     def is_audio(self) -> bool:
-        """An audio m-line that the offerer has not disabled: port 0 means that unless bundle-only."""
+        """An audio m-line that is not disabled: port 0 disables it unless it is bundle-only."""
         return self.kind == "audio" and (self.port != 0 or self.is_bundle_only)
 
     def extension(self, uri: str) -> int:

@@ -1,9 +1,9 @@
-"""STUN binding messages (RFC 8489), as far as an ICE-lite server meets them: strict, small and cheap.
+"""STUN binding messages (RFC 8489), as far as an ICE-lite server meets them: small and cheap.
 
 Every participant sends a check every few seconds for as long as it is here, so this is the busiest
 Python in a silent room: a check and its answer cost a third of what `aioice.stun` takes, which also
-cannot write an UNKNOWN-ATTRIBUTES list and raises other things than ValueError for short attributes.
-The tests hold the two against each other.
+cannot write an UNKNOWN-ATTRIBUTES list and raises other things than ValueError for short
+attributes. The tests hold the two against each other.
 
     0                   1                   2                   3
     |0 0| message type (14)         | body length (16), multiple of 4 |
@@ -38,7 +38,8 @@ ICE_CONTROLLED = 0x8029
 ICE_CONTROLLING = 0x802A
 
 HEADER_BYTES = 20
-# A check is about 100 bytes. Nothing legitimate is near this, and it bounds the HMAC work per datagram.
+# A check is about 100 bytes. Nothing legitimate is near this, and it bounds the HMAC work per
+# datagram.
 MESSAGE_BYTES_MAX = 548
 # Types below this must be understood by whoever receives them (RFC 8489 14).
 COMPREHENSION_OPTIONAL = 0x8000
@@ -58,7 +59,7 @@ class StunError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StunMessage:
-    """A parsed message. `attributes` keeps the first of each type, and none that integrity does not cover."""
+    """A parsed message. Of each type it keeps the first, if MESSAGE-INTEGRITY covers it."""
 
     message_type: int
     transaction_id: bytes
@@ -83,7 +84,7 @@ class StunMessage:
 
 
 def parse_message(data: bytes) -> StunMessage:
-    """Read one datagram; StunError when it is not a well-formed message or its FINGERPRINT is wrong."""
+    """Read one datagram; StunError when it is malformed or its FINGERPRINT is wrong."""
     if not HEADER_BYTES <= len(data) <= MESSAGE_BYTES_MAX:
         raise StunError("length")
     message_type, length, cookie, transaction_id = _HEADER.unpack_from(data)
@@ -135,7 +136,7 @@ def _with_body_length(message: bytes, more: int) -> bytes:
 def username_of(data: bytes) -> str | None:
     """The local half (ours) of a binding request's USERNAME; None when this is not such a request.
 
-    Looks at the header and the attribute list only: no integrity, no exception, no copy of the rest.
+    Looks at the header and the attribute list only: no integrity check and no exception.
     """
     if not HEADER_BYTES <= len(data) <= MESSAGE_BYTES_MAX:
         return None

@@ -1,0 +1,65 @@
+"""What a transport tells its owner: facts in the past tense, in order, each an immutable value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pylibsrtp import Session
+
+from control.types import LeaveReason
+from sfu.transport.dtls import SrtpKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """Accept datagrams from this address."""
+
+    address: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """No longer accept datagrams from this address."""
+
+    address: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Send media to this address."""
+
+    address: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The handshake is done. The transport uses the same two sessions for RTCP."""
+
+    keys: SrtpKeys
+    receive: Session
+    send: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Media can flow; follows `Keys`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """The client has gone quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A suspected client was heard again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection ended by itself, for this reason; nothing follows."""
+
+    reason: LeaveReason
+
+
+TransportEvent = Validated | Revoked | Routed | Keys | Connected | Suspected | Recovered | Closed

@@ -1,0 +1,378 @@
+"""One participant's connection: ICE, DTLS, SRTP keys, RTCP and consent, with one state.
+
+Theory. The client checks connectivity, then shakes hands, then both sides have keys and media
+flows in compiled code that this file never sees. What remains is to notice when the client is
+gone.
+
+    state        means                                leaves by
+    new          nothing authentic was ever heard     first check -> connecting
+                                                      join timeout -> closed (join_expired)
+    connecting   checks arrive, no keys yet           handshake done -> connected
+                                                      handshake timeout -> closed (dtls_failed,
+                                                      or ice_failed when checks had stopped)
+    connected    keys are there, the client is heard  silence -> suspect
+    suspect      nothing authentic for a while        anything authentic -> connected
+                                                      long silence -> closed (consent_expired)
+    closed       nothing is taken or sent any more    never
+
+Every state but `closed` also goes to closed when the client ends DTLS (dtls_closed), when DTLS
+fails, as by a certificate that the offer did not promise (dtls_failed), and by `close`, which is
+silent: the caller knows. Authentic are checks, RTCP and media; DTLS records are not, except for
+what they lead to.
+
+No other file assigns the state. One input, then drain `datagrams_to_send` and `events`, then the
+next. It knows neither rooms nor the forwarder's tables: the caller writes those, told by events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pylibsrtp import Error as SrtpError
+from pylibsrtp import Session
+
+from control.types import LeaveReason
+from sfu.transport.answer import Negotiation
+from sfu.transport.consent import Consent
+from sfu.transport.dtls import DtlsEndpoint, DtlsState
+from sfu.transport.events import (
+    Closed,
+    Connected,
+    Keys,
+    Recovered,
+    Revoked,
+    Routed,
+    Suspected,
+    TransportEvent,
+    Validated,
+)
+from sfu.transport.ice import IceLite
+from sfu.transport.reporting import FIRST_INTERVAL_S, EgressFeedback, MediaStats, Reporter
+from sfu.transport.rtcp import RtcpError, parse_compound
+from sfu.transport.srtp import receive_session, send_session
+
+
+class TransportState(StrEnum):
+    """See the table at the top of this file."""
+
+    NEW = "new"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    SUSPECT = "suspect"
+    CLOSED = "closed"
+
+
+class _Trigger(StrEnum):
+    CHECKED = "checked"
+    SECURED = "secured"
+    SILENT = "silent"
+    HEARD = "heard"
+    ENDED = "ended"
+
+
+_NEXT = {
+    (TransportState.NEW, _Trigger.CHECKED): TransportState.CONNECTING,
+    (TransportState.CONNECTING, _Trigger.SECURED): TransportState.CONNECTED,
+    (TransportState.CONNECTED, _Trigger.SILENT): TransportState.SUSPECT,
+    (TransportState.SUSPECT, _Trigger.HEARD): TransportState.CONNECTED,
+    (TransportState.NEW, _Trigger.ENDED): TransportState.CLOSED,
+    (TransportState.CONNECTING, _Trigger.ENDED): TransportState.CLOSED,
+    (TransportState.CONNECTED, _Trigger.ENDED): TransportState.CLOSED,
+    (TransportState.SUSPECT, _Trigger.ENDED): TransportState.CLOSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """How long to wait for what, in seconds."""
+
+    join_timeout_s: float = 30.0  # for the first check
+    dtls_timeout_s: float = 15.0  # from the first check to the keys
+    suspect_after_s: float = 5.0  # of silence, more for a peer that checks less often
+    gone_after_s: float = 20.0  # of silence
+
+
+class Transport:
+    """One participant's connection. Never raises for what the peer sends; every fault is counted.
+
+    `source` and `egresses` are forwarder ids, for `negotiation.source` and each of
+    `negotiation.egresses`; `count` is called with the name of each drop.
+    """
+
+    __slots__ = (
+        "_connecting_at",
+        "_consent",
+        "_count",
+        "_created_at",
+        "_datagrams",
+        "_dtls",
+        "_events",
+        "_receive",
+        "_report_at",
+        "_reporter",
+        "_send",
+        "_settings",
+        "_source",
+        "_state",
+        "_stats",
+        "ice",
+        "negotiation",
+    )
+
+    def __init__(
+        self,
+        negotiation: Negotiation,
+        dtls: DtlsEndpoint,
+        now: float,
+        *,
+        stats: MediaStats,
+        source: int | None,
+        egresses: Sequence[int],
+        entropy: Callable[[int], bytes],
+        wall_at_zero: float,
+        settings: TransportSettings,
+        count: Callable[[str], None],
+    ) -> None:
+        self.negotiation = negotiation
+        self.ice = IceLite(negotiation.ice, now)
+        self._dtls = dtls
+        self._stats = stats
+        self._source = source
+        self._settings = settings
+        self._count = count
+        self._reporter = Reporter(
+            stats,
+            source=source,
+            egresses=egresses,
+            ssrcs=[media.ssrc for media in negotiation.egresses],
+            own_ssrc=negotiation.media[0].ssrc,
+            cname=negotiation.cname,
+            wall_at_zero=wall_at_zero,
+            entropy=entropy,
+        )
+        self._state = TransportState.NEW
+        self._created_at = self._connecting_at = now
+        self._report_at: float | None = None
+        self._consent = Consent(settings.suspect_after_s, now)
+        self._receive: Session | None = None
+        self._send: Session | None = None
+        self._datagrams: list[tuple[bytes, bytes]] = []
+        self._events: list[TransportEvent] = []
+
+    def __repr__(self) -> str:
+        return f"<Transport {self.ufrag} {self._state}>"
+
+    @property
+    def state(self) -> TransportState:
+        """Where the connection stands."""
+        return self._state
+
+    @property
+    def ufrag(self) -> str:
+        """The local user fragment, by which `username_of` finds this transport."""
+        return self.negotiation.ice.local_ufrag
+
+    @property
+    def feedback(self) -> dict[int, EgressFeedback]:
+        """What the client last reported about each of our SSRCs."""
+        return self._reporter.feedback
+
+    # Inputs
+
+    def receive_stun(self, data: bytes, address: bytes, now: float) -> bool:
+        """Take a STUN datagram; True if it was an authentic check.
+
+        For one from an address that nobody validated, the caller asks the `StunLimiter` first, and
+        gives the token back when this returns True.
+        """
+        if self._state is TransportState.CLOSED:
+            return False
+        outcome = self.ice.receive(data, address, now)
+        if outcome.drop is not None:
+            self._count(f"stun_{outcome.drop}")
+        if outcome.reply is not None:
+            self._datagrams.append((outcome.reply, address))
+        if outcome.validated is not None:
+            self._events.append(Validated(outcome.validated))
+        if outcome.revoked is not None:
+            self._events.append(Revoked(outcome.revoked))
+        if outcome.routed is not None:
+            self._events.append(Routed(outcome.routed))
+        if outcome.authenticated:
+            self.heard(now)
+        return outcome.authenticated
+
+    def receive_dtls(self, data: bytes, address: bytes, now: float) -> None:
+        """Take a DTLS datagram from a validated address."""
+        if self._state in (TransportState.NEW, TransportState.CLOSED):
+            self._count("dtls_unexpected")
+            return
+        self._dtls.receive(data, now)
+        self._after_dtls(now)
+
+    def receive_rtcp(self, data: bytes, address: bytes, now: float) -> None:
+        """Take an encrypted RTCP datagram from a validated address."""
+        if self._receive is None or self._state is TransportState.CLOSED:
+            self._count("rtcp_unexpected")
+            return
+        try:
+            packets = parse_compound(self._receive.unprotect_rtcp(data))
+        except RtcpError:
+            self._count("rtcp_malformed")
+            return
+        except (SrtpError, ValueError):  # ValueError: longer than libsrtp's buffer
+            self._count("rtcp_unprotect")
+            return
+        self.ice.heard(address, now)
+        self.heard(now)
+        self._reporter.receive(packets, now)
+
+    def heard(self, now: float) -> None:
+        """Something authentic came: a check, RTCP, or media, of which only the caller knows."""
+        if self._state is TransportState.CLOSED:
+            return
+        self._consent.heard(now)
+        if self._state is TransportState.NEW:
+            self._connecting_at = now
+            self._step(_Trigger.CHECKED)
+        elif self._state is TransportState.SUSPECT:
+            self._step(_Trigger.HEARD)
+            self._events.append(Recovered())
+
+    def forget_address(self, address: bytes) -> None:
+        """Another participant validated this address, so it is no longer this one's."""
+        self.ice.forget(address)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due. Afterwards `next_deadline` is later than `now`."""
+        if self._state is TransportState.CLOSED:
+            return
+        due = self._dtls.next_deadline()
+        if due is not None and due <= now:
+            self._dtls.handle_timer(now)
+            self._after_dtls(now)
+        if self._report_at is not None and self._report_at <= now:
+            self._report_at = now + self._reporter.interval_s()
+            self._send_rtcp(self._reporter.compounds(now))
+        if self._state_deadline() <= now:
+            self._on_silence(now)
+
+    def close(self) -> None:
+        """Send BYE for our tracks and close_notify. Immediate, idempotent, without an event."""
+        if self._state is TransportState.CLOSED:
+            return
+        self._send_rtcp([self._reporter.goodbye()])
+        self._dtls.close()
+        self._send_dtls()
+        self._step(_Trigger.ENDED)
+
+    # Outputs
+
+    def datagrams_to_send(self) -> list[tuple[bytes, bytes]]:
+        """Take what is to be sent: (datagram, 18-byte address) pairs in order."""
+        datagrams, self._datagrams = self._datagrams, []
+        return datagrams
+
+    def events(self) -> list[TransportEvent]:
+        """Take what happened, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timer` wants to be called next, None when closed."""
+        if self._state is TransportState.CLOSED:
+            return None
+        deadline = self._state_deadline()
+        for other in (self._report_at, self._dtls.next_deadline()):
+            if other is not None:
+                deadline = min(deadline, other)
+        return deadline
+
+    # The rest
+
+    def _step(self, trigger: _Trigger) -> None:
+        """Change the state as the table says; a trigger that the table lacks is a bug."""
+        self._state = _NEXT[self._state, trigger]
+        if self._state is TransportState.CLOSED:
+            self._report_at = None
+
+    def _state_deadline(self) -> float:
+        """When the present state ends if nothing happens."""
+        settings = self._settings
+        if self._state is TransportState.NEW:
+            return self._created_at + settings.join_timeout_s
+        if self._state is TransportState.CONNECTING:
+            return self._connecting_at + settings.dtls_timeout_s
+        gone_at = self._consent.heard_at + settings.gone_after_s
+        if self._state is TransportState.CONNECTED:
+            return min(self._consent.suspect_at, gone_at)
+        return gone_at
+
+    def _on_silence(self, now: float) -> None:
+        """The state's deadline has passed."""
+        if self._state is TransportState.NEW:
+            self._end(LeaveReason.JOIN_EXPIRED)
+        elif self._state is TransportState.CONNECTING:
+            stopped = self._consent.suspect_at <= now
+            self._end(LeaveReason.ICE_FAILED if stopped else LeaveReason.DTLS_FAILED)
+        else:
+            self._listen_for_media(now)
+            if self._state is TransportState.CONNECTED and self._state_deadline() <= now:
+                self._step(_Trigger.SILENT)
+                self._events.append(Suspected())
+            if self._state is TransportState.SUSPECT and self._state_deadline() <= now:
+                self._end(LeaveReason.CONSENT_EXPIRED)
+
+    def _listen_for_media(self, now: float) -> None:
+        """Count the last packet of the client's track as heard; looked at only when it matters."""
+        if self._source is None:
+            return
+        heard_at = now - self._stats.level(self._source, now).packet_age
+        if heard_at > self._consent.heard_at:
+            self.heard(heard_at)
+
+    def _after_dtls(self, now: float) -> None:
+        """Send what DTLS wants sent and follow its state."""
+        self._send_dtls()
+        state = self._dtls.state
+        if state is DtlsState.CONNECTED and self._state is TransportState.CONNECTING:
+            self._secure(now)
+        elif state is DtlsState.CLOSED:
+            self._end(LeaveReason.DTLS_CLOSED)
+        elif state is DtlsState.FAILED:
+            self._end(LeaveReason.DTLS_FAILED)
+
+    def _secure(self, now: float) -> None:
+        """The handshake is done: make the SRTP sessions and begin to report."""
+        keys = self._dtls.srtp_keys()
+        self._receive, self._send = receive_session(keys), send_session(keys)
+        self._consent.heard(now)
+        self._report_at = now + self._reporter.interval_s(FIRST_INTERVAL_S)
+        self._step(_Trigger.SECURED)
+        self._events += [Keys(keys, self._receive, self._send), Connected()]
+
+    def _end(self, reason: LeaveReason) -> None:
+        """The connection ended by itself."""
+        self._step(_Trigger.ENDED)
+        self._dtls.close()
+        # Without consent nothing more may be sent (RFC 7675 5.1); otherwise say why.
+        if reason is not LeaveReason.CONSENT_EXPIRED:
+            self._send_dtls()
+        self._events.append(Closed(reason))
+
+    def _send_dtls(self) -> None:
+        """Queue what DTLS has to send."""
+        self._send_to_current(self._dtls.datagrams_to_send())
+
+    def _send_rtcp(self, compounds: list[bytes]) -> None:
+        """Encrypt and queue compounds, if there are keys."""
+        if self._send is not None:
+            self._send_to_current([self._send.protect_rtcp(compound) for compound in compounds])
+
+    def _send_to_current(self, datagrams: list[bytes]) -> None:
+        """Queue datagrams for the current address, if there is one."""
+        address = self.ice.current
+        if address is not None:
+            self._datagrams += [(datagram, address) for datagram in datagrams]
