@@ -1,0 +1,229 @@
+"""`python -m deploy.club`: the daemon, the bots and the club's web server together, until Ctrl-C.
+
+The daemon and the bots are children of this process and are ended by their process ids. Whatever
+cannot start is said in one line, and the exit status is 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import secrets
+import signal
+import sys
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+from control import Client
+from deploy.club.app import create_app
+from deploy.club.club import Club
+
+ROOM = "lobby"
+START_TIMEOUT_S = 15.0
+READY_POLL_S = 0.1
+# The daemon promises to leave within 2 s of SIGTERM.
+STOP_TIMEOUT_S = 5.0
+
+
+class DemoError(Exception):
+    """The demo cannot run; the text is the one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    host: str
+    port: int
+    control_port: int
+    http_port: int
+    media_listen: str
+    bots: bool
+    once: bool
+
+
+class Child:
+    """A child process that is ended by its own id; `stop` is idempotent."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+        self.name = name
+        self.process = process
+
+    @classmethod
+    async def start(cls, name: str, *arguments: str) -> Child:
+        """Run `python ARGUMENTS`, in a session of its own so that Ctrl-C is ours to pass on."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, start_new_session=True
+        )
+        return cls(name, process)
+
+    async def stop(self) -> None:
+        """Ask with SIGTERM, insist with SIGKILL after STOP_TIMEOUT_S."""
+        if self.process.returncode is not None:
+            return
+        self.process.terminate()
+        try:
+            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+async def start_daemon(options: Options) -> Child:
+    """`sfu serve`, ready to take rooms. DemoError when it does not get there."""
+    daemon = await Child.start(
+        "daemon",
+        *("-m", "sfu.shell.cli", "serve"),
+        *("--set", f"control.listen=127.0.0.1:{options.control_port}"),
+        *("--set", f"media.listen={options.media_listen}"),
+        *("--set", f"http.listen=127.0.0.1:{options.http_port}"),
+        *("--set", "log.format=console"),
+    )
+    try:
+        await _wait_ready(daemon, f"http://127.0.0.1:{options.http_port}/readyz")
+    except BaseException:
+        await daemon.stop()
+        raise
+    return daemon
+
+
+async def _wait_ready(daemon: Child, url: str) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START_TIMEOUT_S
+    async with aiohttp.ClientSession() as session:
+        while loop.time() < deadline:
+            if daemon.process.returncode is not None:
+                raise DemoError("the daemon did not start; its last line says why")
+            try:
+                async with session.get(url) as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(READY_POLL_S)
+    raise DemoError(f"the daemon was not ready after {START_TIMEOUT_S:.0f} s ({url})")
+
+
+async def start_web(club: Club, host: str, port: int) -> web.AppRunner:
+    """The web server on `host`:`port`. DemoError when the port is taken."""
+    runner = web.AppRunner(create_app(club), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, shutdown_timeout=1.0).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise DemoError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+        ) from None
+    return runner
+
+
+def addresses(options: Options, moderator_key: str) -> str:
+    """What a newcomer reads."""
+    shown = "localhost" if options.host in ("127.0.0.1", "localhost") else options.host
+    url = f"http://{shown}:{options.port}/"
+    return "\n".join(
+        (
+            "",
+            "  The club is open.",
+            "",
+            f"  Listen     {url}",
+            f"  Moderate   {url}#moderator={moderator_key}",
+            "",
+            "  Open both in two tabs. Ctrl-C closes the club.",
+            "",
+        )
+    )
+
+
+async def run(options: Options) -> None:
+    """Start everything, stay until a signal or the daemon's end, stop everything."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    moderator_key = secrets.token_urlsafe(12)
+    children: list[Child] = []
+    control = Client("127.0.0.1", options.control_port)
+    runner = None
+    try:
+        runner = await start_web(
+            Club(control, moderator_key=moderator_key), options.host, options.port
+        )
+        children.append(await start_daemon(options))
+        await control.__aenter__()
+        if options.bots:
+            children.append(await _start_bots(options))
+        print(addresses(options, moderator_key), flush=True)
+        if not options.once:
+            await _wait_for_end(stop, children[0])
+    finally:
+        if runner is not None:
+            await runner.cleanup()
+        await control.__aexit__(None, None, None)
+        for child in reversed(children):
+            await child.stop()
+
+
+async def _start_bots(options: Options) -> Child:
+    return await Child.start(
+        "bots",
+        *("-m", "deploy.club.bots"),
+        *("--control", f"127.0.0.1:{options.control_port}", "--room", ROOM),
+    )
+
+
+async def _wait_for_end(stop: asyncio.Event, daemon: Child) -> None:
+    stopped = asyncio.create_task(stop.wait())
+    ended = asyncio.create_task(daemon.process.wait())
+    await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopped, ended):
+        task.cancel()
+    if not stop.is_set():
+        raise DemoError(f"the daemon ended with status {daemon.process.returncode}")
+
+
+def parse_arguments(arguments: list[str] | None = None) -> Options:
+    """The command line as Options; argparse exits with status 2 for a bad one."""
+    parser = argparse.ArgumentParser(
+        prog="deploy.club", description="A drop-in audio club on this machine."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where the pages are served")
+    parser.add_argument("--port", type=int, default=8080, help="the pages' port")
+    parser.add_argument(
+        "--media-listen",
+        default="0.0.0.0:7800",
+        metavar="HOST:PORT",
+        help="the daemon's UDP port; browsers that ignore loopback need a real address",
+    )
+    parser.add_argument("--control-port", type=int, default=7700, help="the daemon's control port")
+    parser.add_argument("--http-port", type=int, default=7780, help="the daemon's operator port")
+    parser.add_argument("--no-bots", action="store_true", help="leave the room to people")
+    parser.add_argument("--once", action="store_true", help="start, print the addresses and stop")
+    chosen = parser.parse_args(arguments)
+    return Options(
+        host=chosen.host,
+        port=chosen.port,
+        control_port=chosen.control_port,
+        http_port=chosen.http_port,
+        media_listen=chosen.media_listen,
+        bots=not chosen.no_bots,
+        once=chosen.once,
+    )
+
+
+def main() -> None:
+    """Command line entry."""
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        asyncio.run(run(parse_arguments()))
+    except DemoError as error:
+        print(f"club: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,361 @@
+"""A small WebRTC audio peer: what a browser does towards the daemon, without a browser.
+
+ICE here is one UDP socket that sends connectivity checks (RFC 8445 7.2.2, nominating at once
+because the daemon is ICE-lite) and repeats them as consent (RFC 7675). STUN messages are aioice's;
+DTLS, SRTP and SDP parsing are aiortc's, so nothing of the daemon's own stack is trusted on this
+side. Media goes round aiortc's receivers: a packet is unprotected, parsed and handed to
+`on_packet`, nothing is decoded.
+
+Times are seconds of the event loop's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pylibsrtp
+from aioice import stun
+from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpReceiveParameters
+from aiortc.rtp import HeaderExtensionsMap, RtpPacket, is_rtcp
+from aiortc.sdp import SessionDescription
+
+LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+TICKS_PER_FRAME = 960  # 20 ms at 48 kHz
+
+# A lost check costs one interval of set-up time; loopback answers the first.
+CHECK_INTERVAL_S = 0.1
+# RFC 7675 5.1 asks for a check every 5 s on average; the half keeps one loss harmless.
+CONSENT_INTERVAL_S = 2.5
+# Only DTLS is queued, and a whole handshake is under ten datagrams.
+DTLS_QUEUE_MAX = 64
+
+
+class PeerError(Exception):
+    """The connection could not be made: no candidate, no answer in time, or a failed handshake."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerOptions:
+    """What the peer offers. Extension ids of 0 leave that extension out of the offer."""
+
+    slots: int = 3
+    payload_type: int = 111
+    level_extension: int = 1
+    mid_extension: int = 4
+    publishes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IceCredentials:
+    """A username fragment and its password (RFC 8445 5.3)."""
+
+    ufrag: str
+    pwd: str
+
+    @classmethod
+    def fresh(cls) -> IceCredentials:
+        """Long enough for the 24 and 128 bits that the RFC asks for."""
+        return cls(secrets.token_hex(4), secrets.token_hex(16))
+
+
+class UdpPath(asyncio.DatagramProtocol):
+    """The socket towards an ICE-lite server; quacks like aiortc's RTCIceTransport for its DTLS.
+
+    Closed by its owner with `close`; idempotent. Datagrams from any address but the one whose
+    check was answered are ignored.
+    """
+
+    role = "controlling"
+
+    def __init__(self, local: IceCredentials, remote: IceCredentials) -> None:
+        self._username = f"{remote.ufrag}:{local.ufrag}"
+        self._key = remote.pwd.encode()
+        self._tie_breaker = secrets.randbits(64)
+        self._dtls: asyncio.Queue[bytes | None] = asyncio.Queue(DTLS_QUEUE_MAX)
+        self._transport: asyncio.DatagramTransport | None = None
+        self._remote: tuple[str, int] | None = None
+        self._pending: dict[bytes, tuple[str, int]] = {}
+        self._consent: asyncio.TimerHandle | None = None
+        self._answered = asyncio.Event()
+        self.on_media: Callable[[bytes], None] | None = None
+        self.on_sent: Callable[[bytes], None] | None = None
+
+    async def connect(self, candidates: Sequence[tuple[str, int]], timeout_s: float) -> None:
+        """Check all candidates until one answers. PeerError when none does in time."""
+        loop = asyncio.get_running_loop()
+        any_host = "::" if ":" in candidates[0][0] else "0.0.0.0"
+        await loop.create_datagram_endpoint(lambda: self, local_addr=(any_host, 0))
+        deadline = loop.time() + timeout_s
+        while not self._answered.is_set():
+            if loop.time() >= deadline:
+                raise PeerError(f"no answer to connectivity checks from {candidates}")
+            for candidate in candidates:
+                self._check(candidate)
+            try:
+                await asyncio.wait_for(self._answered.wait(), CHECK_INTERVAL_S)
+            except TimeoutError:
+                continue
+        self._keep_consent()
+
+    def send(self, data: bytes) -> None:
+        """Send one datagram to the nominated address; nothing happens once closed."""
+        if self._transport is None or self._remote is None:
+            return
+        if self.on_sent is not None:
+            self.on_sent(data)
+        self._transport.sendto(data, self._remote)
+
+    def close(self) -> None:
+        """Stop checks and reading; a waiting `_recv` ends with ConnectionError."""
+        if self._consent is not None:
+            self._consent.cancel()
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        if not self._dtls.full():
+            self._dtls.put_nowait(None)
+
+    def _check(self, candidate: tuple[str, int]) -> None:
+        request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+        request.attributes["USERNAME"] = self._username
+        request.attributes["PRIORITY"] = 0x6E7F1EFF
+        request.attributes["ICE-CONTROLLING"] = self._tie_breaker
+        request.attributes["USE-CANDIDATE"] = None
+        request.add_message_integrity(self._key)
+        # Only the latest checks can still be answered.
+        if len(self._pending) > 16:
+            self._pending.clear()
+        self._pending[request.transaction_id] = candidate
+        if self._transport is not None:
+            data = bytes(request)
+            if self.on_sent is not None:
+                self.on_sent(data)
+            self._transport.sendto(data, candidate)
+
+    def _keep_consent(self) -> None:
+        if self._remote is None or self._transport is None:
+            return
+        self._check(self._remote)
+        loop = asyncio.get_running_loop()
+        self._consent = loop.call_later(CONSENT_INTERVAL_S, self._keep_consent)
+
+    def _receive_stun(self, data: bytes) -> None:
+        try:
+            message = stun.parse_message(data)
+        except ValueError:
+            return
+        if not message.check_message_integrity(self._key):
+            return
+        candidate = self._pending.pop(message.transaction_id, None)
+        if candidate is None or message.message_class is not stun.Class.RESPONSE:
+            return
+        if self._remote is None:
+            self._remote = candidate
+            self._answered.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        first = data[0] if data else 255
+        if first < 4:
+            self._receive_stun(data)
+        elif addr[:2] != self._remote:
+            return
+        elif first > 127:
+            if self.on_media is not None:
+                self.on_media(data)
+        elif not self._dtls.full():
+            self._dtls.put_nowait(data)
+
+    async def _recv(self) -> bytes:
+        """aiortc's name for "the next datagram"."""
+        data = await self._dtls.get()
+        if data is None:
+            raise ConnectionError
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        """aiortc's name for "send this datagram"."""
+        self.send(data)
+
+
+class Peer:
+    """One audio connection to the daemon: `offer` goes out, `connect(answer)`, then `send`.
+
+    `on_packet` gets every decrypted RTP packet. `closed` is set when the daemon ended the
+    connection (DTLS close_notify) or `close` was called.
+    """
+
+    def __init__(self, options: PeerOptions | None = None) -> None:
+        self.options = options or PeerOptions()
+        self.ssrc = secrets.randbits(31) | 1
+        self.sequence = secrets.randbelow(32_767) + 1
+        self.timestamp = secrets.randbits(32)
+        self.on_packet: Callable[[RtpPacket], None] | None = None
+        self.on_sent: Callable[[bytes], None] | None = None
+        self.closed = asyncio.Event()
+        self.received = 0
+        self.srtp_errors = 0
+        self.slot_ssrcs: list[int] = []
+        self._ice = IceCredentials.fresh()
+        self._certificate = RTCCertificate.generateCertificate()
+        self._path: UdpPath | None = None
+        self._dtls: RTCDtlsTransport | None = None
+        self._receiving = HeaderExtensionsMap()
+
+    @property
+    def offer(self) -> str:
+        """The SDP offer: one m-line for each slot, the first of them `sendrecv` when it may
+        speak.
+        """
+        mids = " ".join(str(mid) for mid in range(self.options.slots))
+        head = [
+            "v=0",
+            f"o=- {self.ssrc} 1 IN IP4 127.0.0.1",
+            "s=-",
+            "t=0 0",
+            f"a=group:BUNDLE {mids}",
+            "a=extmap-allow-mixed",
+        ]
+        lines = [line for mid in range(self.options.slots) for line in self._media_lines(mid)]
+        return "\r\n".join(head + lines) + "\r\n"
+
+    async def connect(self, answer: str, timeout_s: float = 10.0) -> None:
+        """Apply the daemon's answer: ICE, then DTLS as the client. PeerError when either fails."""
+        description = SessionDescription.parse(answer)
+        media = description.media[0]
+        if media.ice is None or media.dtls is None:
+            raise PeerError("the answer has no ICE or DTLS parameters")
+        remote = IceCredentials(media.ice.usernameFragment or "", media.ice.password or "")
+        self.slot_ssrcs = [line.ssrc[0].ssrc for line in description.media if line.ssrc]
+        self._learn_extensions(media.rtp.headerExtensions)
+        self._path = UdpPath(self._ice, remote)
+        self._path.on_media = self._receive_media
+        self._path.on_sent = self.on_sent
+        await self._path.connect(_candidates(description), timeout_s)
+        # The path has just what RTCDtlsTransport asks of its transport: role, _recv and _send.
+        dtls = RTCDtlsTransport(self._path, [self._certificate])  # type: ignore[arg-type]
+        dtls._set_role("client")
+        dtls.on("statechange", self._on_dtls_state)
+        self._dtls = dtls
+        try:
+            await asyncio.wait_for(dtls.start(media.dtls), timeout_s)
+        except TimeoutError:
+            raise PeerError("DTLS handshake took too long") from None
+        if dtls.state != "connected":
+            raise PeerError(f"DTLS is {dtls.state}")
+
+    def send(self, payload: bytes, *, level: int | None = None, marker: bool = False) -> None:
+        """Send one 20 ms Opus packet as the next in sequence.
+
+        `level` in -dBov (0 loudest) goes into the RFC 6464 extension, voiced below 50; None leaves
+        it out.
+        """
+        packet = RtpPacket(
+            payload_type=self.options.payload_type,
+            marker=int(marker),
+            sequence_number=self.sequence,
+            timestamp=self.timestamp,
+            ssrc=self.ssrc,
+            payload=payload,
+        )
+        if level is not None:
+            packet.extensions.audio_level = (level < 50, level)
+        self.send_rtp(packet.serialize(self._receiving))
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        self.skip_frames(1)
+
+    def skip_frames(self, frames: int) -> None:
+        """Let media time pass without a packet (DTX, or a pause)."""
+        self.timestamp = (self.timestamp + frames * TICKS_PER_FRAME) & 0xFFFFFFFF
+
+    def send_rtp(self, packet: bytes) -> None:
+        """Protect and send a serialized RTP packet. Nothing happens before DTLS or after close."""
+        if self._path is not None and self._dtls is not None and self._dtls.state == "connected":
+            self._path.send(self._dtls._tx_srtp.protect(packet))
+
+    def send_datagram(self, datagram: bytes) -> None:
+        """Send bytes as they are from this peer's validated address."""
+        if self._path is not None:
+            self._path.send(datagram)
+
+    async def close(self) -> None:
+        """Say goodbye (DTLS close_notify) and free the socket. Idempotent."""
+        if self._dtls is not None:
+            await self._dtls.stop()
+            self._dtls = None
+        self.vanish()
+
+    def vanish(self) -> None:
+        """Free the socket without a word, as a pulled cable does."""
+        if self._path is not None:
+            self._path.close()
+            self._path = None
+        self.closed.set()
+
+    def _media_lines(self, mid: int) -> list[str]:
+        options = self.options
+        sends = mid == 0 and options.publishes
+        fingerprint = self._certificate.getFingerprints()[0]
+        lines = [
+            f"m=audio 9 UDP/TLS/RTP/SAVPF {options.payload_type}",
+            "c=IN IP4 0.0.0.0",
+            f"a=mid:{mid}",
+            "a=sendrecv" if sends else "a=recvonly",
+            "a=rtcp-mux",
+            f"a=ice-ufrag:{self._ice.ufrag}",
+            f"a=ice-pwd:{self._ice.pwd}",
+            f"a=fingerprint:{fingerprint.algorithm} {fingerprint.value}",
+            "a=setup:actpass",
+            f"a=rtpmap:{options.payload_type} opus/48000/2",
+            f"a=fmtp:{options.payload_type} minptime=10;useinbandfec=1",
+        ]
+        if options.level_extension:
+            lines.append(f"a=extmap:{options.level_extension} {LEVEL_URI}")
+        if options.mid_extension:
+            lines.append(f"a=extmap:{options.mid_extension} {MID_URI}")
+        if sends:
+            lines.append(f"a=ssrc:{self.ssrc} cname:peer")
+        return lines
+
+    def _learn_extensions(self, negotiated: list[RTCRtpHeaderExtensionParameters]) -> None:
+        self._receiving.configure(RTCRtpReceiveParameters(headerExtensions=negotiated))
+
+    def _receive_media(self, data: bytes) -> None:
+        dtls = self._dtls
+        if dtls is None or dtls.state != "connected" or is_rtcp(data):
+            return
+        try:
+            packet = RtpPacket.parse(dtls._rx_srtp.unprotect(data), self._receiving)
+        except (pylibsrtp.Error, ValueError):
+            self.srtp_errors += 1
+            return
+        self.received += 1
+        if self.on_packet is not None:
+            self.on_packet(packet)
+
+    def _on_dtls_state(self) -> None:
+        if self._dtls is not None and self._dtls.state in ("closed", "failed"):
+            self.closed.set()
+
+
+def _candidates(description: SessionDescription) -> list[tuple[str, int]]:
+    """Host candidates of one address family, IPv4 when there is any."""
+    found = [
+        (candidate.ip, candidate.port)
+        for media in description.media
+        for candidate in media.ice_candidates
+        if candidate.protocol.lower() == "udp"
+    ]
+    chosen = [item for item in found if ":" not in item[0]] or found
+    if not chosen:
+        raise PeerError("the answer has no candidate")
+    return list(dict.fromkeys(chosen))
