@@ -71,10 +71,10 @@ class BadRequest(Exception):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """An answer without its id: `payload` is the encoded `p` or `err`, shared by all who get it."""
+    """An answer without its id: `payload` is the encoded `p`, or `err` if there is an `error`."""
 
-    ok: bool
     payload: bytes
+    error: ControlError | None = None
 
 
 def parse_request(message: Mapping[str, Any]) -> Request:
@@ -115,7 +115,7 @@ _NAMED = re.compile(r"(?:unknown|missing required) field `(?P<name>[^`]*)`")
 
 
 def _refused_field(error: msgspec.ValidationError) -> ControlError:
-    """msgspec writes the path as `$.a[0].b`, without the last name if that is unknown or missing."""
+    """msgspec writes paths as `$.a[0].b`, without the last name if that is unknown or absent."""
     text = str(error)
     at = _AT.search(text)
     path = at["path"] if at else ""
@@ -128,20 +128,20 @@ def _refused_field(error: msgspec.ValidationError) -> ControlError:
 
 def success(result: object) -> Outcome:
     """The outcome of a command that was done; `result` is its result struct."""
-    return Outcome(True, encode_value(result))
+    return Outcome(encode_value(result))
 
 
 def failure(error: ControlError) -> Outcome:
     """The outcome of a command that was refused."""
     body = ErrorBody(error.code.value, error.message, error.retry_after_ms, error.detail or None)
-    return Outcome(False, encode_value(body))
+    return Outcome(encode_value(body), error)
 
 
 def encode_response(request_id: int, outcome: Outcome) -> bytes:
     """The frame that answers one request."""
-    part = "p" if outcome.ok else "err"
+    ok = outcome.error is None
     body = msgspec.Raw(outcome.payload)
-    return encode_frame({"t": "res", "id": request_id, "ok": outcome.ok, part: body})
+    return encode_frame({"t": "res", "id": request_id, "ok": ok, "p" if ok else "err": body})
 
 
 def encode_request(
@@ -212,7 +212,7 @@ def error_of(body: ErrorBody | None) -> ControlError:
 
 
 def result_of(command: AnyCommand, response: Response) -> Any:
-    """The typed result. Raises the ControlError it carries, or ProtocolError if it is unreadable."""
+    """The typed result. Raises the ControlError it carries, or ProtocolError if unreadable."""
     if not response.ok:
         raise error_of(response.err)
     try:

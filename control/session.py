@@ -129,14 +129,16 @@ class Session:
         """Judge one request. A closed session answers nothing."""
         if self.is_closed:
             return []
-        if not self.is_ready:
-            self._requests_before_ready += 1
-            if self._requests_before_ready > REQUESTS_MAX_BEFORE_READY:
-                return self.close(ErrorCode.RESOURCE_EXHAUSTED, "too many requests before auth")
         try:
-            return self._step(request)
+            return self._count() or self._step(request)
         except ControlError as error:
             return [Refusal(request.id, error)]
+
+    def refuse(self, request_id: int, error: ControlError) -> list[Action]:
+        """A request that was wrong before it could be judged."""
+        if self.is_closed:
+            return []
+        return self._count() or [Refusal(request_id, error)]
 
     def close(self, code: ErrorCode | str, message: str) -> list[Action]:
         """End the session from this side. Closing twice says nothing more."""
@@ -144,6 +146,14 @@ class Session:
             return []
         self.state = SessionState.CLOSED
         return [Close(SessionClosed(code=str(code), message=message))]
+
+    def _count(self) -> list[Action]:
+        """What ends the matter before the request is looked at, if anything."""
+        if not self.is_ready:
+            self._requests_before_ready += 1
+            if self._requests_before_ready > REQUESTS_MAX_BEFORE_READY:
+                return self.close(ErrorCode.RESOURCE_EXHAUSTED, "too many requests before auth")
+        return []
 
     def _step(self, request: Request) -> list[Action]:
         step = _TABLE.get((self.state, request.m))

@@ -89,7 +89,7 @@ class Counts(Value, frozen=True, kw_only=True):
 
 
 class ActiveSpeaker(Value, frozen=True, kw_only=True):
-    """One entry of a `speakers.changed` snapshot: `level` in -dBov (0 is loudest), `slot` from 0."""
+    """One entry of a `speakers.changed` snapshot: `level` in -dBov (0: loudest), `slot` from 0."""
 
     participant: str
     level: int

@@ -1,0 +1,90 @@
+"""Commands that were named by a key: each is done once, however often it is asked for.
+
+The table holds what its owner gives it (a future of the answer) under (who, key): while the command
+runs, and for 60 s after. `now` is an argument; nothing here waits.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from control.errors import ControlError, ErrorCode, exhausted
+
+T = TypeVar("T")
+Name = tuple[str | None, str]
+
+# Longer than any client retries, short enough that the table stays small.
+HELD_S: Final = 60.0
+# 170 commands/s for a minute, or as many at once.
+ENTRIES_MAX: Final = 10_000
+# Answers are states of a few hundred bytes; a join carries an SDP of some KiB.
+BYTES_MAX: Final = 33_554_432
+
+
+@dataclass
+class _Entry(Generic[T]):
+    fingerprint: bytes
+    value: T
+    size_bytes: int = 0
+    expires_at: float = 0.0
+
+
+class IdempotencyTable(Generic[T]):
+    """Bounded by number and by bytes: when full, the oldest finished entry goes first."""
+
+    def __init__(self, *, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX) -> None:
+        self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._running: dict[Name, _Entry[T]] = {}
+        self._done: OrderedDict[Name, _Entry[T]] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._running) + len(self._done)
+
+    def find(self, name: Name, fingerprint: bytes, now: float) -> T | None:
+        """What is held for this key. Raises conflict when the key named another command."""
+        self._expire(now)
+        entry = self._running.get(name) or self._done.get(name)
+        if entry is None:
+            return None
+        if entry.fingerprint != fingerprint:
+            raise ControlError(
+                ErrorCode.CONFLICT, "this key was used for another command", detail={"field": "key"}
+            )
+        return entry.value
+
+    def hold(self, name: Name, fingerprint: bytes, value: T) -> None:
+        """Remember a command that begins. Raises resource_exhausted when too many are running."""
+        assert name not in self._running and name not in self._done
+        if len(self._running) >= self._entries_max:
+            raise exhausted(
+                "idempotency_keys", "too many commands with a key at once", retry_after_ms=1_000
+            )
+        if len(self) >= self._entries_max:
+            self._drop_oldest()
+        self._running[name] = _Entry(fingerprint, value)
+
+    def settle(self, name: Name, now: float, *, size_bytes: int) -> None:
+        """The command is done; its answer, of this size, is held from now on."""
+        entry = self._running.pop(name)
+        entry.size_bytes = size_bytes
+        entry.expires_at = now + HELD_S
+        self._done[name] = entry
+        self._bytes += size_bytes
+        while self._bytes > self._bytes_max and self._done:
+            self._drop_oldest()
+
+    def forget(self, name: Name) -> None:
+        """The command came to nothing that is worth repeating: the key is free again."""
+        del self._running[name]
+
+    def _expire(self, now: float) -> None:
+        while self._done and next(iter(self._done.values())).expires_at <= now:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, entry = self._done.popitem(last=False)
+        self._bytes -= entry.size_bytes
