@@ -11,11 +11,12 @@ Each count is scored by its likelihood under speech (binomial) against its likel
 (exponential). The long window is what a cough cannot win while somebody else keeps talking.
 
 Adaptation. The original is fed each packet. Packets of slot holders never reach this code, so
-levels are sampled every 100 ms, which is exactly one medium window: its five immediate values are
-interpolated from the previous sample to this one, and those after the last packet (by its age, so
-that 60 ms frames and DTX need no special case) are silence. A late tick fills as many windows as
-time has passed. The decision is taken on every tick instead of every 300 ms: hand-over is faster,
-and the three windows, not the interval, are what prevents flapping.
+levels are sampled every 100 ms, which is exactly one medium window. Its five values are
+interpolated between the smoothed levels of the previous tick and of this one, which hold what
+happened in between; those after the last packet (by its age, so that 60 ms frames and DTX need no
+special case) are silence. The immediate value is the last packet's. A late tick fills as many
+windows as time has passed. The decision is taken on every tick instead of every 300 ms: hand-over
+is faster, and the three windows, not the interval, are what prevents flapping.
 """
 
 from __future__ import annotations
@@ -113,22 +114,22 @@ class _Activity:
 
     def sample(self, level: SourceLevel, windows: int) -> None:
         """Fill `windows` medium windows up to now from what the source says of itself."""
-        silent = self._silent_samples(level, windows * _SAMPLES)
-        newest = 0.0 if silent >= windows * _SAMPLES else float(_VOLUME_MAX - level.instant)
-        self.floor.learn(newest)
         filled = windows * _SAMPLES
-        values = [
-            self.volume + (newest - self.volume) * (index + 1) / (filled - silent)
-            for index in range(filled - silent)
-        ]
-        values += [0.0] * silent
-        immediates = [self._immediate(value) for value in values]
-        for start in range(0, filled, _SAMPLES):
-            window = immediates[start : start + _SAMPLES]
-            self.medium = sum(1 for value in window if value > _MEDIUM_THRESHOLD)
-            self.mediums.append(self.medium)
-        self.immediate = immediates[-1]
-        self.volume = values[-1]
+        silent = self._silent_samples(level, filled)
+        is_silent = silent >= filled
+        newest = 0.0 if is_silent else _VOLUME_MAX + level.level_db
+        instant = 0.0 if silent else float(_VOLUME_MAX - level.instant)
+        self.floor.learn(instant)
+        step = (newest - self.volume) / max(1, filled - silent)
+        volumes = [self.volume + step * (index + 1) for index in range(filled - silent)]
+        highs = [self._immediate(volume) > _MEDIUM_THRESHOLD for volume in volumes]
+        highs += [False] * silent
+        self.mediums.extend(
+            sum(highs[start : start + _SAMPLES]) for start in range(0, filled, _SAMPLES)
+        )
+        self.medium = self.mediums[-1]
+        self.immediate = self._immediate(instant)
+        self.volume = 0.0 if silent else newest
 
     @staticmethod
     def _silent_samples(level: SourceLevel, limit: int) -> int:

@@ -52,7 +52,12 @@ class Floor:
             return False, False
         if self._selector.slot_of(source) is not None:
             return True, False
-        loudness = self._loudness(source, now)._replace(level_db=level_db)
+        loudness = self._loudness(source, now)
+        # The smoothed level needs 100 ms to rise from silence, in which a moderator would lose its
+        # first syllable; a challenger is heard at its packets' own level if that is louder. Three
+        # packets in a row still have to be loud, which noises are not.
+        instant_db = float(-self._forwarder.level(source, now).instant)
+        loudness = loudness._replace(level_db=max(level_db, instant_db))
         slot = self._selector.challenge(
             source, loudness, now, lambda holder: self._loudness(holder, now)
         )

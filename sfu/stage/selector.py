@@ -33,6 +33,8 @@ EVIDENCE_MS = 60.0
 # What one packet may add: two packets of 40 or 60 ms are needed, so that a single long frame with
 # a click in it is no evidence.
 EVIDENCE_PACKET_MAX_MS = 30.0
+# A packet this late, or a 20 ms one lost, is the network's doing and no pause of the speaker.
+JITTER_MS = 25.0
 # An equally loud fourth talker gets in after about 1.5 s; beyond 12 dB a whisper would win.
 AGEING_DB_PER_S = 4.0
 AGEING_MAX_DB = 12.0
@@ -79,7 +81,8 @@ class Challenger:
     def hear(self, frame_ms: float, now: float) -> None:
         """Count one more voiced packet; what was missing since the last one drains the evidence."""
         gap_ms = (now - self.heard_at) * 1000.0 - frame_ms
-        self.evidence_ms = max(0.0, self.evidence_ms - max(0.0, gap_ms))
+        if gap_ms > JITTER_MS:
+            self.evidence_ms = max(0.0, self.evidence_ms - gap_ms)
         self.waited_ms += frame_ms
         self.heard_at = now
 
