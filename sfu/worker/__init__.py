@@ -1,1 +1,14 @@
+"""The worker: forwarder, rooms and transports put together, pure. Commands in, events out.
 
+worker     the inputs and outputs, and the way of a datagram that compiled code leaves to Python
+registry   the rooms and peers, and the only place that adds and removes them
+commands   what each command of the control protocol does
+peers      which transport belongs to which participant
+timers     one heap of deadlines for all of them
+settings   what a worker is told at its start
+"""
+
+from sfu.worker.settings import WorkerSettings
+from sfu.worker.worker import Worker
+
+__all__ = ["Worker", "WorkerSettings"]

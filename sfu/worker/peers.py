@@ -1,0 +1,89 @@
+"""The worker's connections: which transport belongs to which participant, found by every key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sfu.stage import Room
+from sfu.transport.transport import Transport
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """A participant's connection: relations only, the behaviour is in its parts.
+
+    `row` and `source` are the forwarder's ids (`source` -1 without a microphone m-line).
+    """
+
+    room: Room
+    participant: str
+    transport: Transport
+    row: int
+    source: int
+
+    def next_deadline(self) -> float | None:
+        """When its transport wants to be woken."""
+        return self.transport.next_deadline()
+
+
+class Peers:
+    """All peers of a worker. An address belongs to the peer that validated it last."""
+
+    def __init__(self) -> None:
+        self._by_participant: dict[tuple[str, str], Peer] = {}
+        self._by_ufrag: dict[str, Peer] = {}
+        self._by_row: dict[int, Peer] = {}
+        self._by_source: dict[int, Peer] = {}
+        self._by_address: dict[bytes, Peer] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_row)
+
+    def add(self, peer: Peer) -> None:
+        """Nobody else may have its participant, row or user fragment."""
+        key = (peer.room.id, peer.participant)
+        assert key not in self._by_participant, "the replaced one was not removed"
+        assert peer.transport.ufrag not in self._by_ufrag, "two transports of one user fragment"
+        self._by_participant[key] = peer
+        self._by_ufrag[peer.transport.ufrag] = peer
+        self._by_row[peer.row] = peer
+        if peer.source >= 0:
+            self._by_source[peer.source] = peer
+
+    def remove(self, peer: Peer) -> None:
+        """Forget it and its addresses."""
+        del self._by_participant[peer.room.id, peer.participant]
+        del self._by_ufrag[peer.transport.ufrag]
+        del self._by_row[peer.row]
+        self._by_source.pop(peer.source, None)
+        for address in peer.transport.ice.addresses:
+            if self._by_address.get(address) is peer:
+                del self._by_address[address]
+
+    def take_address(self, peer: Peer, address: bytes) -> None:
+        """`peer` validated `address`; whoever had it loses it (a NAT gave it to somebody else)."""
+        owner = self._by_address.get(address)
+        if owner is not None and owner is not peer:
+            owner.transport.forget_address(address)
+        self._by_address[address] = peer
+
+    def drop_address(self, peer: Peer, address: bytes) -> None:
+        """`peer` no longer uses `address`."""
+        if self._by_address.get(address) is peer:
+            del self._by_address[address]
+
+    def of(self, room: str, participant: str) -> Peer | None:
+        """By identity."""
+        return self._by_participant.get((room, participant))
+
+    def by_ufrag(self, ufrag: str) -> Peer | None:
+        """By the local user fragment of a connectivity check."""
+        return self._by_ufrag.get(ufrag)
+
+    def by_row(self, row: int) -> Peer | None:
+        """By the forwarder's transport id."""
+        return self._by_row.get(row)
+
+    def by_source(self, source: int) -> Peer | None:
+        """By the forwarder's source id."""
+        return self._by_source.get(source)

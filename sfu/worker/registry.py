@@ -1,0 +1,272 @@
+"""What a worker holds: rooms, peers, their timers, and what is to go out.
+
+Lifetimes. The registry owns rooms and peers. A participant leaves by `depart` and in no other way:
+its room lets it go, its transport says goodbye, its rows in the forwarder are removed. A room ends
+by `close_room`, or by itself when it was empty for long; both are noticed in `settle_room`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from control.commands import ParticipantJoin
+from control.errors import ControlError, ErrorCode, exhausted, invalid, not_found
+from control.types import LeaveReason, ParticipantStatus
+from sfu.fast import Forwarder
+from sfu.stage import NO_SOURCE, Admission, Room, RoomEvent, RoomSettings
+from sfu.transport.candidates import Candidate
+from sfu.transport.dtls import DtlsFactory
+from sfu.transport.events import (
+    Closed,
+    Connected,
+    Keys,
+    Recovered,
+    Revoked,
+    Routed,
+    Suspected,
+    TransportEvent,
+    Validated,
+)
+from sfu.transport.sdp import TRACKS_MAX, Negotiation, OfferError, negotiate, parse_offer
+from sfu.transport.transport import Transport, TransportSettings
+from sfu.worker.peers import Peer, Peers
+from sfu.worker.settings import WorkerSettings
+from sfu.worker.timers import Timers
+
+_STATUS = {
+    Connected: ParticipantStatus.CONNECTED,
+    Recovered: ParticipantStatus.CONNECTED,
+    Suspected: ParticipantStatus.SUSPECT,
+}
+
+
+class Registry:
+    """Rooms and peers of one worker, and the only writer of both."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        dtls: DtlsFactory,
+        candidates: Sequence[Candidate],
+        entropy: Callable[[int], bytes],
+        wall_at_zero: float,
+    ) -> None:
+        self.settings = settings
+        self.forwarder = Forwarder()
+        self.rooms: dict[str, Room] = {}
+        self.peers = Peers()
+        self.peer_timers: Timers[Peer] = Timers()
+        self.room_timers: Timers[Room] = Timers()
+        self.counters: Counter[str] = Counter()
+        self.is_draining = False
+        self._dtls = dtls
+        self._candidates = tuple(candidates)
+        self._entropy = entropy
+        self._wall_at_zero = wall_at_zero
+        self._transport_settings = TransportSettings(
+            join_timeout_s=settings.join_timeout_s,
+            suspect_after_s=settings.suspect_after_s,
+            gone_after_s=settings.gone_after_s,
+        )
+        self._datagrams: list[tuple[bytes, bytes]] = []
+        self._events: list[RoomEvent] = []
+
+    # Outputs
+
+    def datagrams_to_send(self) -> list[tuple[bytes, bytes]]:
+        """Take what is to be sent, in order."""
+        taken, self._datagrams = self._datagrams, []
+        return taken
+
+    def events(self) -> list[RoomEvent]:
+        """Take what happened, in order."""
+        taken, self._events = self._events, []
+        return taken
+
+    # Rooms
+
+    def room(self, room_id: str) -> Room:
+        """Raises ControlError `not_found`."""
+        try:
+            return self.rooms[room_id]
+        except KeyError:
+            raise not_found("room", room_id) from None
+
+    def open_room(self, room_id: str, settings: RoomSettings, now: float) -> Room:
+        """Raises ControlError `resource_exhausted` (`rooms`) and `unavailable` while draining."""
+        self.check_accepting()
+        if len(self.rooms) >= self.settings.max_rooms:
+            raise exhausted("rooms", f"this server has {self.settings.max_rooms} rooms already")
+        room = self.rooms[room_id] = Room(
+            room_id, settings, self.forwarder, now=now, wall_at_zero=self._wall_at_zero
+        )
+        self.settle_room(room)
+        return room
+
+    def close_room(self, room: Room, reason: str, now: float, *, leave_reason: LeaveReason) -> None:
+        """Everybody leaves and the room is gone."""
+        peers = [self._peer(room, participant) for participant in room.participants]
+        room.close(reason, now, leave_reason=leave_reason)
+        for peer in peers:
+            self._close(peer)
+        self.settle_room(room)
+
+    def settle_room(self, room: Room) -> None:
+        """After anything was done to a room: take its events, keep its timer, notice its end."""
+        self._events += room.events()
+        if room.is_closed:
+            self.rooms.pop(room.id, None)
+            self.room_timers.forget(room)
+        else:
+            self.room_timers.watch(room)
+
+    def check_accepting(self) -> None:
+        """Raises ControlError `unavailable` when nothing new is taken."""
+        if self.is_draining:
+            raise ControlError(ErrorCode.UNAVAILABLE, "this server is draining")
+
+    # Participants
+
+    def join(self, command: ParticipantJoin, now: float) -> Negotiation:
+        """Let somebody in: nothing has changed when this raises ControlError."""
+        self.check_accepting()
+        room = self.room(command.room)
+        limit = self.settings.max_participants
+        if len(self.peers) >= limit and command.participant not in room.participants:
+            raise exhausted("participants", f"this server has {limit} participants already")
+        admission = room.admit(command, now)
+        negotiation = self._negotiate(command.offer)
+        if admission.replaces:
+            self.depart(self._peer(room, command.participant), LeaveReason.REPLACED, now)
+        self._connect(room, admission, negotiation, now)
+        return negotiation
+
+    def depart(
+        self,
+        peer: Peer,
+        reason: LeaveReason,
+        now: float,
+        *,
+        detail: str | None = None,
+        ban_s: float = 0.0,
+    ) -> None:
+        """Somebody leaves for this reason."""
+        peer.room.remove(peer.participant, reason, now, detail=detail, ban_s=ban_s)
+        self._close(peer)
+        self.settle_room(peer.room)
+
+    def settle(self, peer: Peer, now: float) -> None:
+        """After anything was given to a peer's transport: do what it tells, send what it sends."""
+        for event in peer.transport.events():
+            self._apply(peer, event, now)
+        self._datagrams += peer.transport.datagrams_to_send()
+        if self.peers.by_row(peer.row) is peer:
+            self.peer_timers.watch(peer)
+        self.settle_room(peer.room)
+
+    def _peer(self, room: Room, participant: str) -> Peer:
+        peer = self.peers.of(room.id, participant)
+        assert peer is not None, "every participant of a room has a peer"
+        return peer
+
+    def _negotiate(self, offer: str) -> Negotiation:
+        try:
+            return negotiate(
+                parse_offer(offer),
+                tracks=TRACKS_MAX,
+                candidates=self._candidates,
+                fingerprint=self._dtls.fingerprint,
+                entropy=self._entropy,
+            )
+        except OfferError as error:
+            self.counters["offers_refused"] += 1
+            raise invalid("offer", str(error)) from None
+
+    def _connect(
+        self, room: Room, admission: Admission, negotiation: Negotiation, now: float
+    ) -> None:
+        """Make the rows, the transport and the place in the room."""
+        row = self.forwarder.add_transport()
+        source = self._add_source(row, admission, negotiation)
+        egresses = self._add_egresses(row, admission, negotiation)
+        transport = Transport(
+            negotiation,
+            self._dtls.accept(negotiation.remote_fingerprints),
+            now,
+            stats=self.forwarder,
+            source=None if source == NO_SOURCE else source,
+            egresses=egresses,
+            entropy=self._entropy,
+            wall_at_zero=self._wall_at_zero,
+            settings=self._transport_settings,
+            count=self._count_drop,
+        )
+        peer = Peer(room, admission.participant, transport, row, source)
+        self.peers.add(peer)
+        room.add(admission, source=source, egresses=egresses, now=now)
+        self.counters["joins"] += 1
+        self.settle(peer, now)
+
+    def _add_source(self, row: int, admission: Admission, negotiation: Negotiation) -> int:
+        media = negotiation.source
+        if media is None:
+            return NO_SOURCE
+        return self.forwarder.add_source(
+            row,
+            csrc=admission.number,
+            echo_group=admission.echo_group,
+            payload_type=media.payload_type,
+            level_extension=media.level_extension,
+            ssrc=media.remote_ssrc,
+        )
+
+    def _add_egresses(self, row: int, admission: Admission, negotiation: Negotiation) -> list[int]:
+        return [
+            self.forwarder.add_egress(
+                row,
+                ssrc=media.ssrc,
+                payload_type=media.payload_type,
+                # 1 to 32,767: a receiver that misses the first packets still guesses the
+                # roll-over counter right (RFC 3711 3.3.1).
+                first_sequence=1 + int.from_bytes(self._entropy(2), "big") % 32_767,
+                first_timestamp=int.from_bytes(self._entropy(4), "big"),
+                echo_group=admission.echo_group,
+                level_extension=media.level_extension,
+                mid_extension=media.mid_extension,
+                mid=media.mid.encode() if media.mid_extension else b"",
+            )
+            for media in negotiation.egresses
+        ]
+
+    def _count_drop(self, name: str) -> None:
+        self.counters[f"dropped_{name}"] += 1
+
+    def _apply(self, peer: Peer, event: TransportEvent, now: float) -> None:
+        """Write what a transport found out into the forwarder and the room."""
+        forwarder = self.forwarder
+        match event:
+            case Validated(address):
+                self.peers.take_address(peer, address)
+                forwarder.allow(peer.row, address)
+            case Revoked(address):
+                self.peers.drop_address(peer, address)
+                forwarder.revoke(address)
+            case Routed(address):
+                forwarder.route(peer.row, address)
+            case Keys(_, receive, send):
+                forwarder.set_keys(peer.row, receive, send)
+            case Closed(reason):
+                self.counters[f"left_{reason}"] += 1
+                self.depart(peer, reason, now)
+            case _:
+                peer.room.set_status(peer.participant, _STATUS[type(event)])
+
+    def _close(self, peer: Peer) -> None:
+        """The connection of somebody who is in no room any more ends."""
+        peer.transport.close()
+        self._datagrams += peer.transport.datagrams_to_send()
+        self.peers.remove(peer)
+        self.peer_timers.forget(peer)
+        self.forwarder.remove_transport(peer.row)

@@ -1,0 +1,71 @@
+"""When things want to be woken: one heap for any number of them, instead of a task each."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+
+class Waiting(Protocol):
+    """Something with a deadline. Identity is what counts."""
+
+    def next_deadline(self) -> float | None:
+        """Monotonic seconds, None for never."""
+
+
+W = TypeVar("W", bound=Waiting)
+
+
+class Timers(Generic[W]):
+    """Who is due when.
+
+    Deadlines mostly move later, as with each sign of life. So an owner stands in the heap once, at
+    the earliest time it ever asked for; when that comes it is asked again and, if need be, put
+    back. The heap holds at most one live entry for each owner and those that an earlier one made
+    stale.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, W]] = []
+        self._armed: dict[W, float] = {}
+        self._order = 0  # ties go to whoever asked first, so that runs repeat
+
+    def __len__(self) -> int:
+        return len(self._armed)
+
+    def watch(self, owner: W) -> None:
+        """The owner's deadline may have changed."""
+        deadline = owner.next_deadline()
+        if deadline is None:
+            return
+        armed = self._armed.get(owner)
+        if armed is None or deadline < armed:
+            self._armed[owner] = deadline
+            self._order += 1
+            heapq.heappush(self._heap, (deadline, self._order, owner))
+
+    def forget(self, owner: W) -> None:
+        """The owner is gone."""
+        self._armed.pop(owner, None)
+
+    def due(self, now: float) -> Iterator[W]:
+        """Take the owners whose deadline has come; each must be watched again afterwards."""
+        while self._heap and self._heap[0][0] <= now:
+            when, _, owner = heapq.heappop(self._heap)
+            if self._armed.get(owner) != when:
+                continue
+            del self._armed[owner]
+            deadline = owner.next_deadline()
+            if deadline is None:
+                continue
+            if deadline <= now:
+                yield owner
+            else:
+                self.watch(owner)
+
+    def next_deadline(self) -> float | None:
+        """When to ask `due` again; may be earlier than anybody really needs."""
+        while self._heap and self._armed.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None

@@ -1,0 +1,226 @@
+"""One worker: datagrams, commands and time in; datagrams and events out. Pure.
+
+One input (`receive`, `handle_timer`, `execute`, `drain_participants`), then all outputs: call
+`drain` until it returns False, take `events`, look at `next_deadline`; then the next input. The
+shell does so with sockets and a clock, the simulator with neither.
+
+A packet of a speaker who holds a slot passes through `receive` and `drain` without any Python of
+this package. What comes up here is what changes something: connectivity checks, handshakes,
+reports, and packets of those who would like a slot.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from control.commands import AnyCommand
+from control.types import LeaveReason
+from sfu.fast import DTLS, STUN, Batch, Challenge, Forwarder, Slow
+from sfu.stage import RoomEvent
+from sfu.transport.candidates import Candidate
+from sfu.transport.dtls import DtlsFactory
+from sfu.transport.ice import StunLimiter, username_of
+from sfu.worker.commands import Commands
+from sfu.worker.peers import Peer
+from sfu.worker.registry import Registry
+from sfu.worker.settings import WorkerSettings
+
+REASON_DRAINED = "drained"
+
+
+class Worker:
+    """The media side of one process.
+
+    `wall_at_zero` is unix seconds at `now == 0.0`. `entropy` gives as many unpredictable bytes as
+    asked for. `on_bug` is told of an exception that one participant's input caused: that
+    participant is removed and the rest goes on; without it the exception is raised.
+    """
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        dtls: DtlsFactory,
+        candidates: Sequence[Candidate],
+        entropy: Callable[[int], bytes],
+        epoch: str,
+        wall_at_zero: float,
+        on_bug: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self._registry = Registry(
+            settings,
+            dtls=dtls,
+            candidates=candidates,
+            entropy=entropy,
+            wall_at_zero=wall_at_zero,
+        )
+        self._commands = Commands(
+            self._registry, epoch=epoch, wall_at_zero=wall_at_zero, counters=self.counters
+        )
+        self._stun_limiter = StunLimiter()
+        self._on_bug = on_bug
+        self._now = 0.0
+        self._has_received = False
+        self._challenges: deque[Challenge] = deque()
+        self._outgoing: deque[tuple[bytes, bytes]] = deque()
+
+    @property
+    def forwarder(self) -> Forwarder:
+        """The compiled core, with this worker's tables."""
+        return self._registry.forwarder
+
+    # Inputs
+
+    def receive(self, inbox: Batch, now: float) -> None:
+        """Take a batch; it must stay as it is until `drain` has returned False."""
+        self._now = now
+        self._has_received = True
+        self.forwarder.receive(inbox, now)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        self._now = now
+        registry = self._registry
+        for peer in registry.peer_timers.due(now):
+            self._guarded(peer, peer.transport.handle_timer, now)
+        for room in registry.room_timers.due(now):
+            room.tick(now)
+            registry.settle_room(room)
+
+    def execute(self, command: AnyCommand, now: float) -> Any:
+        """The command's result; raises ControlError when it is refused."""
+        self._now = now
+        return self._commands.execute(command, now)
+
+    def drain_participants(self, now: float) -> None:
+        """The server is going away: take nobody new, close every room."""
+        self._now = now
+        registry = self._registry
+        registry.is_draining = True
+        for room in list(registry.rooms.values()):
+            registry.close_room(room, REASON_DRAINED, now, leave_reason=LeaveReason.DRAINED)
+
+    # Outputs
+
+    def drain(self, outbox: Batch) -> bool:
+        """Append what is to be sent. True: `outbox` is full; send it, clear it, call again."""
+        while True:
+            if self.forwarder.drain(outbox):
+                return True
+            if not self._digest():
+                return not self._flush(outbox)
+
+    def events(self) -> list[RoomEvent]:
+        """Take what happened, in order."""
+        return self._registry.events()
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timer` wants to be called, None for never."""
+        deadlines = (
+            self._registry.peer_timers.next_deadline(),
+            self._registry.room_timers.next_deadline(),
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def counters(self) -> dict[str, int]:
+        """Counts since the start, by name."""
+        counters = Counter(self.forwarder.counters())
+        counters.update(self._registry.counters)
+        return dict(counters)
+
+    def sizes(self) -> dict[str, int]:
+        """How many there are now, by name."""
+        registry = self._registry
+        sizes = {
+            "rooms": len(registry.rooms),
+            "participants_moderator": 0,
+            "participants_speaker": 0,
+            "participants_listener": 0,
+            "timers": len(registry.peer_timers) + len(registry.room_timers),
+        }
+        for room in registry.rooms.values():
+            counts = room.state().counts
+            sizes["participants_moderator"] += counts.moderator
+            sizes["participants_speaker"] += counts.speaker
+            sizes["participants_listener"] += counts.listener
+        return sizes | self.forwarder.sizes()
+
+    # What compiled code leaves to Python
+
+    def _digest(self) -> bool:
+        """Handle what the batch brought up; True when the forwarder has work again."""
+        if self._has_received:
+            self._has_received = False
+            for slow in self.forwarder.slow():
+                self._take_slow(slow)
+            self._challenges.extend(self.forwarder.challenges())
+        while self._challenges:
+            if self._is_accepted(self._challenges.popleft()):
+                return True
+        return False
+
+    def _is_accepted(self, challenge: Challenge) -> bool:
+        """Let the room decide whether this voice gets a slot."""
+        peer = self._registry.peers.by_source(challenge.source)
+        if peer is None or not peer.room.challenge(challenge, self._now):
+            return False
+        self.forwarder.accept(challenge.handle)
+        self._registry.settle_room(peer.room)
+        return True
+
+    def _take_slow(self, slow: Slow) -> None:
+        if slow.kind == STUN:
+            self._take_stun(slow)
+            return
+        peer = self._registry.peers.by_row(slow.transport)
+        if peer is None:
+            # It left while this batch was being worked on.
+            self._registry.counters["dropped_departed"] += 1
+            return
+        transport = peer.transport
+        take = transport.receive_dtls if slow.kind == DTLS else transport.receive_rtcp
+        self._guarded(peer, take, slow.data, slow.address, self._now)
+
+    def _take_stun(self, slow: Slow) -> None:
+        """Find the participant by the user fragment; strangers are limited before any HMAC."""
+        counters = self._registry.counters
+        ufrag = username_of(slow.data)
+        peer = None if ufrag is None else self._registry.peers.by_ufrag(ufrag)
+        if peer is None:
+            counters["dropped_stun_stranger"] += 1
+            return
+        is_known = slow.transport == peer.row
+        if not is_known and not self._stun_limiter.take(slow.address, self._now):
+            counters["dropped_stun_rate"] += 1
+            return
+        is_authentic = self._guarded(
+            peer, peer.transport.receive_stun, slow.data, slow.address, self._now
+        )
+        if is_authentic and not is_known:
+            self._stun_limiter.give_back(slow.address)
+
+    def _guarded(self, peer: Peer, take: Callable[..., Any], *arguments: Any) -> Any:
+        """Give something to a peer's transport; a bug costs this participant and nobody else."""
+        try:
+            result = take(*arguments)
+            self._registry.settle(peer, self._now)
+        except Exception as error:
+            self._registry.counters["bugs"] += 1
+            if self._on_bug is None:
+                raise
+            self._on_bug(error)
+            if self._registry.peers.by_row(peer.row) is peer:
+                self._registry.depart(peer, LeaveReason.WORKER_LOST, self._now)
+            return None
+        return result
+
+    def _flush(self, outbox: Batch) -> bool:
+        """Append what transports send; False when `outbox` has no room for all of it."""
+        self._outgoing.extend(self._registry.datagrams_to_send())
+        while self._outgoing:
+            if not outbox.append(*self._outgoing[0]):
+                return False
+            self._outgoing.popleft()
+        return True
