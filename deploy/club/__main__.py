@@ -147,14 +147,14 @@ async def run(options: Options) -> None:
         loop.add_signal_handler(name, stop.set)
     moderator_key = secrets.token_urlsafe(12)
     children: list[Child] = []
-    control = Client("127.0.0.1", options.control_port)
+    control = Client("127.0.0.1", options.control_port, name="club")
     runner = None
     try:
         runner = await start_web(
             Club(control, moderator_key=moderator_key), options.host, options.port
         )
         children.append(await start_daemon(options))
-        await control.__aenter__()
+        await control.connect()
         if options.bots:
             children.append(await _start_bots(options))
         print(addresses(options, moderator_key), flush=True)
@@ -163,7 +163,7 @@ async def run(options: Options) -> None:
     finally:
         if runner is not None:
             await runner.cleanup()
-        await control.__aexit__(None, None, None)
+        await control.close()
         for child in reversed(children):
             await child.stop()
 

@@ -31,6 +31,8 @@ log = structlog.get_logger("bots")
 
 FRAME_S = 0.02
 RETRY_S = 1.0
+# The daemon may be started at the same moment.
+CONNECT_WITHIN_S = 10.0
 # Enough that a listener does not notice the repetition, and under a second to make.
 UTTERANCES = 8
 # A process that was stopped for longer than this goes on from now instead of sending what it
@@ -113,7 +115,7 @@ async def watch(control: Client, room: str, bots: Sequence[Bot]) -> None:
     """Tell the bots why they were put out."""
     by_id = {bot.id: bot for bot in bots}
     while True:
-        with contextlib.suppress(ConnectionLost, ControlError, OSError):
+        with contextlib.suppress(ConnectionLost, ControlError):
             async for event in control.events(rooms=[room]):
                 body = event.body
                 if isinstance(body, ParticipantLeft) and body.participant in by_id:
@@ -124,7 +126,8 @@ async def watch(control: Client, room: str, bots: Sequence[Bot]) -> None:
 
 async def run(host: str, port: int, room: str) -> None:
     """Keep the bots in `room` of the daemon at `host`:`port`; cancel to stop."""
-    async with Client(host, port) as control, asyncio.TaskGroup() as tasks:
+    client = Client(host, port, name="club-bots", connect_within_s=CONNECT_WITHIN_S)
+    async with client as control, asyncio.TaskGroup() as tasks:
         bots = [Bot(control, room, voice, number) for number, voice in enumerate(VOICES, 1)]
         tasks.create_task(watch(control, room, bots))
         tasks.create_task(converse(bots))

@@ -38,7 +38,7 @@ log = structlog.get_logger("club")
 # After these the visitor is out; after any other reason the page may come back by itself.
 FINAL_REASONS = (LeaveReason.REMOVED, LeaveReason.BANNED, LeaveReason.ROOM_CLOSED)
 RETRY_S = 1.0
-SWEEP_INTERVAL_S = 15.0
+HOUSEKEEPING_S = 1.0
 # A snapshot that was outrun this often in a row is tried again at the next event.
 SNAPSHOT_TRIES = 3
 
@@ -73,15 +73,14 @@ class Club:
 
     async def run(self) -> None:
         """Follow the daemon's events for ever; cancel to stop."""
-        sweeper = asyncio.create_task(self._sweep_for_ever())
+        housekeeper = asyncio.create_task(self._keep_house())
         try:
             while True:
-                with contextlib.suppress(ConnectionLost, ControlError, OSError):
+                with contextlib.suppress(ConnectionLost, ControlError):
                     await self._follow_events()
-                self._set_daemon(up=False)
                 await asyncio.sleep(RETRY_S)
         finally:
-            sweeper.cancel()
+            housekeeper.cancel()
 
     async def join(
         self,
@@ -93,6 +92,7 @@ class Club:
         moderator_key: str | None = None,
     ) -> Joined:
         """Bring a page's connection into its room; with `token`, as the visitor it was before."""
+        self._require_daemon()
         if token is None:
             moderator = self._is_moderator_key(moderator_key)
             visitor = self.visitors.admit(room, name, moderator=moderator)
@@ -108,6 +108,7 @@ class Club:
 
     async def act(self, token: str, action: str, target: str | None) -> None:
         """Do what a page asks. ClubError `forbidden` when that is not the visitor's to ask."""
+        self._require_daemon()
         visitor = self.visitors.by_token(token)
         if target is None or target == visitor.id:
             await self._act_on_self(visitor, action)
@@ -119,6 +120,8 @@ class Club:
         visitor = self.visitors.by_token(token)
         self.visitors.forget(visitor)
         self._drop_empty_rosters()
+        if not self._control.is_connected:
+            return
         with contextlib.suppress(ControlError, ConnectionLost):
             await self._control.participant_remove(
                 room=visitor.room, participant=visitor.id, reason="left"
@@ -222,11 +225,10 @@ class Club:
         return state
 
     async def _follow_events(self) -> None:
-        async for event in self._control.events():
-            if not self.daemon_up:
-                self._set_daemon(up=True)
-                await self._resync_all()
-            await self._follow(event)
+        async with self._control.events() as events:
+            await self._resync_all()
+            async for event in events:
+                await self._follow(event)
 
     async def _follow(self, event: Event) -> None:
         if isinstance(event.body, EventsGap):
@@ -331,8 +333,15 @@ class Club:
         for room in set(self._rosters) - set(self.visitors.rooms()):
             del self._rosters[room]
 
-    async def _sweep_for_ever(self) -> None:
+    async def _keep_house(self) -> None:
+        """Notice that the daemon goes and comes, and forget who is long gone."""
         while True:
-            await asyncio.sleep(SWEEP_INTERVAL_S)
+            self._set_daemon(up=self._control.is_connected)
             if self.visitors.sweep(self._clock()):
                 self._drop_empty_rosters()
+            await asyncio.sleep(HOUSEKEEPING_S)
+
+    def _require_daemon(self) -> None:
+        """Answer at once instead of waiting for a daemon that is away."""
+        if not self._control.is_connected:
+            raise ClubError("unavailable", "The audio server is away. Try again in a moment.")
