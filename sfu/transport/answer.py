@@ -276,10 +276,9 @@ def _audio(offered: OfferedMedia, media: NegotiatedMedia, terms: _Terms) -> list
     ]
     if media.sends:
         lines += _track(media, terms.cname)
-    # RFC 8843 10.1: the candidates of a group stand in its first m-line alone.
-    if media.position == 0:
-        lines += [f"a={candidate.attribute()}" for candidate in terms.candidates]
-        lines.append("a=end-of-candidates")
+    # One m-line's would do for a BUNDLE group, but clients differ in which: aiortc takes the last.
+    lines += [f"a={candidate.attribute()}" for candidate in terms.candidates]
+    lines.append("a=end-of-candidates")
     return lines
 
 
