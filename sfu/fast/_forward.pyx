@@ -91,6 +91,7 @@ cdef class Forwarder(Routes):
     # the input being worked on
     cdef Batch inbox
     cdef uint32_t inbox_at
+    cdef uint32_t inbox_count   # of this input: the caller refills the batch before the next one
     cdef double now
     cdef Outgoing outgoing
     cdef bytes pushed           # keeps the payload of a `push` alive while it fans out
@@ -143,6 +144,7 @@ cdef class Forwarder(Routes):
         )
         self.inbox = inbox
         self.inbox_at = 0
+        self.inbox_count = inbox.count
         self.now = now
         self.slow_count = 0
         self.pending_count = 0
@@ -209,7 +211,7 @@ cdef class Forwarder(Routes):
         return counts
 
     cdef int _assert_drained(self) except -1:
-        if self.outgoing.is_active or self.inbox_at < self.inbox.count:
+        if self.outgoing.is_active or self.inbox_at < self.inbox_count:
             raise RuntimeError("drain the last input first")
         return 0
 
@@ -220,7 +222,7 @@ cdef class Forwarder(Routes):
         while True:
             if self.outgoing.is_active and self._fan_out(outbox):
                 return True
-            if self.inbox_at >= self.inbox.count:
+            if self.inbox_at >= self.inbox_count:
                 return False
             self.inbox_at += 1
             self._take(self.inbox_at - 1)
