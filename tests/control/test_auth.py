@@ -1,0 +1,122 @@
+"""Keys and scopes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+
+from control.auth import Key, Keyring, Scopes, compute_mac
+from control.commands import (
+    RoomClose,
+    RoomGet,
+    RoomList,
+    RoomsResult,
+    ServerInfo,
+    TrackMute,
+)
+from control.errors import ControlError
+from tests.control.fake_daemon import room_state
+
+CHALLENGE = bytes(range(32))
+
+
+def test_the_mac_is_the_documented_one() -> None:
+    """HMAC-SHA256 over context, challenge and key id."""
+    text = b"sfu-control-1" + CHALLENGE + "schlüssel".encode()
+    expected = hmac.new(b"secret", text, hashlib.sha256).digest()
+    assert compute_mac(b"secret", CHALLENGE, "schlüssel") == expected
+
+
+def test_only_the_right_secret_for_the_right_key_and_challenge_is_accepted() -> None:
+    """Every part of the mac counts."""
+    ring = Keyring([Key("a", b"one", ("admin",)), Key("b", b"two", ("read",))])
+    right = Key("a", b"one").mac(CHALLENGE)
+    scopes = ring.verify("a", CHALLENGE, right)
+    assert scopes is not None and scopes.names == ("admin",)
+    assert ring.verify("b", CHALLENGE, right) is None
+    assert ring.verify("a", bytes(32), right) is None
+    assert ring.verify("a", CHALLENGE, right[:31]) is None
+    assert ring.verify("a", CHALLENGE, b"") is None
+
+
+def test_an_unknown_key_is_refused_even_with_the_mac_of_the_stand_in_secret() -> None:
+    """The work done for unknown ids must not be a way in."""
+    ring = Keyring([Key("a", b"one", ("admin",))])
+    assert ring.verify("x", CHALLENGE, compute_mac(b"sfu-control-1", CHALLENGE, "x")) is None
+
+
+def test_unusable_keys_are_refused_when_they_are_made() -> None:
+    """A configuration mistake is told at start, not at the first login."""
+    with pytest.raises(ValueError, match="unknown scope 'root'"):
+        Key("a", b"s", ("root",))
+    with pytest.raises(ValueError, match="empty"):
+        Key("a", b"")
+    with pytest.raises(ValueError, match="characters"):
+        Key("", b"s")
+    with pytest.raises(ValueError, match="twice"):
+        Keyring([Key("a", b"s"), Key("a", b"t")])
+
+
+def test_a_key_does_not_show_its_secret() -> None:
+    """Logs and tracebacks print keys."""
+    assert "hush" not in repr(Key("a", b"hush"))
+
+
+GET, CLOSE = RoomGet(room="club/1"), RoomClose(room="club/1")
+FOREIGN_GET, FOREIGN_CLOSE = RoomGet(room="other"), RoomClose(room="other")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        ((), []),
+        (("admin",), [GET, CLOSE, FOREIGN_GET, FOREIGN_CLOSE, ServerInfo(), RoomList()]),
+        (("read",), [GET, FOREIGN_GET, ServerInfo(), RoomList()]),
+        (("rooms:club/",), [GET, CLOSE, RoomList()]),
+        (("read", "rooms:club/"), [GET, CLOSE, FOREIGN_GET, ServerInfo(), RoomList()]),
+        (("rooms:x", "rooms:oth"), [FOREIGN_GET, FOREIGN_CLOSE, RoomList()]),
+    ],
+)
+def test_what_scopes_allow(scopes: tuple[str, ...], allowed: list[object]) -> None:
+    """`read` changes nothing, `rooms:` stays among its rooms, and they add up."""
+    every = [GET, CLOSE, FOREIGN_GET, FOREIGN_CLOSE, ServerInfo(), RoomList()]
+    assert [command for command in every if Scopes(scopes).allows(command)] == allowed
+
+
+@pytest.mark.parametrize(
+    ("scopes", "command", "code"),
+    [
+        ("read", CLOSE, "permission_denied"),
+        ("rooms:club/", FOREIGN_GET, "not_found"),
+        ("rooms:club/", TrackMute(room="other", participant="p"), "not_found"),
+        ("rooms:club/", ServerInfo(), "permission_denied"),
+    ],
+)
+def test_how_scopes_refuse(scopes: str, command: object, code: str) -> None:
+    """A room out of sight does not exist; what is seen but not allowed is denied."""
+    with pytest.raises(ControlError) as refused:
+        Scopes((scopes,)).check(command)  # type: ignore[arg-type]
+    assert refused.value.code.value == code
+    assert refused.value.detail == ({"what": "room"} if code == "not_found" else {})
+
+
+def test_lists_show_only_rooms_in_sight() -> None:
+    """One prefix narrows the question, several filter the answer."""
+    one, two = Scopes(("rooms:club/",)), Scopes(("rooms:a", "rooms:b"))
+    assert one.narrow(RoomList()) == RoomList(prefix="club/")
+    assert one.narrow(RoomList(prefix="club/x")) == RoomList(prefix="club/x")
+    assert two.narrow(RoomList()) == RoomList()
+    everything = RoomsResult(rooms=[room_state(room) for room in ("a1", "b1", "c1")], next_page=1)
+    assert [state.room for state in two.visible(everything).rooms] == ["a1", "b1"]
+    assert two.visible(everything).next_page == 1
+    assert Scopes(("read",)).visible(everything) is not None
+
+
+def test_events_are_seen_by_room() -> None:
+    """Events about the daemon itself are for everybody with a scope."""
+    club = Scopes(("rooms:club/",))
+    assert club.sees("club/1") and club.sees(None) and not club.sees("other")
+    assert Scopes(("read",)).sees("other")
+    assert not Scopes(()).sees(None)
