@@ -102,19 +102,30 @@ def test_slot_change_needs_no_subscription_with_enough_lines() -> None:
 
 
 def test_two_lines_hear_whoever_talks_from_the_first_packet() -> None:
-    """Slot 2 is heard as soon as it is taken, since slots 0 and 1 pause by then."""
+    """Slot 2 is carried before its first packet goes out, since slots 0 and 1 pause by then."""
     stage = Stage()
-    stage.join("listener", lines=2)
-    stage.join("late-listener", lines=2)
+    for name in ("listener", "late-listener"):
+        stage.join(name, lines=2)
     for index in range(2):
         stage.join(f"p{index}", "speaker", voice=repeat(20, 50), lines=0)
-    stage.run(1.1)
-    stage.join("p2", "speaker", voice=repeat(20), lines=0)
-    stage.step()
+    stage.run(1.5)
+    stage.join("p2", "speaker", lines=0)
+    stage.say("p2", 20)
     assert stage.room.holders == ["p0", "p1", "p2"]
-    stage.run(0.5)
     assert 2 in stage.carried("listener")
     assert stage.carried("listener") == stage.carried("late-listener")
+
+
+def test_two_lines_hear_the_third_talker_when_another_leaves() -> None:
+    """At once, not on the next tick."""
+    stage = Stage()
+    stage.join("listener", lines=2)
+    for index in range(3):
+        stage.join(f"p{index}", "speaker", voice=repeat(20), lines=0)
+    stage.run(1.0)
+    assert stage.carried("listener") == [0, 1]
+    stage.leave("p0")
+    assert stage.carried("listener") == [2, 1]
 
 
 def test_speaker_with_two_lines_hears_the_two_others() -> None:
