@@ -145,7 +145,7 @@ def username_of(data: bytes) -> str | None:
     position, end = HEADER_BYTES, len(data) - 4
     while position <= end:
         kind, length = unpack_from("!HH", data, position)
-        if kind == USERNAME:
+        if kind == USERNAME and position + 4 + length <= len(data):
             local, colon, _ = data[position + 4 : position + 4 + length].partition(b":")
             return local.decode() if colon and local.isascii() else None
         position += 4 + (length + 3 & ~3)

@@ -194,10 +194,10 @@ class Transport:
             self._count(f"stun_{outcome.drop}")
         if outcome.reply is not None:
             self._datagrams.append((outcome.reply, address))
-        if outcome.validated is not None:
-            self._events.append(Validated(outcome.validated))
         if outcome.revoked is not None:
             self._events.append(Revoked(outcome.revoked))
+        if outcome.validated is not None:
+            self._events.append(Validated(outcome.validated))
         if outcome.routed is not None:
             self._events.append(Routed(outcome.routed))
         if outcome.authenticated:
