@@ -54,6 +54,9 @@ CHOSEN_QUIET_AFTER_S = 3.0
 # Checks that pass through before HMAC: about 20/s on each pair while connecting, for several pairs.
 CHECKS_PER_S = 50.0
 CHECKS_BURST = 100.0
+# From addresses not yet validated, all together: each source is limited before this, and one that
+# learnt the user fragment must not use up what the client's next address needs.
+NEW_CHECKS_PER_S = 500.0
 # Answer bytes per question byte: what keeps the server useless for amplification.
 AMPLIFICATION_MAX = 1.5
 
@@ -121,7 +124,7 @@ class IceLite:
         self._chosen = False  # the current address came with USE-CANDIDATE
         # Apart, so that strangers who learnt the user fragment cannot starve the real path.
         self._known_rate = TokenBucket(CHECKS_PER_S, CHECKS_BURST, now)
-        self._new_rate = TokenBucket(CHECKS_PER_S, CHECKS_BURST, now)
+        self._new_rate = TokenBucket(NEW_CHECKS_PER_S, NEW_CHECKS_PER_S, now)
 
     def __repr__(self) -> str:
         return f"<IceLite {self.credentials.local_ufrag} addresses={len(self._addresses)}>"

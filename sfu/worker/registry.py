@@ -40,6 +40,17 @@ _STATUS = {
     Suspected: ParticipantStatus.SUSPECT,
 }
 
+# Those that exist from the start, so that a dashboard sees a zero and not a gap.
+_COUNTERS = (
+    "bugs",
+    "joins",
+    "offers_refused",
+    *(f"left_{reason}" for reason in LeaveReason),
+    "dropped_departed",
+    "dropped_stun_rate",
+    "dropped_stun_stranger",
+)
+
 
 class Registry:
     """Rooms and peers of one worker, and the only writer of both."""
@@ -59,7 +70,7 @@ class Registry:
         self.peers = Peers()
         self.peer_timers: Timers[Peer] = Timers()
         self.room_timers: Timers[Room] = Timers()
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
         self.is_draining = False
         self._dtls = dtls
         self._candidates = tuple(candidates)
@@ -109,6 +120,7 @@ class Registry:
         """Everybody leaves and the room is gone."""
         peers = [self._peer(room, participant) for participant in room.participants]
         room.close(reason, now, leave_reason=leave_reason)
+        self.counters[f"left_{leave_reason}"] += len(peers)
         for peer in peers:
             self._close(peer)
         self.settle_room(room)
@@ -154,6 +166,7 @@ class Registry:
     ) -> None:
         """Somebody leaves for this reason."""
         peer.room.remove(peer.participant, reason, now, detail=detail, ban_s=ban_s)
+        self.counters[f"left_{reason}"] += 1
         self._close(peer)
         self.settle_room(peer.room)
 
@@ -258,7 +271,6 @@ class Registry:
             case Keys(_, receive, send):
                 forwarder.set_keys(peer.row, receive, send)
             case Closed(reason):
-                self.counters[f"left_{reason}"] += 1
                 self.depart(peer, reason, now)
             case _:
                 peer.room.set_status(peer.participant, _STATUS[type(event)])

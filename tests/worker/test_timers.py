@@ -1,0 +1,84 @@
+"""Timers: one heap for everybody's deadlines."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfu.worker.timers import Timers
+
+
+class Owner:
+    """Waits for a deadline that tests set."""
+
+    def __init__(self, deadline: float | None) -> None:
+        self.deadline = deadline
+
+    def next_deadline(self) -> float | None:
+        """When it wants to be woken."""
+        return self.deadline
+
+
+def test_owners_come_due_in_the_order_of_their_deadlines() -> None:
+    timers: Timers[Owner] = Timers()
+    late, early = Owner(2.0), Owner(1.0)
+    for owner in (late, early):
+        timers.watch(owner)
+    assert timers.next_deadline() == 1.0
+    assert list(timers.due(0.5)) == []
+    assert list(timers.due(3.0)) == [early, late]
+    assert timers.next_deadline() is None
+
+
+def test_a_deadline_that_moved_later_does_not_fire_early() -> None:
+    timers: Timers[Owner] = Timers()
+    owner = Owner(1.0)
+    timers.watch(owner)
+    owner.deadline = 5.0
+    timers.watch(owner)
+    assert list(timers.due(1.0)) == []
+    assert timers.next_deadline() == 5.0
+    assert list(timers.due(5.0)) == [owner]
+
+
+def test_a_deadline_that_moved_earlier_fires_then_and_once() -> None:
+    timers: Timers[Owner] = Timers()
+    owner = Owner(5.0)
+    timers.watch(owner)
+    owner.deadline = 1.0
+    timers.watch(owner)
+    assert list(timers.due(1.0)) == [owner]
+    assert list(timers.due(9.0)) == []
+
+
+def test_a_forgotten_owner_never_fires() -> None:
+    timers: Timers[Owner] = Timers()
+    owner = Owner(1.0)
+    timers.watch(owner)
+    timers.forget(owner)
+    assert timers.next_deadline() is None
+    assert list(timers.due(2.0)) == []
+    assert len(timers) == 0
+
+
+def test_an_owner_without_a_deadline_is_not_kept() -> None:
+    timers: Timers[Owner] = Timers()
+    timers.watch(Owner(None))
+    assert len(timers) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 50)), max_size=60))
+def test_nobody_is_late_and_nobody_is_early(moves: list[tuple[int, int]]) -> None:
+    """Whatever deadlines do, each `due` gives exactly those whose time has come."""
+    timers: Timers[Owner] = Timers()
+    owners = [Owner(None) for _ in range(5)]
+    for now, (index, deadline) in enumerate(moves):
+        owners[index].deadline = float(deadline)
+        timers.watch(owners[index])
+        expected = {
+            owner for owner in owners if owner.deadline is not None and owner.deadline <= now
+        }
+        fired = list(timers.due(float(now)))
+        assert set(fired) == expected and len(fired) == len(expected)
+        for owner in fired:
+            owner.deadline = None
