@@ -7,6 +7,7 @@ work of an input is done at once; `drain` only hands the datagrams out.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +32,6 @@ REASONS = (
 ).split()
 COUNTERS = "received forwarded forwarded_bytes challenges protect_errors ssrc_changes".split()
 CHALLENGES_MAX = 64
-SLOW_MAX = 256
 ADDRESSES_MAX = 8
 EGRESSES_MAX = 16
 
@@ -71,8 +71,7 @@ class Waiting:
     packet: RtpPacket
     sequence: int
     payload: bytes
-    level: int
-    voiced: bool
+    level_byte: int
 
 
 class OracleForwarder:
@@ -91,7 +90,7 @@ class OracleForwarder:
         self._out: list[tuple[bytes, bytes]] = []
         self._slow: list[Slow] = []
         self._waiting: dict[int, Waiting] = {}
-        self._fresh: list[Challenge] = []
+        self._fresh: list[int] = []
 
     # Tables -------------------------------------------------------------------------------------
 
@@ -156,14 +155,19 @@ class OracleForwarder:
         """See `Forwarder`."""
         row = self._sources.pop(source)
         self._transports[row.transport].source = -1
+        self._waiting = {h: kept for h, kept in self._waiting.items() if kept.source != source}
         if row.slot >= 0:
             self._slots[row.slot].holder = -1
 
     def set_audible(self, source: int, audible: bool) -> None:
         """See `Forwarder`."""
         row = self._sources[source]
+        if row.audible == audible:
+            return
         row.audible = audible
-        if not audible and row.slot >= 0:
+        if not audible:
+            row.loudness.fall_silent()
+        if row.slot >= 0:
             self._timeline_of(row).restart()
 
     def add_slot(self) -> int:
@@ -186,10 +190,9 @@ class OracleForwarder:
         if row.holder == source:
             return
         if source >= 0:
-            candidate = self._sources[source]
-            if candidate.slot >= 0:
-                self._slots[candidate.slot].holder = -1
-            candidate.slot = slot
+            if self._sources[source].slot >= 0:
+                raise ValueError("a source holds at most one slot")
+            self._sources[source].slot = slot
         if row.holder >= 0:
             self._sources[row.holder].slot = -1
         row.holder = source
@@ -262,8 +265,6 @@ class OracleForwarder:
             return "unvalidated"
         if kind == RTP:
             return self._rtp(data, transport)
-        if len(self._slow) >= SLOW_MAX:
-            return "slow"
         self._slow.append(Slow(kind, transport, address, data))
         return None
 
@@ -282,7 +283,7 @@ class OracleForwarder:
             return "ssrc"
         if not source.take_token(self._now):
             return "rate"
-        if not source.audible and source.skips_decryption(packet.sequence):
+        if source.skips_decryption(packet, self._now):
             return "inaudible"
         if row.receive is None:
             return "no_keys"
@@ -290,41 +291,44 @@ class OracleForwarder:
             plain = row.receive.unprotect(data)
         except SrtpError as error:
             return "replay" if "replay" in str(error) else "auth"
+        self._latch(row, source, packet.ssrc)
         return self._authentic(row.source, packet, plain[packet.header_bytes :])
+
+    def _latch(self, row: OracleTransport, source: OracleSource, ssrc: int) -> None:
+        """The track goes on under the SSRC of an authentic packet."""
+        if source.ssrc != ssrc and source.slot >= 0:
+            self._timeline_of(source).restart()
+        replaced = source.latch(ssrc)
+        if replaced is not None:
+            row.receive.remove_stream(replaced)
+            self._counters["ssrc_changes"] += 1
 
     def _authentic(self, identifier: int, packet: RtpPacket, payload: bytes) -> str | None:
         """Steps 6 to 8: the payload, its level, who gets it."""
         source = self._sources[identifier]
-        sequence, changed = source.authenticate(packet, self._now, room_clock(self._now))
-        if changed:
-            self._counters["ssrc_changes"] += 1
-            if source.slot >= 0:
-                self._timeline_of(source).restart()
+        sequence = source.count(packet, self._now, room_clock(self._now))
         if not source.audible:
             return "inaudible"
-        stripped = strip_padding(payload, packet.padded)
-        ticks = opus_ticks(stripped) if stripped else None
+        payload = strip_padding(payload, packet.padded)
+        ticks = opus_ticks(payload)
         if ticks is None:
             if source.slot >= 0:
                 self._timeline_of(source).drop(sequence)
-            return "empty" if stripped == b"" else "opus"
-        assert stripped is not None
-        level = source.loudness.hear(packet.level, len(stripped), ticks, self._now)
-        voiced = source.loudness.voiced
-        waiting = Waiting(identifier, packet, sequence, stripped, level, voiced)
+            return "opus" if payload else "empty"
+        level_byte = source.loudness.hear(packet.level_byte, len(payload), ticks, self._now)
+        waiting = Waiting(identifier, packet, sequence, payload, level_byte)
         return self._forward(waiting) if source.slot >= 0 else self._challenge(waiting)
 
     def _challenge(self, waiting: Waiting) -> str | None:
         """Keep a voiced packet for Python to decide."""
-        if not waiting.voiced:
+        if not self._sources[waiting.source].loudness.voiced:
             return "unselected"
         if len(self._waiting) >= CHALLENGES_MAX:
             return "challenges"
         handle = len(self._waiting)
         self._waiting[handle] = waiting
         self._counters["challenges"] += 1
-        loudness = self._sources[waiting.source].loudness
-        self._fresh.append(Challenge(waiting.source, loudness.smoothed, handle))
+        self._fresh.append(handle)
         return None
 
     def _forward(self, waiting: Waiting) -> str | None:
@@ -336,7 +340,7 @@ class OracleForwarder:
         if place is None:
             return "late"
         placed = Placed(
-            *place, waiting.payload, source.csrc, waiting.level, waiting.voiced, source.echo_group
+            *place, waiting.payload, source.csrc, waiting.level_byte, source.echo_group
         )
         self._fan_out(self._slots[source.slot].stream, placed)
         return None
@@ -374,12 +378,12 @@ class OracleForwarder:
         """See `Forwarder`."""
         self._now = now
         index, time = self._streams[stream].timeline.append(now)
-        self._fan_out(
-            stream, Placed(index, time, True, False, payload, csrc, level, False, None)
-        )
+        self._fan_out(stream, Placed(index, time, False, False, payload, csrc, level, None))
 
     def accept(self, handle: int) -> None:
         """See `Forwarder`."""
+        if self._sources[self._waiting[handle].source].slot < 0:
+            raise ValueError("the challenger holds no slot")
         reason = self._forward(self._waiting.pop(handle))
         if reason is not None:
             self._counters[f"dropped_{reason}"] += 1
@@ -393,7 +397,12 @@ class OracleForwarder:
     def challenges(self) -> list[Challenge]:
         """See `Forwarder`."""
         taken, self._fresh = self._fresh, []
-        return taken
+        return [self._challenge_of(handle) for handle in taken if handle in self._waiting]
+
+    def _challenge_of(self, handle: int) -> Challenge:
+        source = self._waiting[handle].source
+        smoothed = self._sources[source].loudness.smoothed
+        return Challenge(source, math.floor(smoothed + 0.5), handle)
 
     def slow(self) -> list[Slow]:
         """See `Forwarder`."""

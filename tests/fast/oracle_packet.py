@@ -14,7 +14,7 @@ OPUS_TICKS_MAX = 5760  # 120 ms at 48 kHz, R5
 
 
 class RtpPacket(NamedTuple):
-    """The clear part of an RTP packet. `level` is None when the packet does not tell it."""
+    """The clear part of an RTP packet. `level_byte` (voice bit, level) is None when not told."""
 
     marker: bool
     payload_type: int
@@ -23,7 +23,7 @@ class RtpPacket(NamedTuple):
     ssrc: int
     padded: bool
     header_bytes: int
-    level: int | None
+    level_byte: int | None
 
 
 def parse_rtp(data: bytes, level_extension: int) -> RtpPacket | None:
@@ -48,12 +48,12 @@ def parse_rtp(data: bytes, level_extension: int) -> RtpPacket | None:
 
 
 def _find_level(profile: int, block: bytes, level_extension: int) -> int | None:
-    """The audio level of RFC 6464 in an extension block, -dBov."""
+    """The byte of RFC 6464 in an extension block: voice bit and level."""
     if level_extension == 0:
         return None
     for identifier, value in _elements(profile, block):
-        if identifier == level_extension and value:
-            return value[0] & 0x7F
+        if identifier == level_extension:
+            return value[0] if value else None
     return None
 
 
@@ -69,7 +69,7 @@ def _elements(profile: int, block: bytes) -> Iterator[tuple[int, bytes]]:
             continue
         if one_byte:
             identifier, length, at = block[at] >> 4, (block[at] & 0x0F) + 1, at + 1
-            if identifier == 15:  # reserved: stop (RFC 8285 4.2)
+            if identifier in (0, 15):  # reserved: stop (RFC 8285 4.2)
                 return
         else:
             if at + 2 > len(block):
@@ -81,13 +81,11 @@ def _elements(profile: int, block: bytes) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
-def strip_padding(payload: bytes, padded: bool) -> bytes | None:
-    """The payload without its padding, or None when the padding's count is impossible."""
-    if not padded:
+def strip_padding(payload: bytes, padded: bool) -> bytes:
+    """The payload without its padding (RFC 3550 5.1); a count beyond it leaves nothing."""
+    if not padded or not payload:
         return payload
-    if not payload or not 1 <= payload[-1] <= len(payload):
-        return None
-    return payload[: -payload[-1]]
+    return payload[: max(0, len(payload) - payload[-1])]
 
 
 def opus_ticks(payload: bytes) -> int | None:
@@ -182,8 +180,7 @@ class Stamp(NamedTuple):
     sequence: int
     timestamp: int
     csrc: int
-    level: int
-    voiced: bool
+    level_byte: int
 
 
 def build_header(layout: HeaderLayout, stamp: Stamp) -> bytes:
@@ -207,13 +204,12 @@ def _extension_block(layout: HeaderLayout, stamp: Stamp) -> bytes:
     """Level, then MID; two-byte form when an id is above 14 (RFC 8285 4.3)."""
     elements = []
     if layout.level_extension:
-        level = (0x80 if stamp.voiced else 0) | stamp.level
-        elements.append((layout.level_extension, bytes([level])))
-    if layout.mid_extension:
+        elements.append((layout.level_extension, bytes([stamp.level_byte])))
+    if layout.mid_extension and layout.mid:
         elements.append((layout.mid_extension, layout.mid))
     if not elements:
         return b""
-    two_byte = any(identifier > 14 or len(value) > 16 for identifier, value in elements)
+    two_byte = any(identifier > 14 for identifier, _ in elements)
     block = b""
     for identifier, value in elements:
         if two_byte:

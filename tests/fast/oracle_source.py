@@ -29,8 +29,13 @@ def signed16(value: int) -> int:
     return (value + 0x8000) % 0x10000 - 0x8000
 
 
+def signed32(value: int) -> int:
+    """`value` modulo 2^32 as a signed distance."""
+    return (value + 2**31) % 2**32 - 2**31
+
+
 class NoiseFloor:
-    """The lowest level of the last 5 to 10 s: the minimum of a finished and a running window."""
+    """The lowest level of a finished and a running window of 5 s; one that heard none is skipped."""
 
     def __init__(self) -> None:
         self.finished = SILENCE_DBOV
@@ -42,7 +47,9 @@ class NoiseFloor:
         if self.started is None:
             self.started = now
         if now - self.started >= FLOOR_WINDOW_S:
-            self.finished, self.running, self.started = self.running, math.inf, now
+            if self.running < math.inf:
+                self.finished = self.running
+            self.running, self.started = math.inf, now
         if level_dbov > SILENCE_DBOV:
             self.running = min(self.running, level_dbov)
         return min(self.finished, self.running, FLOOR_MAX_DBOV)
@@ -52,28 +59,33 @@ class Loudness:
     """The smoothed level of a source and whether it speaks."""
 
     def __init__(self) -> None:
-        self.smoothed = SILENCE_DBOV
         self.floor = NoiseFloor()
+        self.frame_ms = 0
+        self.measured = False
+        self.fall_silent()
+
+    def fall_silent(self) -> None:
+        """Muted: what was heard no longer counts."""
+        self.smoothed = SILENCE_DBOV
         self.packet_at = -math.inf
         self.voiced_at = -math.inf
         self.voiced = False
         self.instant = 127
-        self.frame_ms = 20
-        self.measured = True
 
     def decayed(self, now: float) -> float:
         """The smoothed level after the silence since the last packet."""
         silence = now - self.packet_at - HOLD_S
         if silence <= 0 or math.isinf(silence):
             return self.smoothed
-        keep = (1 - RELEASE) ** (silence / STEP_S)
+        keep = (1 - RELEASE) ** math.floor(silence / STEP_S + 1e-9)
         return SILENCE_DBOV + (self.smoothed - SILENCE_DBOV) * keep
 
-    def hear(self, level: int | None, payload_bytes: int, ticks: int, now: float) -> int:
-        """Take one packet's claim; returns the level (-dBov) that it counts as."""
-        self.measured = level is not None
-        if level is None:
-            level = 127 if payload_bytes <= DTX_BYTES_MAX else UNKNOWN_LEVEL
+    def hear(self, level_byte: int | None, payload_bytes: int, ticks: int, now: float) -> int:
+        """Take one packet's claim; returns the byte to pass on, made up where there was none."""
+        self.measured = level_byte is not None
+        if level_byte is None:
+            level_byte = 127 if payload_bytes <= DTX_BYTES_MAX else UNKNOWN_LEVEL
+        level = level_byte & 0x7F
         self.smoothed = self.decayed(now)
         for _ in range(max(1, ticks // 960)):
             step = ATTACK if -level > self.smoothed else RELEASE
@@ -83,7 +95,7 @@ class Loudness:
         if self.voiced:
             self.voiced_at = now
         self.packet_at, self.instant, self.frame_ms = now, level, ticks // 48
-        return level
+        return level_byte
 
     def report(self, now: float) -> SourceLevel:
         """What `Forwarder.level` answers."""
@@ -99,13 +111,13 @@ class Loudness:
 
 
 class Reception:
-    """The statistics of RFC 3550 A.3 and A.8 over what authenticated."""
+    """The statistics of RFC 3550 A.3 and A.8 over one SSRC."""
 
     def __init__(self) -> None:
         self.packets = 0
         self.first = 0
         self.highest = 0
-        self.transit: float | None = None
+        self.transit: int | None = None
         self.jitter = 0.0
 
     def extend(self, sequence: int) -> int:
@@ -121,12 +133,16 @@ class Reception:
             self.first = self.highest = extended
         self.packets += 1
         self.highest = max(self.highest, extended)
-        transit = (clock - packet.timestamp) % 2**32
-        if self.transit is not None:
-            distance = abs((int(transit - self.transit) + 2**31) % 2**32 - 2**31)
-            self.jitter += (distance - self.jitter) / 16
+        transit = clock - packet.timestamp
+        distance = 0 if self.transit is None else abs(signed32(transit - self.transit))
+        self.jitter += (distance - self.jitter) / 16
         self.transit = transit
         return extended
+
+    def count_unread(self, sequence: int) -> None:
+        """Take a packet that was dropped without decryption."""
+        self.highest = max(self.highest, self.extend(sequence))
+        self.packets += 1
 
 
 class OracleSource:
@@ -146,11 +162,11 @@ class OracleSource:
         self.echo_group = echo_group
         self.payload_type = payload_type
         self.level_extension = level_extension
-        self.ssrc = ssrc
+        self.ssrc = ssrc or None
         self.audible = False
         self.slot = -1
-        self.authentic_at = -math.inf
-        self.authentic_sequence: int | None = None
+        self.seen_at = -math.inf
+        self.checked_sequence = 0
         self.tokens = RATE_BUCKET
         self.tokens_at: float | None = None
         self.loudness = Loudness()
@@ -158,7 +174,7 @@ class OracleSource:
 
     def is_foreign(self, ssrc: int, now: float) -> bool:
         """Whether another SSRC speaks while the known one is alive."""
-        return self.ssrc not in (0, ssrc) and now - self.authentic_at < SSRC_ALIVE_S
+        return self.ssrc not in (None, ssrc) and now - self.seen_at < SSRC_ALIVE_S
 
     def take_token(self, now: float) -> bool:
         """Whether the packet is within the rate limit."""
@@ -171,26 +187,35 @@ class OracleSource:
         self.tokens -= 1
         return True
 
-    def skips_decryption(self, sequence: int) -> bool:
+    def skips_decryption(self, packet: RtpPacket, now: float) -> bool:
         """Whether an inaudible packet is dropped unread: all but one in 4,096 sequence numbers."""
-        if self.authentic_sequence is None:
+        if self.audible or packet.ssrc != self.ssrc or self.reception.packets == 0:
             return False
-        return abs(signed16(sequence - self.authentic_sequence)) < ROC_KEEP_SEQUENCES
+        sequence = self.reception.extend(packet.sequence)
+        if sequence - self.checked_sequence >= ROC_KEEP_SEQUENCES:
+            return False
+        self.reception.count_unread(packet.sequence)
+        self.seen_at = now
+        return True
 
-    def authenticate(self, packet: RtpPacket, now: float, clock: int) -> tuple[int, bool]:
-        """Take an authentic packet; returns its extended sequence and whether the SSRC is new."""
-        changed = self.ssrc not in (0, packet.ssrc)
-        if changed:
-            self.reception = Reception()
-        self.ssrc = packet.ssrc
-        self.authentic_at = now
-        self.authentic_sequence = packet.sequence
-        return self.reception.count(packet, clock), changed
+    def latch(self, ssrc: int) -> int | None:
+        """An authentic packet came: take its SSRC. Returns the one that it replaces, if it spoke."""
+        if self.ssrc == ssrc:
+            return None
+        replaced = self.ssrc if self.reception.packets else None
+        self.ssrc, self.reception = ssrc, Reception()
+        return replaced
+
+    def count(self, packet: RtpPacket, now: float, clock: int) -> int:
+        """Count an authentic packet; returns its extended sequence number."""
+        self.seen_at = now
+        self.checked_sequence = self.reception.count(packet, clock)
+        return self.checked_sequence
 
     def stats(self) -> SourceStats:
         """What `Forwarder.source_stats` answers."""
         seen = self.reception
         expected = seen.highest - seen.first + 1 if seen.packets else 0
         return SourceStats(
-            self.ssrc, seen.packets, seen.highest % 2**32, expected, int(seen.jitter)
+            self.ssrc or 0, seen.packets, seen.highest % 2**32, expected, int(seen.jitter)
         )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sfu.fast import EgressStats
 from tests.fast.oracle_packet import HeaderLayout, Stamp
+from tests.fast.oracle_source import signed32
 
 CLOCK_HZ = 48_000
 FRAME_TICKS = 960
@@ -19,12 +20,7 @@ DRIFT_TICKS_MAX = 24_000
 
 def room_clock(now: float) -> int:
     """`now` in ticks of the room clock."""
-    return int(now * CLOCK_HZ)
-
-
-def signed32(value: int) -> int:
-    """`value` modulo 2^32 as a signed distance."""
-    return (value + 2**31) % 2**32 - 2**31
+    return math.floor(now * CLOCK_HZ + 0.5)
 
 
 class Placed(NamedTuple):
@@ -36,8 +32,7 @@ class Placed(NamedTuple):
     late: bool
     payload: bytes
     csrc: int
-    level: int
-    voiced: bool
+    level_byte: int
     echo_group: int | None
 
 
@@ -69,9 +64,15 @@ class Timeline:
 
     def drop(self, sequence: int) -> None:
         """A packet of the period was dropped by policy: what follows closes its gap."""
-        if self.anchored and sequence > self.newest:
-            self.closed.append(sequence)
-            self.newest = sequence
+        if not self.anchored or sequence <= self.newest:
+            return
+        if sequence - self.newest > LEAP_MAX:
+            self.restart()
+            return
+        self.index = self._index_of(sequence) - 1
+        self.newest = sequence
+        # As if there had been an anchor here: what is older would share its place with another.
+        self.oldest, self.offset = sequence + 1, self.index - sequence
 
     def append(self, now: float) -> tuple[int, int]:
         """Index and time of a packet made here, at the end of the timeline."""
@@ -85,8 +86,7 @@ class Timeline:
         return self.time
 
     def _index_of(self, sequence: int) -> int:
-        closed_before = sum(1 for dropped in self.closed if dropped < sequence)
-        return self.anchor_index + sequence - self.anchor_sequence - closed_before
+        return sequence + self.offset
 
     def _time_of(self, timestamp: int) -> int:
         return self._time + signed32(timestamp - self.newest_timestamp)
@@ -94,7 +94,7 @@ class Timeline:
     def _place_late(
         self, sequence: int, timestamp: int, marker: bool
     ) -> tuple[int, int, bool, bool] | None:
-        if sequence < self.anchor_sequence or self.newest - sequence > LATE_MAX:
+        if sequence < self.oldest or self.newest - sequence > LATE_MAX:
             return None
         return self._index_of(sequence), self._time_of(timestamp), marker, True
 
@@ -111,8 +111,7 @@ class Timeline:
     def _anchor(self, sequence: int, timestamp: int, now: float) -> None:
         self._step(now)
         self.anchored = True
-        self.anchor_index, self.anchor_sequence = self.index, sequence
-        self.closed: list[int] = []
+        self.oldest, self.offset = sequence, self.index - sequence
         self._advance(sequence, timestamp, now)
 
     def _advance(self, sequence: int, timestamp: int, now: float) -> None:
@@ -146,11 +145,12 @@ class OracleEgress:
         self.sequence = first_sequence - 1
         self.first_timestamp = first_timestamp
         self.timestamp: int | None = None
+        self.base_offset = 0
         self.time_offset = 0
         self.anchored = False
         self.packets = 0
         self.octets = 0
-        self.sent_at = 0.0
+        self.sent_at = -math.inf
 
     def stamp(self, packet: Placed) -> Stamp | None:
         """The header fields of `packet` on this egress; None when it is not carried."""
@@ -165,18 +165,18 @@ class OracleEgress:
         timestamp = packet.time + self.time_offset
         if not packet.late:
             self.sequence, self.timestamp = sequence, timestamp
-        return Stamp(packet.marker, sequence, timestamp, packet.csrc, packet.level, packet.voiced)
+        return Stamp(packet.marker, sequence, timestamp, packet.csrc, packet.level_byte)
 
     def _anchor(self, packet: Placed) -> None:
         self.anchored = True
         self.anchor_index = packet.index
         self.sequence_offset = self.sequence + 1 - packet.index
         if self.timestamp is None:
-            self.time_offset = self.first_timestamp - packet.time
-        else:
-            behind = self.timestamp - (packet.time + self.time_offset)
-            if behind >= 0:
-                self.time_offset += FRAME_TICKS * (behind // FRAME_TICKS + 1)
+            self.base_offset = self.time_offset = self.first_timestamp - packet.time
+            return
+        behind = self.timestamp - (packet.time + self.base_offset)
+        moves = behind // FRAME_TICKS + 1 if behind >= 0 else 0
+        self.time_offset = self.base_offset + moves * FRAME_TICKS
 
     def count(self, packet: Placed, now: float) -> None:
         """Note a sent packet for the sender reports."""

@@ -1,0 +1,275 @@
+"""The compiled forwarder and its oracle side by side: each operation on both, everything compared."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sfu.fast import Batch, Forwarder
+from tests.fast.oracle import OracleForwarder
+from tests.fast.peer import FRAME_TICKS, PAYLOAD_TYPE, Peer, extension_block, rtp
+
+
+class Both(tuple[int, int]):
+    """One row's id in the compiled forwarder and in the oracle."""
+
+
+class Voice:
+    """What a source says next; `chaos` decides what goes wrong on the way."""
+
+    def __init__(self, ssrc: int, level_extension: int) -> None:
+        self.ssrc = ssrc
+        self.level_extension = level_extension
+        self.sequence = 500
+        self.timestamp = 10_000
+        self.held: list[bytes] = []
+        self.last = b""
+
+
+class Pair:
+    """A compiled forwarder and an oracle that must not be told apart."""
+
+    def __init__(self) -> None:
+        self.fast = Forwarder()
+        self.oracle = OracleForwarder()
+        self.now = 100.0
+        self.peers: dict[Both, Peer] = {}
+        self.sources: dict[Both, tuple[Both, Voice]] = {}
+        self.slots: list[Both] = []
+        self.streams: dict[Both, Both] = {}
+        self.egresses: dict[Both, Both] = {}
+        self.peer_count = 0
+        self.source_count = 0
+        self.listeners: dict[bytes, Peer] = {}
+
+    def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """The same method on both, with each one's own ids; they answer or refuse alike."""
+        answers: list[Any] = []
+        raised: list[type[Exception] | None] = []
+        for side, forwarder in enumerate((self.fast, self.oracle)):
+            own = [a[side] if isinstance(a, Both) else a for a in args]
+            try:
+                answers.append(getattr(forwarder, method)(*own, **kwargs))
+                raised.append(None)
+            except (KeyError, ValueError) as error:
+                raised.append(type(error))
+        assert raised[0] is raised[1], (method, raised)
+        return Both(answers)
+
+    # Rows ---------------------------------------------------------------------------------------
+
+    def add_transport(self, *, keys: bool = True, route: bool = True) -> None:
+        """A client, usually ready for media."""
+        self.peer_count += 1
+        peer = Peer(self.peer_count)
+        transport = self.call("add_transport")
+        if keys:
+            for side, forwarder in enumerate((self.fast, self.oracle)):
+                forwarder.set_keys(transport[side], *peer.server_sessions())
+        self.call("allow", transport, peer.address)
+        if route:
+            self.call("route", transport, peer.address)
+        self.peers[transport] = peer
+
+    def remove_transport(self, transport: Both) -> None:
+        """A client goes, with all it had."""
+        self.call("remove_transport", transport)
+        del self.peers[transport]
+        self.sources = {s: row for s, row in self.sources.items() if row[0] != transport}
+        self.egresses = {e: owner for e, owner in self.egresses.items() if owner != transport}
+
+    def add_source(
+        self, transport: Both, *, level_extension: int, echo_group: int, ssrc: int
+    ) -> Both:
+        """The one track of a client that has none yet."""
+        self.source_count += 1
+        voice = Voice(0x10000 * self.source_count, level_extension)
+        source: Both = self.call(
+            "add_source",
+            transport,
+            csrc=self.peers[transport].number,
+            echo_group=echo_group,
+            payload_type=PAYLOAD_TYPE,
+            level_extension=level_extension,
+            ssrc=voice.ssrc if ssrc else 0,
+        )
+        self.sources[source] = (transport, voice)
+        return source
+
+    def remove_source(self, source: Both) -> None:
+        """A client's track goes."""
+        self.call("remove_source", source)
+        del self.sources[source]
+
+    def add_slot(self) -> None:
+        """A slot, and its stream."""
+        slot = self.call("add_slot")
+        self.slots.append(slot)
+        self.streams[slot] = self.call("slot_stream", slot)
+
+    def remove_slot(self, slot: Both) -> None:
+        """A slot goes, its stream with it."""
+        self.call("remove_slot", slot)
+        self.slots.remove(slot)
+        del self.streams[slot]
+
+    def add_egress(self, transport: Both, **settings: Any) -> Both:
+        """An output track."""
+        egress: Both = self.call("add_egress", transport, **settings)
+        self.egresses[egress] = transport
+        self.listeners[settings["ssrc"].to_bytes(4, "big")] = self.peers[transport]
+        return egress
+
+    def remove_egress(self, egress: Both) -> None:
+        """An output track goes."""
+        self.call("remove_egress", egress)
+        del self.egresses[egress]
+
+    # Media --------------------------------------------------------------------------------------
+
+    def receive(self, datagrams: Iterable[tuple[bytes, bytes]], outbox_size: int = 16) -> None:
+        """One batch into both, then everything out of both."""
+        inbox = Batch(256, 524_288)
+        for data, address in datagrams:
+            inbox.append(data, address)
+        self.call("receive", inbox, self.now)
+        self.compare_output(outbox_size)
+        fast, oracle = self.fast.slow(), self.oracle.slow()
+        assert [(s.kind, s.address, s.data) for s in fast] == [
+            (s.kind, s.address, s.data) for s in oracle
+        ]
+        assert [self._fast_transport(s.transport) for s in oracle] == [s.transport for s in fast]
+
+    def _fast_transport(self, oracle_id: int) -> int:
+        return next((fast for fast, oracle in self.peers if oracle == oracle_id), -1)
+
+    def challenges(self) -> list[tuple[Both, Both]]:
+        """(source, handle) of each challenge of the batch, after comparing them."""
+        fast, oracle = self.fast.challenges(), self.oracle.challenges()
+        assert len(fast) == len(oracle)
+        taken = []
+        for left, right in zip(fast, oracle, strict=True):
+            source = Both((left.source, right.source))
+            assert source in self.sources
+            assert left.level == right.level
+            taken.append((source, Both((left.handle, right.handle))))
+        return taken
+
+    def compare_output(self, outbox_size: int = 16) -> None:
+        """The same datagrams on each egress, in the same order, byte for byte; all can be opened."""
+        sent = _drain(self.oracle, 256)
+        assert _drain(self.fast, outbox_size) == sent
+        for (_, ssrc), datagrams in sent.items():
+            for data in datagrams:
+                self.listeners[ssrc].hear(data)
+
+    def compare_state(self) -> None:
+        """Counters, sizes, levels and statistics agree."""
+        assert self.fast.counters() == self.oracle.counters()
+        assert self.fast.sizes() == self.oracle.sizes()
+        for fast, oracle in self.sources:
+            assert self.fast.source_stats(fast) == self.oracle.source_stats(oracle)
+            _close(self.fast.level(fast, self.now), self.oracle.level(oracle, self.now))
+        for fast, oracle in self.egresses:
+            _close(self.fast.egress_stats(fast), self.oracle.egress_stats(oracle))
+
+
+def _drain(
+    forwarder: Forwarder | OracleForwarder, size: int
+) -> dict[tuple[bytes, bytes], list[bytes]]:
+    """What comes out, for each address and SSRC."""
+    outbox = Batch(size, 2048 * size)
+    sent: dict[tuple[bytes, bytes], list[bytes]] = defaultdict(list)
+    more = True
+    while more:
+        outbox.clear()
+        more = forwarder.drain(outbox)
+        assert len(outbox) or not more, "a drain that is not done makes progress"
+        for data, address in outbox:
+            sent[address, data[8:12]].append(data)
+    return dict(sent)
+
+
+def _close(left: tuple[Any, ...], right: tuple[Any, ...]) -> None:
+    for mine, other in zip(left, right, strict=True):
+        same = mine == other or math.isclose(mine, other, rel_tol=0, abs_tol=1e-3)
+        assert same, (left, right)
+
+
+LEVELS = (0, 5, 20, 30, 50, 51, 60, 90, 126, 127)
+# TOC bytes with bodies that are, and are not, Opus: code 0 of 2.5 to 60 ms, CBR, VBR, code 3.
+PAYLOADS: tuple[Callable[[random.Random], bytes], ...] = (
+    lambda rng: b"\x78" + rng.randbytes(rng.choice((0, 3, 9, 10, 79))),
+    lambda rng: bytes([rng.choice((0x18, 0x08, 0x80, 0x88, 0x90, 0xF8))]) + rng.randbytes(40),
+    lambda rng: bytes([0x79]) + rng.randbytes(40),
+    lambda rng: bytes([0x79]) + rng.randbytes(41),
+    lambda rng: bytes([0x7A, 20]) + rng.randbytes(rng.choice((19, 20, 50))),
+    lambda rng: bytes([0x7B, rng.choice((0, 2, 3, 6, 7))]) + rng.randbytes(rng.choice((36, 37))),
+    lambda rng: bytes([0x7B, 0x80 | 3, 10, 12]) + rng.randbytes(40),
+    lambda rng: bytes([0x7B, 0x40 | 2, 5]) + rng.randbytes(45),
+    lambda rng: rng.randbytes(rng.randrange(0, 30)),
+)
+
+
+def next_plain(voice: Voice, rng: random.Random) -> bytes:
+    """The next packet of a voice, before protection: mostly talk, sometimes anything."""
+    voice.sequence += 1
+    voice.timestamp += FRAME_TICKS
+    odd = rng.random()
+    if odd < 0.05:
+        voice.sequence += rng.choice((1, 2, 40, 64, 65, 66, 200))
+    elif odd < 0.10:
+        voice.timestamp += rng.choice((-2000, -960, 960, 961, 4800, 23_500, 24_500, 60_000))
+    make = PAYLOADS[0] if rng.random() < 0.7 else rng.choice(PAYLOADS)
+    fields: dict[str, Any] = {"padding": rng.choice((0, 0, 0, 0, 0, 1, 7))}
+    identifier = voice.level_extension
+    if identifier and rng.random() < 0.9:
+        level = rng.choice(LEVELS)
+        two_byte = identifier > 14 or rng.random() < 0.2
+        elements = [(identifier, bytes([rng.choice((0, 0x80)) | level]))]
+        if rng.random() < 0.3:
+            elements.insert(rng.randrange(2), (9, b"xyz"))
+        fields["extension"] = extension_block(elements, two_byte=two_byte)
+    return rtp(
+        voice.sequence,
+        voice.timestamp,
+        make(rng),
+        ssrc=voice.ssrc,
+        marker=rng.random() < 0.1,
+        payload_type=PAYLOAD_TYPE if rng.random() < 0.98 else 0,
+        csrcs=(7, 8) if rng.random() < 0.1 else (),
+        **fields,
+    )
+
+
+def on_the_way(voice: Voice, data: bytes, rng: random.Random) -> list[bytes]:
+    """What arrives of a protected packet: itself, nothing, itself later, twice, or broken."""
+    fate = rng.random()
+    if fate < 0.70:
+        arrived = [data]
+    elif fate < 0.78:
+        arrived = []
+    elif fate < 0.86:
+        voice.held.append(data)
+        arrived = []
+    elif fate < 0.90:
+        arrived = [data, data]
+    elif fate < 0.93:
+        arrived = [_broken(data, rng)]
+    elif fate < 0.95:
+        arrived = [data, voice.last] if voice.last else [data]
+    else:
+        arrived = [data, *voice.held]
+        voice.held = []
+    voice.last = data
+    return arrived
+
+
+def _broken(data: bytes, rng: random.Random) -> bytes:
+    if rng.random() < 0.5:
+        return data[: rng.randrange(len(data))]
+    at = rng.randrange(len(data))
+    return data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
