@@ -20,6 +20,7 @@ from msgspec import Meta
 from control import endpoint as control_endpoints
 from sfu.shell.config_names import choices, unknown_key
 from sfu.shell.endpoint import Endpoint, parse_endpoint, split_port
+from sfu.transport.candidates import Candidate
 from sfu.worker.settings import WorkerSettings
 
 T = TypeVar("T")
@@ -172,6 +173,12 @@ def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
 def key_secrets(config: Config, folder: Path) -> dict[str, bytes]:
     """The secret of each key id; a relative `secret_file` is looked up in `folder`."""
     return {key.id: _secret(key, folder) for key in config.control.keys}
+
+
+def effective_config(config: Config, candidates: Iterable[Candidate]) -> dict[str, Any]:
+    """The configuration without secrets, and the candidates that every client gets."""
+    told = [{"host": one.host, "port": one.port, "priority": one.priority} for one in candidates]
+    return {**config.masked(), "candidates": told}
 
 
 def _secret(key: ControlKey, folder: Path) -> bytes:

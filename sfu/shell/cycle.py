@@ -92,8 +92,8 @@ class Cycle:
             done.set_result(self._worker.execute(command, self._clock()))
         except ControlError as error:
             done.set_result(error)
-        except Exception:
-            self._bug("command", method=command.method)
+        except Exception as error:
+            self.note_bug("command", error, method=command.method)
             text = f"{command.method} failed; see the log"
             done.set_result(ControlError(ErrorCode.INTERNAL, text))
         self._flush()
@@ -103,16 +103,21 @@ class Cycle:
         """Make everybody leave: goodbyes go out, events are published."""
         self._turn("drain", self._worker.drain_participants, self._clock())
 
+    def note_bug(self, where: str, error: Exception, **fields: Any) -> None:
+        """Count a bug and log it with its traceback."""
+        self.bugs += 1
+        _log.error("bug", where=where, exc_info=error, **fields)
+
     def stop(self) -> None:
         """No further timers; idempotent."""
         self._is_stopped = True
         self._cancel()
 
-    def _turn(self, input_name: str, take: Callable[..., None], *arguments: Any) -> None:
+    def _turn(self, where: str, take: Callable[..., None], *arguments: Any) -> None:
         try:
             take(*arguments)
-        except Exception:
-            self._bug(input_name)
+        except Exception as error:
+            self.note_bug(where, error)
         self._flush()
 
     def _flush(self) -> None:
@@ -121,8 +126,8 @@ class Cycle:
             self._send()
             for room, body in self._worker.events():
                 self._publish(room, body)
-        except Exception:
-            self._bug("output")
+        except Exception as error:
+            self.note_bug("output", error)
         self._arm()
 
     def _send(self) -> None:
@@ -153,8 +158,8 @@ class Cycle:
     def _deadline(self) -> float | None:
         try:
             return self._worker.next_deadline()
-        except Exception:
-            self._bug("deadline")
+        except Exception as error:
+            self.note_bug("deadline", error)
             # Keep time going: what is wrong with one participant must not stop the others.
             return self._clock() + 0.1
 
@@ -168,7 +173,3 @@ class Cycle:
             self._timer.cancel()
         self._timer = None
         self._armed = math.inf
-
-    def _bug(self, input_name: str, **fields: Any) -> None:
-        self.bugs += 1
-        _log.exception("bug", input=input_name, **fields)

@@ -10,10 +10,19 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+# A second series for every histogram, which only says when the process started.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAMESPACE = "rostrum"
 # Every label that a series may have; each has a small closed set of values.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -150,5 +149,5 @@ def listen_error(key: str, where: object, error: OSError) -> str:
         errno.EADDRNOTAVAIL: "no interface of this machine has that address",
         errno.EACCES: "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE",
     }
-    reason = hints.get(error.errno or 0) or os.strerror(error.errno or 0)
+    reason = hints.get(error.errno or 0) or error.strerror or str(error)
     return f"{key}: cannot listen on {where}: {reason}"

@@ -1,0 +1,142 @@
+"""The command line: `sfu serve`, `sfu check-config`, `sfu version`.
+
+Exit status 0 after a clean end, 2 when something asked for cannot be: then one line on standard
+error says what. Whatever needs the compiled core or a library of the daemon is imported late, so
+that a missing one is such a line, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sfu.shell.version import version
+
+if TYPE_CHECKING:
+    from sfu.shell.config import Config
+    from sfu.shell.log import LineWriter
+
+EXIT_UNUSABLE = 2
+# Interrupted before the daemon took over the signals (128 + SIGINT).
+EXIT_INTERRUPTED = 130
+# How long the last lines may take to be written when nobody reads them.
+_LOG_CLOSE_S = 0.2
+
+
+class _Unusable(Exception):
+    """Something asked for cannot be; the text is the one line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except _Unusable as error:
+        print(f"sfu: {error}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    except ImportError as error:
+        print(f"sfu: {_what_is_missing(error)}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sfu", description="An audio-room media server.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument("--config", type=Path, metavar="FILE", help="a TOML file")
+    config.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        dest="overrides",
+        help="override one key; may be repeated",
+    )
+    serve = commands.add_parser("serve", parents=[config], help="run the daemon")
+    serve.set_defaults(run=_serve)
+    check = commands.add_parser(
+        "check-config", parents=[config], help="check the configuration and print it in full"
+    )
+    check.set_defaults(run=_check_config)
+    commands.add_parser("version", help="print the version").set_defaults(run=_version)
+    return parser
+
+
+def _version(_options: argparse.Namespace) -> int:
+    import sfu.fast  # noqa: F401
+
+    print(f"rostrum {version()}, Python {sys.version.split()[0]}")
+    return 0
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    from sfu.shell.announce import compute_candidates
+    from sfu.shell.config import ConfigError, effective_config, key_secrets, load
+
+    try:
+        config = load(options.config, options.overrides)
+        key_secrets(config, _folder(options))
+        candidates = compute_candidates(config, config.media_endpoints)
+    except ConfigError as error:
+        raise _Unusable(error) from None
+    print(json.dumps(effective_config(config, candidates), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    import uvloop
+
+    from sfu.shell import log
+    from sfu.shell.config import ConfigError, key_secrets, load
+
+    try:
+        config = load(options.config, options.overrides)
+        secrets = key_secrets(config, _folder(options))
+    except ConfigError as error:
+        raise _Unusable(error) from None
+    stdout = sys.stdout.fileno()
+    writer = log.configure(config.log.format, config.log.level, stdout, colors=sys.stdout.isatty())
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run_daemon(config, secrets, writer))
+    finally:
+        writer.close(_LOG_CLOSE_S)
+    return 0
+
+
+async def _run_daemon(config: Config, secrets: dict[str, bytes], writer: LineWriter) -> None:
+    from sfu.shell.config import ConfigError
+    from sfu.shell.daemon import Daemon
+    from sfu.shell.udp import ListenError
+
+    try:
+        daemon = Daemon(config, secrets, version(), writer)
+        await daemon.start()
+    except (ConfigError, ListenError) as error:
+        raise _Unusable(error) from None
+    await daemon.run_until_signal()
+    await daemon.stop()
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """Where relative `secret_file`s are looked up: beside the configuration file."""
+    return options.config.parent if options.config else Path()
+
+
+def _what_is_missing(error: ImportError) -> str:
+    name = error.name or ""
+    if name.startswith("sfu.fast"):
+        return f"the compiled core cannot be loaded ({error}); build it with `make setup`"
+    return f"{error}; install the daemon's libraries: pip install 'rostrum[server]'"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

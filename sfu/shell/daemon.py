@@ -1,0 +1,210 @@
+"""One daemon: a worker, its UDP port, the control server, the operators' HTTP, on one event loop.
+
+Life: everything is opened and checked, then it is ready; the first SIGTERM or SIGINT makes it not
+ready at once, tells backends and participants, and it leaves within `STOP_WITHIN_S`; a second
+signal ends the process on the spot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import secrets
+import signal
+import time
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import structlog
+
+from control.auth import Key
+from control.commands import AnyCommand
+from control.events import EventBody, ServerDraining
+from control.server import Server
+from sfu.shell.announce import compute_candidates
+from sfu.shell.config import Config, effective_config
+from sfu.shell.cycle import Cycle
+from sfu.shell.dtls_openssl import OpensslDtls
+from sfu.shell.log import LineWriter
+from sfu.shell.metrics import Metrics
+from sfu.shell.ops_http import OpsHttp
+from sfu.shell.udp import ListenError, UdpPort, listen_error
+from sfu.worker.worker import Worker
+
+# What an operator may count on after SIGTERM, all parts together.
+STOP_WITHIN_S = 2.0
+# Of that, what backends get to read their last events.
+_CONTROL_CLOSE_S = 0.5
+LAG_INTERVAL_S = 0.1
+# From here on listeners hear it.
+LAG_WARNING_S = 0.1
+# Objects made in bursts (a join makes hundreds) must not start a collection each time.
+GC_THRESHOLDS = (50_000, 20, 50)
+# HMAC-SHA256 keys below 128 bits are within reach of guessing.
+SECRET_BYTES_ADVISED = 16
+
+_log = structlog.get_logger()
+
+
+class Daemon:
+    """Built from a configuration; `start`, then `run_until_signal`, then `stop`."""
+
+    def __init__(
+        self, config: Config, key_secrets: Mapping[str, bytes], version: str, writer: LineWriter
+    ) -> None:
+        """Opens the UDP port; raises ListenError or ConfigError, leaving nothing open."""
+        self._config = config
+        self._writer = writer
+        self._is_ready = False
+        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._port = UdpPort(config.media_endpoints)
+        try:
+            self._candidates = compute_candidates(config, self._port.endpoints)
+        except Exception:
+            self._port.close()
+            raise
+        settings = config.worker_settings(version)
+        epoch = secrets.token_hex(8)
+        self._worker = Worker(
+            settings,
+            dtls=OpensslDtls(),
+            candidates=self._candidates,
+            entropy=secrets.token_bytes,
+            epoch=epoch,
+            wall_at_zero=time.time() - time.monotonic(),
+            on_bug=lambda error: self._cycle.note_bug("participant", error),
+        )
+        self._cycle = Cycle(self._worker, self._port, clock=time.monotonic, publish=self._publish)
+        self._server = Server(
+            self,
+            epoch=epoch,
+            node=settings.node,
+            version=version,
+            keys=[
+                Key(key.id, key_secrets[key.id], tuple(key.scopes)) for key in config.control.keys
+            ],
+            log=_log.warning,
+        )
+        self._metrics = self._all_metrics(version)
+        self._http = OpsHttp(
+            metrics=self._metrics.render,
+            is_ready=lambda: self._is_ready,
+            effective=self.effective,
+        )
+        self._lag_timer: asyncio.TimerHandle | None = None
+
+    def submit(self, command: AnyCommand) -> Awaitable[Any]:
+        """Run a backend's command; called by the control server in order of receipt."""
+        return self._cycle.submit(command)
+
+    def effective(self) -> dict[str, Any]:
+        """The configuration in force and what clients are told, without secrets."""
+        return effective_config(self._config, self._candidates)
+
+    async def start(self) -> None:
+        """Listen everywhere and become ready; raises ListenError."""
+        try:
+            try:
+                control = await self._server.start(self._config.control.listen)
+            except OSError as error:
+                where = self._config.control.listen
+                raise ListenError(listen_error("control.listen", where, error)) from None
+            http = await self._http.serve(self._config.http_endpoint)
+        except ListenError:
+            await self._close()
+            raise
+        self._warn()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._on_signal, number)
+        self._port.start(self._loop, self._cycle.readable)
+        self._measure_lag(time.monotonic())
+        # What lives as long as the process need not be looked at by every collection.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        self._is_ready = True
+        _log.info(
+            "listening",
+            media=[str(endpoint) for endpoint in self._port.endpoints],
+            control=str(control),
+            http=str(http),
+            candidates=[f"{one.host} {one.port}" for one in self._candidates],
+        )
+
+    async def run_until_signal(self) -> None:
+        """Wait for SIGTERM or SIGINT."""
+        number = await self._signals.get()
+        _log.info("stopping", signal=number.name)
+
+    async def stop(self) -> None:
+        """Tell everybody and close everything, within `STOP_WITHIN_S`."""
+        self._is_ready = False
+        self._server.publish(None, ServerDraining(deadline_ms=round(STOP_WITHIN_S * 1_000)))
+        self._cycle.drain_participants()
+        await self._close()
+        _log.info("stopped")
+
+    async def _close(self) -> None:
+        self._cycle.stop()
+        if self._lag_timer is not None:
+            self._lag_timer.cancel()
+        self._port.stop(self._loop)
+        await self._server.close(within_s=_CONTROL_CLOSE_S)
+        await self._http.close()
+        self._port.close()
+
+    def _publish(self, room: str | None, body: EventBody) -> None:
+        self._server.publish(room, body)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if not self._is_ready:
+            self._writer.close(0.05)
+            os._exit(128 + number)
+        self._is_ready = False
+        self._signals.put_nowait(signal.Signals(number))
+
+    def _measure_lag(self, due: float) -> None:
+        now = time.monotonic()
+        lag = max(0.0, now - due)
+        self._metrics.observe_lag(lag)
+        if lag > LAG_WARNING_S:
+            _log.warning("event loop late", lag_ms=round(lag * 1_000))
+        self._lag_timer = self._loop.call_later(
+            LAG_INTERVAL_S, self._measure_lag, now + LAG_INTERVAL_S
+        )
+
+    def _warn(self) -> None:
+        """What runs, but not as well as it should."""
+        for buffer in self._port.buffers:
+            if buffer.is_clamped:
+                _log.warning(
+                    "socket buffer clamped: bursts will be lost",
+                    endpoint=str(buffer.endpoint),
+                    asked_bytes=buffer.asked,
+                    granted_bytes=buffer.granted,
+                    fix=f"sysctl -w {buffer.sysctl}={buffer.asked}",
+                )
+        for key in self._config.control.keys:
+            if key.secret is not None and len(key.secret.encode()) < SECRET_BYTES_ADVISED:
+                _log.warning("short secret", key=key.id, advised_bytes=SECRET_BYTES_ADVISED)
+
+    def _all_metrics(self, version: str) -> Metrics:
+        metrics = Metrics(version)
+        metrics.add_counters("", self._counters)
+        metrics.add_gauges("", self._worker.sizes)
+        metrics.add_counters("udp", self._port.counters)
+        metrics.add_counters("control", lambda: self._control_counters(is_open=False))
+        metrics.add_gauges("control", lambda: self._control_counters(is_open=True))
+        return metrics
+
+    def _control_counters(self, *, is_open: bool) -> dict[str, int]:
+        """The server's counters, or what is open there now."""
+        every = self._server.counters()
+        return {name: n for name, n in every.items() if name.endswith("_open") is is_open}
+
+    def _counters(self) -> dict[str, int]:
+        """The worker's, and what only the shell sees; its bugs include the worker's."""
+        own = {"bugs": self._cycle.bugs, "log_lines_dropped": self._writer.dropped}
+        return self._worker.counters() | own
