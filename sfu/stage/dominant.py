@@ -5,7 +5,7 @@ score speech activity over three windows and change the dominant speaker only wh
 
     immediate   one sample (20 ms): how many tenths of the volume range are above the noise floor
     medium      100 ms: how many of 5 immediate values are high
-    long        1 s: how many of 10 medium values are complete
+    long        1 s: of how many of 10 medium windows all values are high
 
 Each count is scored by its likelihood under speech (binomial) against its likelihood under silence
 (exponential). The long window is what a cough cannot win while somebody else keeps talking.
@@ -37,12 +37,10 @@ _VOLUME_MAX = 127
 # Volume above the noise floor from which a sample counts, and the width of one sub-band.
 _SUBBAND = 10
 _SUBBANDS = 13
-# Sub-bands of an immediate value that make it count as high: about -47 dBov and louder.
-_MEDIUM_THRESHOLD = 7
+# A sample is high from the eighth sub-band on: -47 dBov and louder.
+_HIGH_VOLUME = 80.0
 _SAMPLES = 5
 _SAMPLE_S = TICK_S / _SAMPLES
-# All samples of a medium window must be high for it to count in the long one.
-_LONG_THRESHOLD = 4
 _MEDIUMS = 10
 # A source whose last packet is older than its frame plus this is silent (one lost packet is not).
 _IDLE_AFTER_S = 0.04
@@ -55,7 +53,7 @@ _MARGIN_IMMEDIATE, _MARGIN_MEDIUM, _MARGIN_LONG = 3.0, 2.0, 0.0
 
 
 def _scores(size: int, rate: float) -> tuple[float, ...]:
-    """Log of the activity score for each count 0..size (the paper's equations 12 to 14)."""
+    """Log of the activity score for each count 0..size."""
 
     def score(count: int) -> float:
         likelihood = math.log(math.comb(size, count)) + size * math.log(0.5)
@@ -99,37 +97,42 @@ class _Activity:
     floor: _NoiseFloor = field(default_factory=_NoiseFloor)
     volume: float = 0.0
     immediate: int = 0
-    medium: int = 0
     mediums: deque[int] = field(default_factory=lambda: deque([0] * _MEDIUMS, maxlen=_MEDIUMS))
 
     @property
     def scores(self) -> tuple[float, float, float]:
         """Log scores of the three windows."""
-        long = sum(1 for medium in self.mediums if medium > _LONG_THRESHOLD)
         return (
             _IMMEDIATE_SCORE[self.immediate],
-            _MEDIUM_SCORE[self.medium],
-            _LONG_SCORE[long],
+            _MEDIUM_SCORE[self.mediums[-1]],
+            _LONG_SCORE[self.mediums.count(_SAMPLES)],
         )
 
     def sample(self, level: SourceLevel, windows: int) -> None:
         """Fill `windows` medium windows up to now from what the source says of itself."""
         filled = windows * _SAMPLES
         silent = self._silent_samples(level, filled)
-        is_silent = silent >= filled
-        newest = 0.0 if is_silent else _VOLUME_MAX + level.level_db
+        newest = 0.0 if silent >= filled else _VOLUME_MAX + level.level_db
         instant = 0.0 if silent else float(_VOLUME_MAX - level.instant)
         self.floor.learn(instant)
-        step = (newest - self.volume) / max(1, filled - silent)
-        volumes = [self.volume + step * (index + 1) for index in range(filled - silent)]
-        highs = [self._immediate(volume) > _MEDIUM_THRESHOLD for volume in volumes]
+        audible_from = self.floor.volume + _SUBBAND
+        self.immediate = int(instant) // _SUBBAND if instant >= audible_from else 0
+        high_from = max(audible_from, _HIGH_VOLUME)
+        if max(self.volume, newest) < high_from:
+            self.mediums.extend([0] * windows)  # the common case: nothing to interpolate
+        else:
+            self._interpolate(newest, filled, silent, high_from)
+        self.volume = 0.0 if silent else newest
+
+    def _interpolate(self, newest: float, filled: int, silent: int, high_from: float) -> None:
+        """Count the high samples of each window between the last volume and the newest."""
+        heard = filled - silent
+        step = (newest - self.volume) / max(1, heard)
+        highs = [self.volume + step * (index + 1) >= high_from for index in range(heard)]
         highs += [False] * silent
         self.mediums.extend(
             sum(highs[start : start + _SAMPLES]) for start in range(0, filled, _SAMPLES)
         )
-        self.medium = self.mediums[-1]
-        self.immediate = self._immediate(instant)
-        self.volume = 0.0 if silent else newest
 
     @staticmethod
     def _silent_samples(level: SourceLevel, limit: int) -> int:
@@ -138,12 +141,6 @@ class _Activity:
         if idle_s < _IDLE_AFTER_S:
             return 0
         return limit if idle_s >= limit * _SAMPLE_S else int(idle_s / _SAMPLE_S)
-
-    def _immediate(self, volume: float) -> int:
-        """The sub-bands that `volume` fills, 0 unless it stands clear of the noise floor."""
-        if volume < self.floor.volume + _SUBBAND:
-            return 0
-        return min(_SUBBANDS, int(volume) // _SUBBAND)
 
 
 # What a challenger is compared with when nobody is dominant.
@@ -168,6 +165,8 @@ class DominantSpeaker:
         self._activities.pop(participant, None)
         if self._dominant == participant:
             self._dominant = None
+        if not self._activities:
+            self._sampled_at = None  # the next one to speak was not silent since the last tick
 
     def update(self, observations: Sequence[Observation], now: float) -> str | None:
         """Sample every audible participant and decide. `observations` are all of them."""

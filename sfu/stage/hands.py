@@ -20,9 +20,6 @@ class Hands:
     def __init__(self) -> None:
         self._raised: dict[str, Participant] = {}
 
-    def __len__(self) -> int:
-        return len(self._raised)
-
     def raise_hand(self, participant: Participant, policy: HandPolicy, at_ms: int) -> bool:
         """Put `participant` last; False when its hand is up already (it keeps its place).
 

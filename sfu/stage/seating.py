@@ -103,10 +103,6 @@ class Seating:
         """Whether anybody has fewer m-lines than there are slots, and more than one."""
         return bool(self._blocks)
 
-    def seats(self, participant: Participant) -> Seats:
-        """The slot index that each m-line carries, NOTHING for none."""
-        return self._seats.get(participant.id, ())
-
     def heard(self, participant: Participant) -> int:
         """How many slots `participant` hears at once."""
         return min(len(participant.egresses), self._slots)

@@ -9,7 +9,6 @@ from itertools import chain, cycle, dropwhile, islice, repeat
 
 import pytest
 
-from sfu.stage import selector as module
 from sfu.stage.selector import CHALLENGERS_MAX, Loudness, Selector
 from tests.stage import speech
 from tests.stage.harness import STEP_S, Stage
@@ -317,7 +316,18 @@ def test_packet_of_sixty_ms_is_not_punished() -> None:
     assert stage.now - began <= 0.121
 
 
-def test_constants_are_the_documented_ones() -> None:
-    """The README of a deployment quotes these."""
-    assert (module.FREE_AFTER_S, module.HOLD_MIN_S, module.MARGIN_DB) == (0.3, 0.5, 6.0)
-    assert (module.EVIDENCE_MS, module.AGEING_DB_PER_S, module.AGEING_MAX_DB) == (60.0, 4.0, 12.0)
+def test_second_packet_of_a_batch_follows_the_first() -> None:
+    """Both were challenges when the batch came; the first took the slot."""
+    stage = Stage()
+    source = stage.join("a", "speaker", lines=0).source
+    packets = [stage.forwarder.speak(source, 20, 0.0) for _ in range(2)]
+    assert [packet and stage.room.challenge(packet, 0.0) for packet in packets] == [True, True]
+    assert len(stage.forwarder.assign_calls) == 1
+
+
+def test_challenge_of_somebody_muted_meanwhile_is_refused() -> None:
+    stage = Stage()
+    packet = stage.forwarder.speak(stage.join("a", "speaker", lines=0).source, 20, 0.0)
+    stage.room.set_muted("a", True, 0.0)
+    assert packet is not None
+    assert not stage.room.challenge(packet, 0.0)
