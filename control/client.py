@@ -293,7 +293,9 @@ class Client(Calls):
         await self._trim()
 
     async def _trim(self) -> None:
-        """Tell the daemon to send less, if it can be told."""
+        """Tell the daemon to send less, if it can be told now: nobody waits for a link to be quiet."""
+        if not self.is_connected:
+            return
         try:
             await self._resubscribe()
         except (ConnectionLost, ControlError):
