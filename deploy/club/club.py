@@ -64,7 +64,7 @@ class Club:
         visitors: Visitors | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.visitors = visitors or Visitors()
+        self.visitors = Visitors() if visitors is None else visitors
         self.daemon_up = False
         self._control = control
         self._moderator_key = moderator_key.encode()

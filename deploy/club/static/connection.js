@@ -9,9 +9,11 @@ export class AudioConnection {
   #speakers = document.createElement("div");
   #uplink;
   #microphone = null;
+  #onState;
 
   // onState(state) gets the connection's state; onBlocked() that the browser wants a click before sound.
   constructor({ onState, onBlocked }) {
+    this.#onState = onState;
     this.#uplink = this.#pc.addTransceiver("audio", { direction: "sendrecv" });
     for (let slot = 1; slot < SLOTS; slot += 1) {
       this.#pc.addTransceiver("audio", { direction: "recvonly" });
@@ -33,6 +35,11 @@ export class AudioConnection {
 
   async accept(answer) {
     await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
+    // A goodbye of the server shows here at once; the connection's own state takes seconds to follow.
+    const dtls = this.#uplink.sender.transport;
+    dtls?.addEventListener("statechange", () => {
+      if (dtls.state === "closed") this.#onState("closed");
+    });
   }
 
   // Asks the person; rejects when the answer is no.

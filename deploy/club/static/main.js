@@ -174,8 +174,9 @@ class Visit {
     this.#rejoins += 1;
     this.#trouble = "The connection was lost. Coming back…";
     this.#showTrouble();
-    // Spread out: everybody loses a server at the same moment.
-    const pause = 300 + Math.random() * 700 * this.#rejoins;
+    // Spread out, because everybody loses a server at the same moment; and not at once, because news
+    // that this visit is over may be under way.
+    const pause = 500 + Math.random() * 700 * this.#rejoins;
     this.#rejoinTimer = setTimeout(() => this.#rejoin(), pause);
   }
 
