@@ -1,0 +1,293 @@
+"""The rules that hold after every step of every scenario, whatever the network does.
+
+Each checker compares what came out of the server with what the simulator knows to be true, looks
+only at what is new since its last call, and raises `Violation` with the rule's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from control.types import LeaveReason
+from tests.sim.client import ClientState, SimClient
+from tests.sim.continuity import JUDGED_AFTER_S, TrackJudge
+from tests.sim.downlink import SERVER_SILENCE, Heard
+from tests.sim.offer import LEVEL_URI, MID_URI
+from tests.sim.truth import Member, Truth, Violation
+from tests.sim.world import World
+
+# Server: gone after 20 s without consent; a second for its timer.
+GONE_AFTER_S = (20.0, 21.0)
+JOIN_EXPIRES_S = 30.0
+HEALED_WITHIN_S = 2.0
+# Snapshots of who speaks may lag by one tick.
+SPEAKERS_WITHIN_S = 0.1
+# Every packet's header extensions would cost more time than they tell.
+EXTENSIONS_EVERY = 16
+
+
+class Checker(Protocol):
+    """Called after each step; `final` once, at the end of the scenario."""
+
+    def check(self, world: World, *, final: bool) -> None: ...
+
+
+class AudienceChecker:
+    """Who hears whom: only the audible, only in the same room, never oneself, each packet once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, int] = {}
+        self._heard: dict[int, set[tuple[int, int]]] = {}
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Look at every media packet that left since the last call."""
+        for client, ssrc, track in _tracks(world):
+            begin = self._seen.get(ssrc, 0)
+            self._seen[ssrc] = len(track)
+            listener = world.truth.members[client.index]
+            once = self._heard.setdefault(client.index, set())
+            for heard in track[begin:]:
+                fault = self._fault(world.truth, listener, heard)
+                if heard.speaker >= 0:
+                    key = (heard.speaker, heard.packet)
+                    if key in once:
+                        fault = "twice"
+                    once.add(key)
+                if fault:
+                    raise Violation("audience", f"{client.name} is sent {heard}: {fault}")
+
+    def _fault(self, truth: Truth, listener: Member, heard: Heard) -> str:
+        if heard.payload_type != listener.client.offer.payload_type:
+            return f"payload type {heard.payload_type}"
+        if heard.sequence % EXTENSIONS_EVERY == 0:
+            fault = extension_fault(listener.client, heard)
+            if fault:
+                return fault
+        if heard.speaker == SERVER_SILENCE:
+            return ""
+        if not 0 <= heard.speaker < len(truth.members):
+            return "from nobody"
+        speaker = truth.members[heard.speaker]
+        if heard.csrc != speaker.number:
+            return f"CSRC {heard.csrc} instead of {speaker.number}"
+        return self._speaker_fault(listener, speaker, heard)
+
+    def _speaker_fault(self, listener: Member, speaker: Member, heard: Heard) -> str:
+        if speaker.room != listener.room:
+            return f"from room {speaker.room}"
+        if speaker is listener or speaker.echo_group == listener.echo_group:
+            return "its own voice"
+        assert speaker.client.microphone is not None
+        uplink = speaker.client.microphone.uplink
+        if heard.packet >= len(uplink) or uplink.arrived[heard.packet] != heard.emitted:
+            return "not when it arrived"
+        if not uplink.audible[heard.packet]:
+            return f"{speaker.participant} may not be heard"
+        return ""
+
+
+def extension_fault(client: SimClient, heard: Heard) -> str:
+    """Whether level and MID stand there with the ids negotiated with this listener."""
+    lines = client.answer_lines
+    line = next((line for line in lines if heard.ssrc in line.ssrcs), None)
+    if line is None:
+        return "SSRC of no m-line"
+    expected = {line.extensions[uri]: uri for uri in line.extensions}
+    for identifier, value in extension_elements(heard.extension):
+        uri = expected.get(identifier)
+        if uri == MID_URI and value.decode() != line.mid:
+            return f"MID {value!r} instead of {line.mid}"
+        if uri not in (MID_URI, LEVEL_URI):
+            return f"header extension {identifier} was not negotiated"
+    return ""
+
+
+def extension_elements(block: bytes) -> Iterable[tuple[int, bytes]]:
+    """The elements of an RTP header extension (RFC 8285 4.2, 4.3)."""
+    one_byte = block[:2] == b"\xbe\xde"
+    offset = 4
+    while offset < len(block):
+        if block[offset] == 0:
+            offset += 1
+            continue
+        if one_byte:
+            identifier, length = block[offset] >> 4, (block[offset] & 15) + 1
+            offset += 1
+        else:
+            identifier, length = block[offset], block[offset + 1]
+            offset += 2
+        yield identifier, block[offset : offset + length]
+        offset += length
+
+
+class ContinuityChecker:
+    """Every track is one unbroken sequence in time; see `continuity`."""
+
+    def __init__(self) -> None:
+        self._judges: dict[int, TrackJudge] = {}
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Judge what is old enough, at the end everything."""
+        until = world.now if final else world.now - JUDGED_AFTER_S
+        for client, ssrc, track in _tracks(world):
+            judge = self._judges.get(ssrc)
+            if judge is None:
+                judge = self._judges[ssrc] = TrackJudge(track, world.truth.members)
+            for fault in judge.take(until):
+                raise Violation("continuity", f"{client.name}: {fault}")
+
+
+class ReceptionChecker:
+    """Clients could read all they got, and the server saw no fault of its own."""
+
+    def __init__(self, counters: Callable[[], dict[str, int]]) -> None:
+        self._counters = counters
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Compare the counts of errors with nought."""
+        for client in world.clients:
+            if client.downlink.faults:
+                raise Violation("wire", f"{client.name}: {client.downlink.faults[0]}")
+            if client.counts.srtp_errors or client.counts.bad_answers:
+                raise Violation("wire", f"{client.name} could not read the server: {client.counts}")
+        errors = self._counters().get("protect_errors", 0)
+        if errors:
+            raise Violation("wire", f"{errors} packets could not be protected")
+
+
+class PresenceChecker:
+    """Who leaves, when and why: neither too late without consent nor for no reason at all."""
+
+    def __init__(self) -> None:
+        self._judged: set[int] = set()
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Look at everybody that is present or has left since the last call."""
+        for member in world.truth.members:
+            if member.is_present:
+                self._check_present(member, world.now)
+            elif member.client.index not in self._judged:
+                self._judged.add(member.client.index)
+                self._check_left(member)
+
+    def _check_present(self, member: Member, now: float) -> None:
+        since = max(member.last_proof_at, member.joined_at)
+        limit = GONE_AFTER_S[1] if member.is_connected else JOIN_EXPIRES_S + 1.0
+        if now - since > limit:
+            raise Violation(
+                "consent", f"{member.participant} is still there after {now - since:.1f} s"
+            )
+
+    def _check_left(self, member: Member) -> None:
+        assert member.left_at is not None
+        quiet_s = member.left_at - member.last_check_at
+        if member.reason is LeaveReason.CONSENT_EXPIRED:
+            if quiet_s < GONE_AFTER_S[0] - 0.01:
+                raise Violation("consent", f"{member.participant} gone after {quiet_s:.1f} s")
+        elif member.reason is LeaveReason.JOIN_EXPIRED:
+            waited_s = member.left_at - member.joined_at
+            if member.last_check_at >= 0 or waited_s < JOIN_EXPIRES_S - 0.01:
+                raise Violation("reason", f"{member.participant} given up after {waited_s:.1f} s")
+        elif member.reason is not member.expected_reason:
+            raise Violation(
+                "reason",
+                f"{member.participant} left: {member.reason}, not {member.expected_reason}",
+            )
+
+
+class HealingChecker:
+    """A link that is healed carries sound again within two seconds."""
+
+    def __init__(self) -> None:
+        self._healed: list[tuple[float, SimClient]] = []
+
+    def note(self, client: SimClient, now: float) -> None:
+        """The links of this client are whole again."""
+        self._healed.append((now, client))
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Judge those that have had their time."""
+        due = [entry for entry in self._healed if world.now >= entry[0] + HEALED_WITHIN_S]
+        self._healed = [entry for entry in self._healed if entry not in due]
+        for at, client in due:
+            member = world.truth.members[client.index]
+            if not member.is_present or client.state is not ClientState.CONNECTED:
+                continue
+            if self._was_sent_to(client, at) and not self._heard_since(client, at):
+                raise Violation("healing", f"{client.name} hears nothing since {at:.2f}")
+
+    @staticmethod
+    def _was_sent_to(client: SimClient, at: float) -> bool:
+        tracks = client.downlink.tracks.values()
+        return any(
+            at < heard.emitted < at + 1.0 for track in tracks for heard in reversed(track[-500:])
+        )
+
+    @staticmethod
+    def _heard_since(client: SimClient, at: float) -> bool:
+        return any(delivered >= at for delivered in client.downlink.last_delivered.values())
+
+
+class SpeakersChecker:
+    """Snapshots of who speaks name only those who are there and may be heard."""
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Compare the last snapshot of each room with the truth."""
+        for room in world.truth.rooms.values():
+            present = {m.participant: m for m in world.truth.present(room.name)}
+            for name in room.speakers:
+                member = present.get(name)
+                if member is None:
+                    self._judge(world, room.speakers_at, f"{name} speaks and is not in {room.name}")
+                elif not member.is_audible:
+                    changed = member.audibility_changed_at
+                    since = changed[-1] if changed else room.speakers_at
+                    self._judge(world, since, f"{name} speaks and may not be heard")
+
+    @staticmethod
+    def _judge(world: World, since: float, fault: str) -> None:
+        if world.now - since > SPEAKERS_WITHIN_S:
+            raise Violation("speakers", fault)
+
+
+def _tracks(world: World) -> Iterable[tuple[SimClient, int, list[Heard]]]:
+    """Every track of every client by its SSRC, which no two clients of a simulation share."""
+    for client in world.clients:
+        for ssrc, track in client.downlink.tracks.items():
+            yield client, client.index << 32 | ssrc, track
+
+
+class SizesChecker:
+    """What the worker keeps is what is there: nothing is left behind, nothing is missing."""
+
+    def __init__(self, sizes: Callable[[], dict[str, int]]) -> None:
+        self._sizes = sizes
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Compare sizes with the members that are present."""
+        members = world.truth.present()
+        rooms = world.truth.rooms
+        expected = {
+            "rooms": len(rooms),
+            "transports": len(members),
+            "sources": sum(member.client.shape.sends for member in members),
+            "egresses": sum(len(_sending_lines(member.client)) for member in members),
+            "slots": sum(room.slots for room in rooms.values()),
+            "streams": sum(room.slots for room in rooms.values()),
+        }
+        for role in ("moderator", "speaker", "listener"):
+            expected[f"participants_{role}"] = sum(member.role == role for member in members)
+        sizes = self._sizes()
+        wrong = {name: sizes[name] for name in expected if sizes[name] != expected[name]}
+        if wrong:
+            raise Violation("sizes", f"{wrong} instead of { {n: expected[n] for n in wrong} }")
+        addresses = sum(min(len(member.client.addresses), 8) for member in members)
+        if sizes["addresses"] > addresses:
+            raise Violation("sizes", f"{sizes['addresses']} addresses of {addresses}")
+        if sizes["timers"] > len(members) + len(rooms):
+            raise Violation("sizes", f"{sizes['timers']} timers")
+
+
+def _sending_lines(client: SimClient) -> list[int]:
+    return [ssrc for line in client.answer_lines for ssrc in line.ssrcs]

@@ -1,0 +1,205 @@
+"""One track of one listener: numbering, time and markers of what the server sent (RFC 3550 5.1).
+
+The rules, for packets in the order of their sequence numbers:
+
+- a gap is as long as what the uplink lost in between, and none appears where another speaker or a
+  mute lies in between: only what a decoder should conceal is shown as loss;
+- time strictly increases; without a marker it advances exactly as the source's did;
+- a marker stands where a talkspurt begins, and only there (a listener who comes in the middle of
+  one gets none); what it begins does not overlap what was before, and is within 20 ms of the wall
+  clock, give or take what the uplinks jittered, or as early as it can be.
+
+A packet that the network reordered comes out later with its own number, so judgement waits until
+nothing older can come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.sim.downlink import SERVER_SILENCE, Heard
+from tests.sim.truth import Member
+from tests.sim.voice import TICKS_PER_S, Uplink
+
+# Nothing arrives later than this behind a packet that it preceded.
+JUDGED_AFTER_S = 0.5
+# Whatever the clock's origin on this track: all talkspurts lie within this to either side of it.
+WALL_ERROR_S_MAX = 0.020
+FRAME_TICKS = 960
+# Loss of more than this may be shown as no gap at all: nobody conceals a second of speech.
+GAP_MAX = 64
+# After this much silence a server may take it that a new talkspurt begins.
+PAUSE_S = 0.150
+
+
+@dataclass(slots=True)
+class Between:
+    """What happened to a source's packets between two that came out on one track."""
+
+    lost: int = 0
+    refused: int = 0
+    leap: int = 0
+    changed: bool = False
+
+
+class TrackJudge:
+    """Follows one track; `take` returns what is wrong with the packets that can be judged now."""
+
+    def __init__(self, track: list[Heard], members: list[Member]) -> None:
+        self._track = track
+        self._members = members
+        self._taken = 0
+        self._waiting: list[Heard] = []
+        self._last: Heard | None = None
+        self._last_sequence = 0
+        self._time = 0
+        self._origin = (0, 0.0)
+        self._error_min = self._error_max = 0.0
+        self._speakers: dict[int, Member] = {}
+        self._voices: dict[int, int] = {}  # the last packet of each speaker on this track
+
+    def take(self, until: float) -> list[str]:
+        """Judge what was emitted up to `until`; faults as text."""
+        track = self._track
+        self._waiting += track[self._taken :]
+        self._taken = len(track)
+        if not self._waiting or self._waiting[0].emitted > until:
+            return []
+        reference = (self._last or self._waiting[0]).sequence
+        place = {id(h): _signed16(h.sequence - reference) for h in self._waiting}
+        newest = max(place[id(h)] for h in self._waiting if h.emitted <= until)
+        ready = [h for h in self._waiting if place[id(h)] <= newest]
+        self._waiting = [h for h in self._waiting if place[id(h)] > newest]
+        ready.sort(key=lambda heard: place[id(heard)])
+        return [f"{fault}: {heard}" for heard in ready for fault in self._judge(heard)]
+
+    def _judge(self, heard: Heard) -> list[str]:
+        last = self._last
+        self._last = heard
+        if heard.speaker >= 0:
+            self._speakers[heard.speaker] = self._members[heard.speaker]
+        if last is None:
+            return self._judge_first(heard)
+        step = _signed16(heard.sequence - last.sequence)
+        advance = _signed32(heard.timestamp - last.timestamp)
+        self._time += advance
+        faults = []
+        if step <= 0:
+            faults.append(f"sequence {heard.sequence} after {last.sequence}")
+        if advance <= 0:
+            faults.append(f"time advances by {advance}")
+        faults += self._judge_step(last, heard, step, advance)
+        if heard.marker:
+            faults += self._judge_time(last, heard, advance)
+        return faults
+
+    def _judge_time(self, last: Heard, heard: Heard, advance: int) -> list[str]:
+        """A talkspurt begins after what was before it, and when the wall clock says."""
+        length = FRAME_TICKS
+        if last.speaker >= 0:
+            length = self._members[last.speaker].client.shape.voice.frame_ms * TICKS_PER_S // 1000
+        if advance < length:
+            return [f"time advances by {advance} after a frame of {length}"]
+        if advance <= max(length, FRAME_TICKS):
+            return []  # the earliest moment there is
+        ticks, began = self._origin
+        error = (self._time - ticks) / TICKS_PER_S - (heard.emitted - began)
+        self._error_min = min(self._error_min, error)
+        self._error_max = max(self._error_max, error)
+        spread = max((m.delay_spread_s for m in self._speakers.values()), default=0.0)
+        allowed = 2 * WALL_ERROR_S_MAX + spread
+        if self._error_max - self._error_min > allowed:
+            low, high = self._error_min * 1000, self._error_max * 1000
+            return [f"talkspurts begin {low:.1f} to {high:.1f} ms off the wall clock"]
+        return []
+
+    def _judge_first(self, heard: Heard) -> list[str]:
+        self._time = heard.timestamp
+        self._origin = (heard.timestamp, heard.emitted)
+        faults = []
+        if not 1 <= heard.sequence <= 32_767:
+            faults.append(f"the first sequence number is {heard.sequence}")
+        if heard.speaker >= 0:
+            self._voices[heard.speaker] = heard.packet
+        return faults
+
+    def _judge_step(self, last: Heard, heard: Heard, step: int, advance: int) -> list[str]:
+        if heard.speaker == SERVER_SILENCE:
+            return [f"gap of {step - 1} before silence"] if step > 1 else []
+        if heard.speaker < 0:
+            return []
+        gap = step - 1
+        previous = self._voices.get(heard.speaker)
+        self._voices[heard.speaker] = heard.packet
+        if last.speaker != heard.speaker:
+            return self._judge_switch(last, heard, gap, previous)
+        assert previous is not None
+        member = self._members[heard.speaker]
+        assert member.client.microphone is not None
+        uplink = member.client.microphone.uplink
+        between = _between(member, uplink, previous, heard, last.emitted)
+        spacing = uplink.ticks[heard.packet] - uplink.ticks[previous]
+        faults = _judge_gap(gap, between, spacing, heard)
+        whole = not (between.refused or between.changed)
+        if not heard.marker:
+            if not whole:
+                faults.append("no marker after packets were left out")
+            if advance != spacing:
+                faults.append(f"time advances by {advance}, the source's by {spacing}")
+        elif whole and not between.lost and not between.leap and _is_steady(spacing, member):
+            faults.append("a marker within a talkspurt")
+        return faults
+
+    def _judge_switch(self, last: Heard, heard: Heard, gap: int, previous: int | None) -> list[str]:
+        faults = []
+        allowed = 0
+        if last.speaker == SERVER_SILENCE and previous is not None:
+            allowed = heard.packet - previous - 1
+        if gap > allowed:
+            faults.append(f"gap of {gap} at a switch from {last.speaker}")
+        if not heard.marker:
+            faults.append(f"no marker at a switch from {last.speaker}")
+        return faults
+
+
+def _between(member: Member, uplink: Uplink, previous: int, heard: Heard, since: float) -> Between:
+    """Sum up a source's packets after `previous` and before `heard`."""
+    between = Between()
+    for packet in range(previous + 1, heard.packet):
+        arrived = uplink.arrived[packet]
+        if arrived < 0 or arrived > heard.emitted:
+            between.lost += 1
+        else:
+            between.refused += 1
+    steps = uplink.sequences[heard.packet] - uplink.sequences[previous]
+    between.leap = steps - (heard.packet - previous)
+    between.changed = any(
+        since <= at < heard.emitted for at in reversed(member.audibility_changed_at)
+    )
+    return between
+
+
+def _judge_gap(gap: int, between: Between, spacing: int, heard: Heard) -> list[str]:
+    missing = between.lost + between.leap
+    if gap > missing:
+        return [f"gap of {gap}, the uplink lost {missing}"]
+    whole = not (between.refused or between.changed)
+    if whole and not heard.marker and gap != missing:
+        return [f"gap of {gap} hides a loss of {missing}"]
+    short = 0 < missing < GAP_MAX and spacing < PAUSE_S * TICKS_PER_S
+    if whole and short and gap != missing:
+        return [f"gap of {gap} hides a loss of {missing}"]
+    return []
+
+
+def _is_steady(spacing: int, member: Member) -> bool:
+    """Whether a source's two packets follow each other without a pause of its own."""
+    return spacing <= member.client.shape.voice.frame_ms * TICKS_PER_S // 1000
+
+
+def _signed16(value: int) -> int:
+    return (value + 0x8000 & 0xFFFF) - 0x8000
+
+
+def _signed32(value: int) -> int:
+    return (value + 0x80000000 & 0xFFFFFFFF) - 0x80000000

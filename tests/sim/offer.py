@@ -1,0 +1,223 @@
+"""Offers as browsers write them, and what a client takes from the answer. Text only, nothing shared
+with the server's own SDP code."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, field
+
+LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferShape:
+    """What differs between clients. An extension id of 0 leaves that extension out of the offer."""
+
+    ufrag: str
+    pwd: str
+    fingerprint: str
+    lines: int = 3
+    sends: bool = True
+    firefox: bool = False
+    payload_type: int = 111
+    level_extension: int = 1
+    mid_extension: int = 4
+    other_extension: int = 2
+    ssrc: int = 0
+
+    def mid(self, index: int) -> str:
+        """The identification of an m-line, in either browser's style."""
+        return f"{{{index}}}" if self.firefox and index > 9 else str(index)
+
+
+def random_shape(
+    rng: random.Random, fingerprint: str, *, lines: int, sends: bool, tells_level: bool
+) -> OfferShape:
+    """A client unlike the others: extension ids, payload type and style of its own."""
+    level, mid, other = rng.sample(range(1, 15), 3)
+    if rng.random() < 0.1:
+        mid = rng.randrange(16, 200)  # needs two-byte extension headers (RFC 8285 4.3)
+    alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
+    return OfferShape(
+        ufrag="".join(rng.choices(alphabet, k=8)),
+        pwd="".join(rng.choices(alphabet, k=24)),
+        fingerprint=fingerprint,
+        lines=lines,
+        sends=sends,
+        firefox=rng.random() < 0.3,
+        payload_type=rng.choice((96, 101, 109, 111, 120, 127)),
+        level_extension=level if tells_level else 0,
+        mid_extension=mid,
+        other_extension=other,
+        ssrc=rng.randrange(1, 2**32) if rng.random() < 0.8 else 0,
+    )
+
+
+def build_offer(shape: OfferShape) -> str:
+    """The whole offer. RFC 8829 5.2, RFC 9143."""
+    bundle = " ".join(shape.mid(index) for index in range(shape.lines))
+    lines = [
+        "v=0",
+        "o=- 4611686018427387904 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        f"a=group:BUNDLE {bundle}",
+        "a=extmap-allow-mixed",
+        "a=msid-semantic: WMS *",
+    ]
+    for index in range(shape.lines):
+        lines += _section(shape, index)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _section(shape: OfferShape, index: int) -> list[str]:
+    payload_type = shape.payload_type
+    bundle_only = shape.firefox and index > 0
+    sends = shape.sends and index == 0
+    section = [
+        f"m=audio {0 if bundle_only else 9} UDP/TLS/RTP/SAVPF {payload_type} 9 0 8 13",
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        f"a=ice-ufrag:{shape.ufrag}",
+        f"a=ice-pwd:{shape.pwd}",
+        "a=ice-options:trickle",
+        f"a=fingerprint:sha-256 {shape.fingerprint}",
+        "a=setup:actpass",
+        f"a=mid:{shape.mid(index)}",
+        *_extensions(shape),
+        "a=sendrecv" if sends else "a=recvonly",
+        "a=rtcp-mux",
+        f"a=rtpmap:{payload_type} opus/48000/2",
+        f"a=rtcp-fb:{payload_type} transport-cc",
+        f"a=fmtp:{payload_type} minptime=10;useinbandfec=1",
+        "a=rtpmap:9 G722/8000",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:8 PCMA/8000",
+        "a=rtpmap:13 CN/8000",
+    ]
+    if bundle_only:
+        section.append("a=bundle-only")
+    if sends and shape.ssrc:
+        section += [f"a=ssrc:{shape.ssrc} cname:client", f"a=ssrc:{shape.ssrc} msid:- microphone"]
+    return section
+
+
+def _extensions(shape: OfferShape) -> list[str]:
+    wanted = (
+        (shape.level_extension, LEVEL_URI),
+        (shape.other_extension, SEND_TIME_URI),
+        (shape.mid_extension, MID_URI),
+    )
+    return [f"a=extmap:{identifier} {uri}" for identifier, uri in wanted if identifier]
+
+
+@dataclass(slots=True)
+class AnswerLine:
+    """One m-line of the answer."""
+
+    mid: str = ""
+    direction: str = "sendrecv"
+    payload_types: tuple[int, ...] = ()
+    extensions: dict[str, int] = field(default_factory=dict)
+    ssrcs: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the client needs of the answer; session-level values hold for every m-line."""
+
+    ufrag: str = ""
+    pwd: str = ""
+    fingerprint: str = ""
+    setup: str = ""
+    is_ice_lite: bool = False
+    candidates: list[tuple[str, int]] = field(default_factory=list)
+    lines: list[AnswerLine] = field(default_factory=list)
+
+
+_CANDIDATE = re.compile(r"\S+ 1 udp \d+ (\S+) (\d+) typ host", re.IGNORECASE)
+
+
+def parse_answer(text: str) -> Answer:
+    """Read an answer; ValueError or KeyError when it is not one."""
+    answer = Answer()
+    for line in text.splitlines():
+        if line.startswith("m="):
+            media = line[2:].split()
+            if media[0] != "audio":
+                raise ValueError(f"not an audio line: {line}")
+            answer.lines.append(AnswerLine(payload_types=tuple(map(int, media[3:]))))
+        elif line.startswith("a="):
+            name, _, value = line[2:].partition(":")
+            _read_attribute(answer, name, value)
+    return answer
+
+
+def _read_attribute(answer: Answer, name: str, value: str) -> None:
+    session = {"ice-ufrag": "ufrag", "ice-pwd": "pwd", "setup": "setup"}
+    if name in session:
+        setattr(answer, session[name], value)
+    elif name == "fingerprint":
+        answer.fingerprint = value.split()[1]
+    elif name == "ice-lite":
+        answer.is_ice_lite = True
+    elif name == "candidate":
+        match = _CANDIDATE.match(value)
+        if match and (match[1], int(match[2])) not in answer.candidates:
+            answer.candidates.append((match[1], int(match[2])))
+    elif answer.lines:
+        _read_media_attribute(answer.lines[-1], name, value)
+
+
+def _read_media_attribute(line: AnswerLine, name: str, value: str) -> None:
+    if name == "mid":
+        line.mid = value
+    elif name in ("sendrecv", "recvonly", "sendonly", "inactive"):
+        line.direction = name
+    elif name == "extmap":
+        identifier, uri = value.split()[:2]
+        line.extensions[uri] = int(identifier.partition("/")[0])
+    elif name == "ssrc":
+        ssrc = int(value.split()[0])
+        if ssrc not in line.ssrcs:
+            line.ssrcs.append(ssrc)
+
+
+def faults_of(shape: OfferShape, answer: Answer) -> list[str]:
+    """What a browser would refuse, or later stumble over, in this answer to this offer."""
+    faults = []
+    if len(answer.lines) != shape.lines:
+        faults.append(f"{len(answer.lines)} m-lines for {shape.lines} offered")
+    if answer.setup != "passive":
+        faults.append(f"setup:{answer.setup} instead of passive")
+    if not answer.is_ice_lite or not answer.candidates:
+        faults.append("not ICE-lite with a host candidate")
+    offered = {LEVEL_URI: shape.level_extension, MID_URI: shape.mid_extension}
+    offered[SEND_TIME_URI] = shape.other_extension
+    for index, line in enumerate(answer.lines):
+        faults += [f"m-line {index}: {fault}" for fault in _line_faults(shape, line, index)]
+        for uri, identifier in line.extensions.items():
+            if offered.get(uri) != identifier:
+                faults.append(f"m-line {index}: extension {uri} as {identifier} was not offered")
+    ssrcs = [ssrc for line in answer.lines for ssrc in line.ssrcs]
+    if len(set(ssrcs)) != len(ssrcs):
+        faults.append("an SSRC on two m-lines")
+    return faults
+
+
+def _line_faults(shape: OfferShape, line: AnswerLine, index: int) -> list[str]:
+    faults = []
+    if line.mid != shape.mid(index):
+        faults.append(f"mid {line.mid}")
+    if line.payload_types[:1] != (shape.payload_type,):
+        faults.append(f"payload types {line.payload_types}")
+    allowed = ("sendrecv",) if shape.sends and index == 0 else ("sendonly", "inactive")
+    if line.direction not in allowed:
+        faults.append(f"direction {line.direction}")
+    if line.direction != "inactive" and len(line.ssrcs) != 1:
+        faults.append(f"{len(line.ssrcs)} SSRCs declared")
+    return faults

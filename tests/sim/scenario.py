@@ -1,0 +1,351 @@
+"""Scenarios as data: a name, steps, and how many seeds it is worth.
+
+A step is a frozen value that knows what to ask of the simulation. Names are participants; steps act
+on the latest stay of a name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from control.types import LeaveReason, Role
+from tests.sim.client import ClientShape, ClientState
+from tests.sim.network import Conditions
+from tests.sim.truth import Violation
+
+if TYPE_CHECKING:
+    from tests.sim.simulation import Simulation
+
+Direction = Literal["up", "down", "both"]
+# A step of running is cut into slices so that a broken rule is found near its cause.
+SLICE_S = 1.0
+
+
+class Step(Protocol):
+    """One thing that happens."""
+
+    def apply(self, sim: Simulation) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`seeds` is how many are run on every change; heavy scenarios state fewer."""
+
+    name: str
+    steps: tuple[Step, ...]
+    seeds: int = 20
+    slots: int = 3
+    max_speakers: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Let time pass."""
+
+    seconds: float
+
+    def apply(self, sim: Simulation) -> None:
+        end = sim.world.now + self.seconds
+        while sim.world.now + SLICE_S < end:
+            sim.world.run_until(sim.world.now + SLICE_S)
+            sim.check()
+        sim.world.run_until(end)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Somebody new, or the same name again from elsewhere."""
+
+    name: str
+    role: Role = Role.SPEAKER
+    room: str = "main"
+    shape: ClientShape = field(default_factory=ClientShape)
+    up: Conditions = field(default_factory=Conditions)
+    down: Conditions = field(default_factory=Conditions)
+    echo_group: str | None = None
+    muted: bool = False
+
+    def apply(self, sim: Simulation) -> None:
+        sim.join(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """Many listeners join, evenly spread over `seconds`."""
+
+    count: int
+    seconds: float
+    prefix: str = "guest"
+    shape: ClientShape = field(default_factory=lambda: ClientShape(sends=False))
+
+    def apply(self, sim: Simulation) -> None:
+        for number in range(self.count):
+            sim.join(Join(f"{self.prefix}{number}", Role.LISTENER, shape=self.shape))
+            sim.world.run_until(sim.world.now + self.seconds / self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The client says goodbye by DTLS."""
+
+    name: str
+
+    def apply(self, sim: Simulation) -> None:
+        member = sim.truth.find(self.name)
+        member.expected_reason = LeaveReason.DTLS_CLOSED
+        member.client.close(sim.world.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Vanish:
+    """The client is gone without a word."""
+
+    name: str
+
+    def apply(self, sim: Simulation) -> None:
+        sim.truth.find(self.name).client.die(sim.world.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Open the microphone and speak."""
+
+    name: str
+
+    def apply(self, sim: Simulation) -> None:
+        sim.truth.find(self.name).client.open_microphone(sim.world.now, speaking=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """Stop speaking; the open microphone sends quiet frames, or what DTX leaves of them."""
+
+    name: str
+
+    def apply(self, sim: Simulation) -> None:
+        sim.truth.find(self.name).client.open_microphone(sim.world.now, speaking=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CloseMicrophone:
+    """The client sends no media at all until it talks again."""
+
+    name: str
+
+    def apply(self, sim: Simulation) -> None:
+        sim.truth.find(self.name).client.close_microphone(sim.world.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """The client's sender was rebuilt: its numbers leap forward by less than 2^15 packets."""
+
+    name: str
+    sequences: int
+    ticks: int = 0
+
+    def apply(self, sim: Simulation) -> None:
+        microphone = sim.truth.find(self.name).client.microphone
+        assert microphone is not None
+        microphone.jump(self.sequences, self.ticks)
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    name: str
+    lock: bool = False
+
+    def apply(self, sim: Simulation) -> None:
+        sim.mute(self.name, lock=self.lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmute:
+    name: str
+    lock: bool = False
+
+    def apply(self, sim: Simulation) -> None:
+        sim.unmute(self.name, lock=self.lock)
+
+
+@dataclass(frozen=True, slots=True)
+class SetRole:
+    name: str
+    role: Role
+
+    def apply(self, sim: Simulation) -> None:
+        sim.set_role(self.name, self.role)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    name: str
+
+    def apply(self, sim: Simulation) -> None:
+        sim.remove(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRoom:
+    room: str = "main"
+
+    def apply(self, sim: Simulation) -> None:
+        sim.close_room(self.room)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The links of a client are like this from now on."""
+
+    name: str
+    conditions: Conditions
+    direction: Direction = "both"
+
+    def apply(self, sim: Simulation) -> None:
+        client = sim.truth.find(self.name).client
+        if self.direction in ("up", "both"):
+            client.up.conditions = self.conditions
+        if self.direction in ("down", "both"):
+            client.down.conditions = self.conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Blackhole:
+    """Nothing passes any more."""
+
+    name: str
+    direction: Direction = "both"
+
+    def apply(self, sim: Simulation) -> None:
+        client = sim.truth.find(self.name).client
+        if self.direction in ("up", "both"):
+            client.up.conditions = replace(client.up.conditions, blackhole=True)
+        if self.direction in ("down", "both"):
+            client.down.conditions = replace(client.down.conditions, blackhole=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Heal:
+    """The black holes of a client are gone."""
+
+    name: str
+
+    def apply(self, sim: Simulation) -> None:
+        client = sim.truth.find(self.name).client
+        client.up.conditions = replace(client.up.conditions, blackhole=False)
+        client.down.conditions = replace(client.down.conditions, blackhole=False)
+        sim.healing.note(client, sim.world.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebind:
+    """The client appears at a new address; an `aware` one checks at once."""
+
+    name: str
+    aware: bool = False
+
+    def apply(self, sim: Simulation) -> None:
+        sim.rebind(self.name, aware=self.aware)
+
+
+@dataclass(frozen=True, slots=True)
+class Swizzle:
+    """Random links stop and restart one after the other; at the end all are whole.
+
+    No link stays dead for longer than `longest_s`, so that nobody loses consent.
+    """
+
+    seconds: float
+    every_s: float = 0.4
+    longest_s: float = 6.0
+
+    def apply(self, sim: Simulation) -> None:
+        end = sim.world.now + self.seconds
+        dead: dict[str, float] = {}
+        while sim.world.now < end:
+            name = sim.random.choice([member.participant for member in sim.truth.present()])
+            if name in dead:
+                del dead[name]
+                Heal(name).apply(sim)
+            else:
+                dead[name] = sim.world.now
+                Blackhole(name, sim.random.choice(("up", "down", "both"))).apply(sim)
+            Run(self.every_s).apply(sim)
+            for late in [n for n, since in dead.items() if sim.world.now - since > self.longest_s]:
+                del dead[late]
+                Heal(late).apply(sim)
+        for name in dead:
+            Heal(name).apply(sim)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Check: these are connected, on both sides."""
+
+    names: tuple[str, ...]
+
+    def apply(self, sim: Simulation) -> None:
+        for name in self.names:
+            member = sim.truth.find(name)
+            if member.client.state is not ClientState.CONNECTED or not member.is_connected:
+                raise Violation("connected", f"{name} is {member.client.state.value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """Check: in the last `within_s` this listener heard all these, and with `only` nobody else."""
+
+    name: str
+    speakers: tuple[str, ...]
+    within_s: float = 2.0
+    only: bool = False
+
+    def apply(self, sim: Simulation) -> None:
+        heard = sim.heard_lately(self.name, self.within_s)
+        missing = [name for name in self.speakers if name not in heard]
+        if missing:
+            raise Violation("hears", f"{self.name} does not hear {', '.join(missing)}")
+        if self.only and set(heard) - set(self.speakers):
+            raise Violation("hears", f"{self.name} hears {', '.join(heard)}")
+
+
+@dataclass(frozen=True, slots=True)
+class HearsSome:
+    """Check: in the last `within_s` this listener heard at least `count` speakers."""
+
+    name: str
+    count: int
+    within_s: float = 0.2
+
+    def apply(self, sim: Simulation) -> None:
+        heard = sim.heard_lately(self.name, self.within_s)
+        if len(heard) < self.count:
+            raise Violation("hears", f"{self.name} hears {heard}, not {self.count} speakers")
+
+
+@dataclass(frozen=True, slots=True)
+class GapBelow:
+    """Check: the longest silence between two deliveries to `name` in the last `within_s`."""
+
+    name: str
+    gap_s: float
+    within_s: float
+
+    def apply(self, sim: Simulation) -> None:
+        gap = sim.longest_gap(self.name, self.within_s)
+        if gap > self.gap_s:
+            raise Violation("gap", f"{self.name} heard nothing for {gap:.3f} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Check: this one has left, for this reason."""
+
+    name: str
+    reason: LeaveReason
+
+    def apply(self, sim: Simulation) -> None:
+        member = sim.truth.find(self.name)
+        if member.is_present or member.reason is not self.reason:
+            raise Violation("gone", f"{self.name}: present {member.is_present}, {member.reason}")

@@ -1,0 +1,10 @@
+"""All scenarios, by name."""
+
+from __future__ import annotations
+
+from tests.sim.scenario import Scenario
+from tests.sim.scenarios import networks, speaking
+
+ALL: dict[str, Scenario] = {
+    scenario.name: scenario for module in (speaking, networks) for scenario in module.SCENARIOS
+}

@@ -1,0 +1,220 @@
+"""Rooms on bad networks: loss, moving clients, dead links, crowds."""
+
+from __future__ import annotations
+
+from control.types import LeaveReason, Role
+from tests.sim.client import ClientShape
+from tests.sim.network import Bursts, Conditions
+from tests.sim.scenario import (
+    Blackhole,
+    Connected,
+    GapBelow,
+    Gone,
+    Heal,
+    Hears,
+    Join,
+    Link,
+    Rebind,
+    Run,
+    Scenario,
+    Storm,
+    Swizzle,
+    Talk,
+    Vanish,
+)
+from tests.sim.scenarios.speaking import STEADY, listener
+from tests.sim.voice import Voice
+
+WIFI = Conditions(latency_s=0.015, jitter_s=0.04, loss=0.01, bursts=Bursts(0.02, 0.35))
+CELLULAR = Conditions(latency_s=0.06, jitter_s=0.08, bursts=Bursts(0.01, 0.2), reorder=0.01)
+SCRAMBLED = Conditions(latency_s=0.03, jitter_s=0.01, reorder=0.15, duplicate=0.10)
+
+FLAKY_WIFI = Scenario(
+    "flaky_wifi",
+    (
+        Join("ada", up=WIFI, down=WIFI),
+        Join("bob", shape=STEADY, up=CELLULAR, down=CELLULAR),
+        listener("lin", up=WIFI, down=WIFI),
+        listener("max"),
+        Run(6.0),
+        Connected(("ada", "bob", "lin", "max")),
+        Talk("ada"),
+        Talk("bob"),
+        Run(6.0),
+        Hears("max", ("ada", "bob")),
+        Link("ada", Conditions(loss=0.3, latency_s=0.1, jitter_s=0.05)),
+        Run(6.0),
+        Hears("lin", ("bob",)),
+        Link("ada", Conditions()),
+        Run(3.0),
+        Hears("lin", ("ada", "bob"), within_s=3.0),
+    ),
+)
+
+REORDER_AND_DUPLICATE = Scenario(
+    "reorder_and_duplicate",
+    (
+        Join("ada", up=SCRAMBLED, down=SCRAMBLED),
+        Join("bob", shape=ClientShape(voice=Voice(sequence=65_400, dtx=True)), up=SCRAMBLED),
+        listener("lin", up=SCRAMBLED, down=SCRAMBLED),
+        Run(1.5),
+        Talk("ada"),
+        Talk("bob"),
+        Run(10.0),
+        Hears("lin", ("ada", "bob"), within_s=4.0),
+    ),
+)
+
+SLOW_LINKS = Scenario(
+    "slow_links",
+    (
+        Join("ada", shape=STEADY, up=Conditions(rate_bps=40_000)),
+        Join("bob", shape=STEADY),
+        Join("cyd", shape=STEADY),
+        listener("lin", down=Conditions(rate_bps=60_000)),
+        listener("max"),
+        Run(2.0),
+        Talk("ada"),
+        Talk("bob"),
+        Talk("cyd"),
+        Run(8.0),
+        Hears("max", ("ada", "bob", "cyd")),
+        Connected(("lin",)),
+    ),
+)
+
+NAT_REBIND = Scenario(
+    "nat_rebind",
+    (
+        Join("ada", shape=STEADY),
+        Join("bob", shape=STEADY),
+        listener("lin"),
+        Run(1.0),
+        Talk("ada"),
+        Talk("bob"),
+        Run(1.5),
+        Rebind("lin", aware=True),
+        Run(1.5),
+        GapBelow("lin", gap_s=0.2, within_s=1.6),
+        Rebind("lin"),  # the NAT alone knows: found out by the next check
+        Run(3.5),
+        Hears("lin", ("ada", "bob"), within_s=0.3),
+        Rebind("ada", aware=True),
+        Run(0.5),
+        Hears("lin", ("ada", "bob"), within_s=0.3),
+        Rebind("ada"),
+        Run(3.5),
+        Hears("lin", ("ada", "bob"), within_s=0.3),
+        Hears("ada", ("bob",), within_s=0.3),
+    ),
+)
+
+SILENT_DEATH = Scenario(
+    "silent_death",
+    (
+        Join("ada", shape=STEADY),
+        Join("bob", shape=STEADY),
+        listener("lin"),
+        listener("max"),
+        Run(1.0),
+        Talk("ada"),
+        Run(1.0),
+        Vanish("ada"),
+        Vanish("lin"),
+        Run(21.5),
+        Gone("ada", LeaveReason.CONSENT_EXPIRED),
+        Gone("lin", LeaveReason.CONSENT_EXPIRED),
+        Talk("bob"),
+        Run(0.5),
+        Hears("max", ("bob",), only=True, within_s=0.3),
+    ),
+)
+
+NEVER_CONNECTS = Scenario(
+    "never_connects",
+    (
+        listener("lin"),
+        Blackhole("lin"),
+        Join("ada", shape=STEADY),
+        Vanish("ada"),
+        Run(31.0),
+        Gone("lin", LeaveReason.JOIN_EXPIRED),
+        Gone("ada", LeaveReason.JOIN_EXPIRED),
+    ),
+)
+
+JOIN_STORM = Scenario(
+    "join_storm",
+    (
+        Join("ada", shape=STEADY),
+        Join("bob", shape=STEADY),
+        listener("lin"),
+        Run(1.0),
+        Talk("ada"),
+        Storm(200, 5.0),
+        Run(1.0),
+        Connected(tuple(f"guest{number}" for number in range(200))),
+        GapBelow("lin", gap_s=0.1, within_s=5.5),
+        Hears("guest199", ("ada",), within_s=0.3),
+    ),
+    seeds=2,
+)
+
+BLACKHOLE_AND_HEAL = Scenario(
+    "blackhole_and_heal",
+    (
+        Join("ada", shape=STEADY),
+        Join("bob", shape=STEADY),
+        listener("lin"),
+        Run(1.0),
+        Talk("ada"),
+        Talk("bob"),
+        Run(1.0),
+        Blackhole("ada", "up"),
+        Run(3.0),
+        Heal("ada"),
+        Run(2.0),
+        Hears("lin", ("ada", "bob"), within_s=1.5),
+        Blackhole("lin"),
+        Run(12.0),
+        Heal("lin"),
+        Run(2.0),
+        Hears("lin", ("ada", "bob"), within_s=1.5),
+        Blackhole("bob"),
+        Run(22.0),
+        Gone("bob", LeaveReason.CONSENT_EXPIRED),
+        Heal("bob"),
+        Run(1.0),
+    ),
+)
+
+SWIZZLE = Scenario(
+    "swizzle",
+    (
+        Join("ada"),
+        Join("bob", shape=STEADY),
+        Join("cyd", Role.MODERATOR, shape=ClientShape(voice=Voice(dtx=True))),
+        listener("lin"),
+        listener("max"),
+        Run(1.0),
+        Talk("ada"),
+        Talk("bob"),
+        Talk("cyd"),
+        Swizzle(12.0),
+        Run(2.2),
+        Hears("lin", ("ada", "bob"), within_s=2.0),
+        Hears("max", ("ada", "bob"), within_s=2.0),
+    ),
+)
+
+SCENARIOS = (
+    FLAKY_WIFI,
+    REORDER_AND_DUPLICATE,
+    SLOW_LINKS,
+    NAT_REBIND,
+    SILENT_DEATH,
+    NEVER_CONNECTS,
+    JOIN_STORM,
+    BLACKHOLE_AND_HEAL,
+    SWIZZLE,
+)

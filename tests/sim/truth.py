@@ -1,0 +1,168 @@
+"""What the simulator knows for certain: who is where, may be heard, and what reached the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from control.events import (
+    EventBody,
+    ParticipantConnected,
+    ParticipantDisconnected,
+    ParticipantLeft,
+    SpeakersChanged,
+)
+from control.types import LeaveReason, Role
+from tests.sim.client import SimClient
+
+
+class Violation(AssertionError):
+    """A rule of the simulation was broken; `rule` is its short name."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(f"[{rule}] {message}")
+        self.rule = rule
+
+
+@dataclass(slots=True)
+class Member:
+    """One client's stay in one room, from its join to its end. Times are virtual seconds."""
+
+    client: SimClient
+    room: str
+    participant: str
+    number: int
+    generation: int
+    echo_group: str
+    role: Role
+    muted: bool
+    joined_at: float
+    is_present: bool = True
+    is_connected: bool = False
+    left_at: float | None = None
+    reason: LeaveReason | None = None
+    # Why it may leave from now on, besides losing consent; None while there is no cause.
+    expected_reason: LeaveReason | None = None
+    validated: dict[bytes, float] = field(default_factory=dict)
+    # When its consent, and anything at all that proves who sent it, last reached the server.
+    last_check_at: float = -1.0
+    last_proof_at: float = -1.0
+    audibility_changed_at: list[float] = field(default_factory=list)
+    # The extremes of the one-way delay of its media so far; what jitter a timeline may show.
+    delay_min_s: float = 1e9
+    delay_max_s: float = 0.0
+
+    @property
+    def is_audible(self) -> bool:
+        """Whether what arrives from it now may be heard."""
+        return self.is_present and not self.muted and self.role.is_on_stage
+
+    @property
+    def delay_spread_s(self) -> float:
+        """How far apart the delays of its packets were."""
+        return max(0.0, self.delay_max_s - self.delay_min_s)
+
+    def change(self, now: float, *, role: Role | None = None, muted: bool | None = None) -> None:
+        """A command took effect."""
+        before = self.is_audible
+        if role is not None:
+            self.role = role
+        if muted is not None:
+            self.muted = muted
+        if self.is_audible != before:
+            self.audibility_changed_at.append(now)
+
+    def note_arrival(self, data: bytes, address: bytes, packet: int, now: float) -> None:
+        """A datagram of this client reached the server, coming from `address`."""
+        if not self.is_present:
+            return
+        if data[0] < 4:
+            self.validated[address] = now
+            self.last_check_at = self.last_proof_at = now
+            return
+        if address not in self.validated or data[0] < 128:
+            return
+        self.last_proof_at = now
+        microphone = self.client.microphone
+        if packet >= 0 and microphone is not None:
+            microphone.uplink.arrive(packet, now, self.is_audible)
+            delay = now - microphone.uplink.sent[packet]
+            self.delay_min_s = min(self.delay_min_s, delay)
+            self.delay_max_s = max(self.delay_max_s, delay)
+
+
+@dataclass(slots=True)
+class RoomTruth:
+    """A room as the simulator keeps it."""
+
+    name: str
+    slots: int
+    revision: int = -1
+    speakers: tuple[str, ...] = ()
+    speakers_at: float = 0.0
+
+
+class Truth:
+    """Members by client and by name, rooms, and what the events say about them."""
+
+    def __init__(self) -> None:
+        self.members: list[Member] = []
+        self.rooms: dict[str, RoomTruth] = {}
+        self.events: list[tuple[float, str | None, EventBody]] = []
+        self._present: dict[tuple[str, str], Member] = {}
+
+    def add(self, member: Member) -> None:
+        """A join was answered; `member.client.index` is the next in order."""
+        assert member.client.index == len(self.members)
+        self.members.append(member)
+        self._present[member.room, member.participant] = member
+
+    def find(self, participant: str) -> Member:
+        """The latest stay of that name, present or not."""
+        for member in reversed(self.members):
+            if member.participant == participant:
+                return member
+        raise KeyError(participant)
+
+    def present(self, room: str | None = None) -> list[Member]:
+        """Who is there now, in the order of joining."""
+        return [m for m in self.members if m.is_present and room in (None, m.room)]
+
+    def apply(self, event: Any, now: float) -> None:
+        """Take one `RoomEvent`."""
+        room, body = event.room, event.body
+        self.events.append((now, room, body))
+        if isinstance(body, ParticipantLeft):
+            self._apply_left(room, body, now)
+        elif isinstance(body, ParticipantConnected):
+            self._member_of(room, body.participant, body.generation).is_connected = True
+        elif isinstance(body, ParticipantDisconnected):
+            self._member_of(room, body.participant, body.generation)
+        elif isinstance(body, SpeakersChanged):
+            self._apply_speakers(room, body, now)
+
+    def _member_of(self, room: str, participant: str, generation: int) -> Member:
+        for member in reversed(self.members):
+            if (member.room, member.participant) == (room, participant):
+                if member.generation == generation:
+                    return member
+        raise Violation("events", f"an event about an unknown stay: {participant}#{generation}")
+
+    def _apply_left(self, room: str, body: ParticipantLeft, now: float) -> None:
+        member = self._member_of(room, body.participant, body.generation)
+        if not member.is_present:
+            raise Violation("events", f"{body.participant} left twice")
+        if member.is_audible:
+            member.audibility_changed_at.append(now)
+        member.is_present = False
+        member.left_at, member.reason = now, body.reason
+        if self._present.get((room, body.participant)) is member:
+            del self._present[room, body.participant]
+
+    def _apply_speakers(self, room: str, body: SpeakersChanged, now: float) -> None:
+        truth = self.rooms[room]
+        if body.revision <= truth.revision:
+            raise Violation("speakers", f"revision {body.revision} after {truth.revision}")
+        truth.revision = body.revision
+        truth.speakers = tuple(speaker.participant for speaker in body.speakers)
+        truth.speakers_at = now
