@@ -293,7 +293,7 @@ class Client(Calls):
         await self._trim()
 
     async def _trim(self) -> None:
-        """Tell the daemon to send less, if it can be told now: nobody waits for a link to be quiet."""
+        """Tell the daemon to send less, if it can be told now; that is worth no waiting."""
         if not self.is_connected:
             return
         try:
