@@ -310,10 +310,17 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._outbox.finish(self._hub.feed.frame_now(event))
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
         self._resume_reading()
+        self._end_writing()
         self._timer = self._loop.call_later(CLOSE_GRACE_S, self._transport.abort)
+
+    def _end_writing(self) -> None:
+        try:
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+        except OSError:
+            # The peer has reset the connection, and the transport does not know it yet.
+            self._transport.abort()
 
     def _leave(self) -> None:
         """No more part of anything shared, apart from the list of open connections."""

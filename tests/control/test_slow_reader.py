@@ -1,0 +1,71 @@
+"""A subscriber that does not read: cut off with a reason, at nobody else's cost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from control.events import HandLowered
+from control.server import ServerLimits
+from tests.control.conftest import Serve
+from tests.control.wire import connected, request
+
+BACKLOG_BYTES = 65_536
+# More than the kernel's buffers and the transport's take in on loopback.
+FLOOD = 400
+BODY = HandLowered(participant="p" * 60_000)
+
+
+async def test_a_blocked_subscriber_is_cut_off_and_others_get_everything(serve: Serve) -> None:
+    """Its stream ends well framed, with `resource_exhausted`, after events in order."""
+    served = await serve(limits=ServerLimits(backlog_bytes=BACKLOG_BYTES))
+    async with connected(served.endpoint) as blocked, connected(served.endpoint) as reader:
+        await blocked.result("events.subscribe")
+        await reader.result("events.subscribe")
+        blocked.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        for number in range(1, FLOOD + 1):
+            served.server.publish("r", BODY)
+            assert (await reader.event())["seq"] == number
+        counters = served.server.counters()
+        assert counters["cutoffs"] == 1
+        blocked.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        seen = []
+        while (event := await blocked.receive())["m"] != "session.closed":
+            seen.append(event["seq"])
+        assert event["p"]["code"] == "resource_exhausted"
+        assert seen == list(range(1, len(seen) + 1)) and len(seen) < FLOOD
+        await reader.result("ping")
+    assert counters["connections_open"] == 2
+
+
+async def test_a_blocked_subscriber_that_never_reads_again_is_gone_soon(serve: Serve) -> None:
+    """It does not keep its connection by being deaf."""
+    served = await serve(limits=ServerLimits(backlog_bytes=BACKLOG_BYTES))
+    async with connected(served.endpoint) as blocked, connected(served.endpoint) as other:
+        await blocked.result("events.subscribe")
+        blocked.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        while not served.server.counters().get("cutoffs"):
+            served.server.publish("r", BODY)
+            await other.result("ping")
+        began = asyncio.get_running_loop().time()
+        while served.server.counters()["connections_open"] > 1:
+            await asyncio.sleep(0.02)
+            await other.result("ping")
+        assert asyncio.get_running_loop().time() - began < 3.0
+
+
+async def test_a_peer_that_does_not_read_its_answers_has_to_wait(serve: Serve) -> None:
+    """Its requests stay in its socket; it is not cut off for asking much, and nothing is lost."""
+    served = await serve()
+    asked = 2_000
+    async with connected(served.endpoint) as peer, connected(served.endpoint) as other:
+        await peer.result("room.create", room="x", metadata={"a": "x" * 10_000})
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        peer.send(*(request(number, "room.get", room="x") for number in range(asked)))
+        while len(served.daemon.done) < 100:
+            await other.result("ping")
+        for _ in range(200):
+            await other.result("ping")
+        assert len(served.daemon.done) < asked
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert [(await peer.receive())["id"] for _ in range(asked)] == list(range(asked))
+    assert served.server.counters().get("cutoffs", 0) == 0
