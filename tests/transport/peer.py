@@ -1,4 +1,4 @@
-"""The client's side for transport tests: checks made by an independent STUN, offers, a fake DTLS."""
+"""The client's side for transport tests: an independent STUN, recorded offers, a fake DTLS."""
 
 from __future__ import annotations
 
