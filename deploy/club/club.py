@@ -66,6 +66,7 @@ class Club:
     ) -> None:
         self.visitors = Visitors() if visitors is None else visitors
         self.daemon_up = False
+        self._was_away = False
         self._control = control
         self._moderator_key = moderator_key.encode()
         self._rosters: dict[str, Roster] = {}
@@ -201,7 +202,7 @@ class Club:
             "mute": lambda: control.track_mute(room=room, participant=target, actor=me),
             "lower_hand": lambda: control.hand_lower(room=room, participant=target),
             "remove": lambda: control.participant_remove(
-                room=room, participant=target, reason=f"removed by {visitor.name}"
+                room=room, participant=target, reason=f"by {visitor.name}"
             ),
         }
         if action not in actions:
@@ -306,7 +307,10 @@ class Club:
         if self.daemon_up == up:
             return
         self.daemon_up = up
-        log.info("daemon is back" if up else "daemon is away", rooms=len(self._rosters))
+        # Coming up for the first time is no news.
+        if self._was_away or not up:
+            log.warning("daemon is back" if up else "daemon is away", rooms=len(self._rosters))
+        self._was_away = not up
         for visitor in self.visitors:
             self._post_daemon(visitor)
 

@@ -159,7 +159,7 @@ async def test_a_removed_visitor_is_told_why_and_does_not_come_back(web: Any) ->
     moderator, page = await joined(web, moderator=True, name="Mo"), await joined(web)
     await moderator.act("remove", page.id)
     left = await page.told("left")
-    assert (left["reason"], left["detail"]) == ("removed", "removed by Mo")
+    assert (left["reason"], left["detail"]) == ("removed", "by Mo")
     body = {"room": "lobby", "name": "Ada", "offer": "o", "token": page.token}
     assert (await page.post("/api/join", body, 410))["error"]["code"] == "unknown_visitor"
 

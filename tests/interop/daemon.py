@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from control import Client
@@ -34,26 +35,38 @@ def free_port(kind: socket.SocketKind) -> int:
         return port
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a daemon listens on loopback."""
+
+    control: int
+    media: int
+    http: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Ports that nobody holds now."""
+        tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+        return cls(control=free_port(tcp), media=free_port(udp), http=free_port(tcp))
+
+
 class Daemon:
     """One running daemon. Start it with `running`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, ports: Ports) -> None:
         self.process = process
         self.log = log
-        self.control_port = 0
-        self.media_port = 0
-        self.http_port = 0
+        self.ports = ports
 
     @classmethod
-    def start(cls, *settings: str, media_host: str = "127.0.0.1") -> Daemon:
+    def start(cls, *settings: str, ports: Ports | None = None) -> Daemon:
         """Run it with further `section.key=value` settings and wait until it is ready."""
-        control, http = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)
-        media = free_port(socket.SOCK_DGRAM)
+        ports = ports or Ports.free()
         arguments = [sys.executable, "-m", "sfu.shell.cli", "serve"]
         for setting in (
-            f"control.listen=127.0.0.1:{control}",
-            f"media.listen={media_host}:{media}",
-            f"http.listen=127.0.0.1:{http}",
+            f"control.listen=127.0.0.1:{ports.control}",
+            f"media.listen=127.0.0.1:{ports.media}",
+            f"http.listen=127.0.0.1:{ports.http}",
             "log.format=json",
             *settings,
         ):
@@ -61,8 +74,7 @@ class Daemon:
         descriptor, name = tempfile.mkstemp(prefix="daemon-", suffix=".log")
         process = subprocess.Popen(arguments, cwd=ROOT, stdout=descriptor, stderr=descriptor)
         os.close(descriptor)
-        daemon = cls(process, Path(name))
-        daemon.control_port, daemon.media_port, daemon.http_port = control, media, http
+        daemon = cls(process, Path(name), ports)
         daemon._wait_ready()
         return daemon
 
@@ -73,11 +85,11 @@ class Daemon:
 
     def client(self) -> Client:
         """A control client, to be used with `async with`."""
-        return Client("127.0.0.1", self.control_port)
+        return Client("127.0.0.1", self.ports.control)
 
     def http(self, path: str) -> str:
         """The body of an operators' page."""
-        url = f"http://127.0.0.1:{self.http_port}{path}"
+        url = f"http://127.0.0.1:{self.ports.http}{path}"
         with urllib.request.urlopen(url, timeout=5) as response:
             text: str = response.read().decode()
             return text
@@ -131,9 +143,9 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def running(*settings: str, media_host: str = "127.0.0.1") -> Iterator[Daemon]:
+def running(*settings: str, ports: Ports | None = None) -> Iterator[Daemon]:
     """A daemon for the length of a `with`; it must end cleanly."""
-    daemon = Daemon.start(*settings, media_host=media_host)
+    daemon = Daemon.start(*settings, ports=ports)
     try:
         yield daemon
     finally:

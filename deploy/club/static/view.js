@@ -137,8 +137,8 @@ function newButton(action, label, target, act) {
 }
 
 function initials(name) {
-  const words = name.trim().split(/\s+/);
-  return words.slice(0, 2).map((word) => Array.from(word)[0] ?? "").join("").toUpperCase();
+  const words = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
+  return words.slice(0, 2).map((word) => Array.from(word)[0]).join("").toUpperCase();
 }
 
 function hue(id) {

@@ -1,0 +1,176 @@
+"""The demo as a newcomer meets it: `python -m deploy.club`, two tabs of a browser, two bots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from aiohttp.test_utils import TestServer
+from playwright.async_api import Browser, Page, expect
+
+from control import Client
+from deploy.club.app import create_app
+from deploy.club.club import Club
+from tests.interop.chromium import launched
+from tests.interop.daemon import ROOT, Ports, free_port, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+START_S = 30.0
+STOP_S = 10.0
+WAIT_MS = 15_000
+LISTENING = "You are listening."
+# Counts from the first script on how often the page asked for the microphone.
+COUNT_REQUESTS = """
+window.microphoneRequests = 0;
+const original = MediaDevices.prototype.getUserMedia;
+MediaDevices.prototype.getUserMedia = function (...values) {
+  window.microphoneRequests += 1;
+  return original.apply(this, values);
+};
+"""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo and the addresses it printed."""
+
+    process: asyncio.subprocess.Process
+    listen: str
+    moderate: str
+
+    async def stop(self) -> int:
+        """Ctrl-C, then the exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGINT)
+        return await asyncio.wait_for(self.process.wait(), STOP_S)
+
+
+async def start_club(port: int, *arguments: str) -> asyncio.subprocess.Process:
+    """`python -m deploy.club` on free ports."""
+    ports = Ports.free()
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "deploy.club", "--port", str(port)),
+        *("--control-port", str(ports.control), "--http-port", str(ports.http)),
+        *("--media-listen", f"127.0.0.1:{ports.media}"),
+        *arguments,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+@pytest.fixture
+async def demo() -> AsyncIterator[Demo]:
+    process = await start_club(free_port(socket.SOCK_STREAM))
+    assert process.stdout is not None
+    printed = ""
+    try:
+        async with asyncio.timeout(START_S):
+            while "Moderate" not in printed:
+                line = await process.stdout.readline()
+                assert line, printed
+                printed += line.decode()
+        addresses = dict(re.findall(r"(Listen|Moderate)\s+(\S+)", printed))
+        demo = Demo(process, addresses["Listen"], addresses["Moderate"])
+        yield demo
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.communicate(), STOP_S)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with launched() as started:
+        yield started
+
+
+async def enter(browser: Browser, address: str, name: str) -> Page:
+    """A tab that joined the room under `name`. A fault in the page's code fails the test."""
+    context = await browser.new_context(permissions=["microphone"])
+    context.set_default_timeout(WAIT_MS)
+    page = await context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"{name}: {error}"))
+    await page.add_init_script(COUNT_REQUESTS)
+    await page.goto(address)
+    await page.get_by_label("Your name").fill(name)
+    await page.get_by_role("button", name=re.compile("Join")).click()
+    await expect(page.get_by_role("button", name="Leave")).to_be_visible(timeout=WAIT_MS)
+    return page
+
+
+async def asked_for_microphone(page: Page) -> bool:
+    """Whether the page has asked for the microphone so far."""
+    asked: bool = await page.evaluate("() => window.microphoneRequests > 0")
+    return asked
+
+
+async def test_a_visit_from_the_door_to_the_stage_and_out(demo: Demo, browser: Browser) -> None:
+    """Join, see bots speaking, raise a hand, be called up, talk, be seen talking, be removed."""
+    moderator = await enter(browser, demo.moderate, "Mo")
+    visitor = await enter(browser, demo.listen, "Ada")
+
+    await expect(visitor.locator("#stage .speaking .name")).to_contain_text("bot", timeout=WAIT_MS)
+    await expect(visitor.locator("#announcement")).to_contain_text("is speaking", timeout=WAIT_MS)
+
+    await visitor.get_by_role("button", name="Raise hand").click()
+    await moderator.get_by_role("button", name="Call up: Ada").first.click()
+    unmute = visitor.get_by_role("button", name="Unmute")
+    await expect(unmute).to_be_visible(timeout=WAIT_MS)
+    assert not await asked_for_microphone(visitor)
+
+    await unmute.click()
+    await expect(visitor.locator("#standing")).to_contain_text("on air", timeout=WAIT_MS)
+    assert await asked_for_microphone(visitor)
+    speaking = moderator.locator("#stage .speaking", has_text="Ada")
+    await expect(speaking).to_be_visible(timeout=WAIT_MS)
+
+    await visitor.get_by_role("button", name="Mute", exact=True).click()
+    await expect(visitor.locator("#standing")).to_contain_text("muted", timeout=WAIT_MS)
+    await expect(speaking).to_have_count(0, timeout=WAIT_MS)
+
+    await moderator.get_by_role("button", name="Remove: Ada").click()
+    await expect(visitor.get_by_role("alert")).to_have_text(
+        "You were removed from the room (by Mo).", timeout=WAIT_MS
+    )
+    await moderator.get_by_role("button", name="Leave").click()
+    await expect(moderator.get_by_label("Your name")).to_be_visible(timeout=WAIT_MS)
+    assert await demo.stop() == 0
+
+
+async def test_a_page_survives_a_daemon_that_is_started_again(browser: Browser) -> None:
+    """It says that the audio server is away, and comes back listening by itself."""
+    ports = Ports.free()
+    async with contextlib.AsyncExitStack() as stack:
+        with running(ports=ports):
+            control = await stack.enter_async_context(Client("127.0.0.1", ports.control))
+            app = create_app(Club(control, moderator_key="key"))
+            server = await stack.enter_async_context(TestServer(app))
+            page = await enter(browser, str(server.make_url("/")), "Ada")
+            await expect(page.locator("#standing")).to_have_text(LISTENING, timeout=WAIT_MS)
+        await expect(page.get_by_role("alert")).to_contain_text("away", timeout=WAIT_MS)
+        with running(ports=ports):
+            await expect(page.locator("#banner")).to_be_hidden(timeout=WAIT_MS)
+            await expect(page.locator("#standing")).to_have_text(LISTENING, timeout=WAIT_MS)
+            snapshot = await control.room_snapshot(room="lobby")
+            assert [state.name for state in snapshot.participants] == ["Ada"]
+
+
+async def test_a_taken_port_is_one_clear_line() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        process = await start_club(port, "--no-bots")
+        output, _ = await asyncio.wait_for(process.communicate(), START_S)
+    assert process.returncode == 2
+    assert re.fullmatch(rf"club: cannot listen on 127.0.0.1:{port}: .*--port\n", output.decode())
