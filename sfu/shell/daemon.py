@@ -93,6 +93,7 @@ class Daemon:
             is_ready=lambda: self._is_ready,
             effective=self.effective,
         )
+        self._gc_started = 0.0
         self._lag_timer: asyncio.TimerHandle | None = None
 
     def submit(self, command: AnyCommand) -> Awaitable[Any]:
@@ -120,10 +121,7 @@ class Daemon:
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._port.start(self._loop, self._cycle.readable)
         self._measure_lag(time.monotonic())
-        # What lives as long as the process need not be looked at by every collection.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        self._tune_gc()
         self._is_ready = True
         _log.info(
             "listening",
@@ -174,6 +172,19 @@ class Daemon:
         self._lag_timer = self._loop.call_later(
             LAG_INTERVAL_S, self._measure_lag, now + LAG_INTERVAL_S
         )
+
+    def _tune_gc(self) -> None:
+        """What lives as long as the process need not be looked at by every collection."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        gc.callbacks.append(self._on_gc)
+
+    def _on_gc(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._gc_started = time.perf_counter()
+        else:
+            self._metrics.observe_gc_pause(time.perf_counter() - self._gc_started)
 
     def _warn(self) -> None:
         """What runs, but not as well as it should."""

@@ -90,6 +90,13 @@ class Metrics:
             buckets=LAG_BUCKETS_S,
             registry=self._registry,
         )
+        self._gc_pause = Histogram(
+            "gc_pause_seconds",
+            "How long the garbage collector stopped everything.",
+            namespace=NAMESPACE,
+            buckets=LAG_BUCKETS_S,
+            registry=self._registry,
+        )
         build = {"version": version, "python": platform.python_version()}
         self._build = GaugeMetricFamily(
             f"{NAMESPACE}_build_info", "What is running.", labels=list(build)
@@ -110,6 +117,10 @@ class Metrics:
     def observe_lag(self, lag_s: float) -> None:
         """Note by how many seconds a timer was late."""
         self._lag.observe(lag_s)
+
+    def observe_gc_pause(self, pause_s: float) -> None:
+        """Note how long one garbage collection took."""
+        self._gc_pause.observe(pause_s)
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""

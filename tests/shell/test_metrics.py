@@ -49,6 +49,12 @@ def test_loop_lag_is_a_histogram_in_seconds() -> None:
     assert found["rostrum_loop_lag_seconds_bucket", (("le", "0.005"),)] == 1
 
 
+def test_collector_pauses_are_a_histogram_in_seconds() -> None:
+    metrics = Metrics("1.0")
+    metrics.observe_gc_pause(0.004)
+    assert samples(metrics)["rostrum_gc_pause_seconds_sum", ()] == 0.004
+
+
 def test_every_name_and_label_is_of_the_family() -> None:
     metrics = Metrics("1.0")
     metrics.add_counters("", lambda: {"dropped_x": 1})
