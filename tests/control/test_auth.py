@@ -9,6 +9,7 @@ import pytest
 
 from control.auth import Key, Keyring, Scopes, compute_mac
 from control.commands import (
+    AnyCommand,
     RoomClose,
     RoomGet,
     RoomList,
@@ -81,7 +82,7 @@ FOREIGN_GET, FOREIGN_CLOSE = RoomGet(room="other"), RoomClose(room="other")
 )
 def test_what_scopes_allow(scopes: tuple[str, ...], allowed: list[object]) -> None:
     """`read` changes nothing, `rooms:` stays among its rooms, and they add up."""
-    every = [GET, CLOSE, FOREIGN_GET, FOREIGN_CLOSE, ServerInfo(), RoomList()]
+    every: list[AnyCommand] = [GET, CLOSE, FOREIGN_GET, FOREIGN_CLOSE, ServerInfo(), RoomList()]
     assert [command for command in every if Scopes(scopes).allows(command)] == allowed
 
 
@@ -94,10 +95,10 @@ def test_what_scopes_allow(scopes: tuple[str, ...], allowed: list[object]) -> No
         ("rooms:club/", ServerInfo(), "permission_denied"),
     ],
 )
-def test_how_scopes_refuse(scopes: str, command: object, code: str) -> None:
+def test_how_scopes_refuse(scopes: str, command: AnyCommand, code: str) -> None:
     """A room out of sight does not exist; what is seen but not allowed is denied."""
     with pytest.raises(ControlError) as refused:
-        Scopes((scopes,)).check(command)  # type: ignore[arg-type]
+        Scopes((scopes,)).check(command)
     assert refused.value.code.value == code
     assert refused.value.detail == ({"what": "room"} if code == "not_found" else {})
 

@@ -1,0 +1,77 @@
+"""A TCP relay whose connections can be cut, so that the client's mending is seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from control.endpoint import Endpoint, TcpEndpoint
+
+
+class Proxy:
+    """Relays to `target`, which may be changed between connections."""
+
+    def __init__(self, target: Endpoint) -> None:
+        self.target = target
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._count = 0
+        self._changed = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Reset every connection that stands."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    def stop(self) -> None:
+        """Cut, and accept no more."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.cut()
+
+    async def accepted(self, count: int) -> None:
+        """Wait until so many connections have been relayed in all."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._count >= count)
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert isinstance(self.target, TcpEndpoint)
+        far = await asyncio.open_connection(self.target.host, self.target.port)
+        self._writers |= {writer, far[1]}
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        async with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+        await asyncio.gather(_pump(reader, far[1]), _pump(far[0], writer))
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.transport.abort()
