@@ -83,9 +83,9 @@ class Daemon:
         """The daemon's process id."""
         return self.process.pid
 
-    def client(self) -> Client:
+    def client(self, *, automatic_keys: bool = True) -> Client:
         """A control client, to be used with `async with`."""
-        return Client("127.0.0.1", self.ports.control)
+        return Client("127.0.0.1", self.ports.control, automatic_keys=automatic_keys)
 
     def http(self, path: str) -> str:
         """The body of an operators' page."""
