@@ -205,6 +205,7 @@ class Daemon:
         metrics = Metrics(version)
         metrics.add_counters("", self._counters)
         metrics.add_gauges("", self._worker.sizes)
+        metrics.add_gauges("loop", lambda: {"tasks": len(asyncio.all_tasks(self._loop))})
         metrics.add_counters("udp", self._port.counters)
         metrics.add_counters("control", lambda: self._control_counters(is_open=False))
         metrics.add_gauges("control", lambda: self._control_counters(is_open=True))
