@@ -67,13 +67,15 @@ $(SANITIZED)/.built: $(VENV)/.built $(COMPILED) pyproject.toml
 
 # The tests and the Python sources are copied anew each time; the current directory goes before the
 # editable install. libasan must be there before the interpreter, whose own allocator would hide
-# overflows, and whose exit leaks by design.
+# overflows, and whose exit leaks by design. pytest's fault handler and its capture of standard
+# error would hide ASan's report.
 test-sanitize: $(SANITIZED)/.built ## the tests of the compiled core under ASan and UBSan
+	rm -rf $(SANITIZED)/tests
 	tar -c --exclude='*.so' --exclude='*.c' --exclude=__pycache__ control sfu tests pyproject.toml | tar -x -C $(SANITIZED)
 	cd $(SANITIZED) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		PYTHONMALLOC=malloc \
-		../../$(BIN)/python -m pytest -o timeout=300 $(or $(ARGS),tests/fast)
+		../../$(BIN)/python -m pytest -p no:faulthandler --capture=sys -o timeout=300 $(or $(ARGS),tests/fast)
 
 wheel: setup ## a wheel in dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
