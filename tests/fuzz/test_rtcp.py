@@ -1,0 +1,79 @@
+"""Whatever arrives as RTCP: nothing but RtcpError is raised, and every packet read was there."""
+
+from __future__ import annotations
+
+import pytest
+
+from sfu.fast.records import EgressStats, SourceLevel, SourceStats
+from sfu.transport.reporting import Reporter
+from sfu.transport.rtcp import (
+    PACKETS_MAX,
+    ReceiverReport,
+    ReportBlock,
+    RtcpError,
+    SenderReport,
+    build_goodbye,
+    build_receiver_report,
+    build_sender_report,
+    build_source_description,
+    parse_compound,
+)
+from tests.fuzz.mutations import mutations, truncations
+
+BLOCK = ReportBlock(100, 64, -3, 0x10005, 480, 0x12345678, 0x00010000)
+DESCRIPTION = build_source_description((5,), "WOtQY3U0pEE2zuJL")
+FEEDBACK = bytes((0x8F, 205, 0, 5)) + bytes(range(20))
+EXTENDED = bytes((0x80, 207, 0, 4)) + bytes(4) + bytes((4, 0, 0, 2)) + bytes(8)
+REAL = [
+    build_sender_report(SenderReport(5, 1 << 40, 9, 10, 11, (BLOCK,))) + DESCRIPTION,
+    build_receiver_report(ReceiverReport(6, (BLOCK, BLOCK))) + DESCRIPTION + EXTENDED,
+    build_receiver_report(ReceiverReport(6)) + DESCRIPTION + FEEDBACK + build_goodbye((5, 6)),
+]
+
+
+class NoStats:
+    """A forwarder that nothing was sent through."""
+
+    def source_stats(self, source: int, /) -> SourceStats:
+        """Nothing."""
+        return SourceStats(0, 0, 0, 0, 0)
+
+    def egress_stats(self, egress: int, /) -> EgressStats:
+        """Nothing."""
+        return EgressStats(0, 0, 0, 0.0)
+
+    def level(self, source: int, now: float, /) -> SourceLevel:
+        """Never asked for."""
+        raise AssertionError
+
+
+def test_damaged_compounds_are_an_rtcp_error_or_packets_that_can_be_taken() -> None:
+    reporter = Reporter(
+        NoStats(),
+        source=1,
+        egresses=(1,),
+        ssrcs=(100,),
+        own_ssrc=100,
+        cname="c",
+        wall_at_zero=1e9,
+        entropy=bytes,
+    )
+    read = 0
+    for data in [*truncations(REAL), *mutations(REAL, seed="rtcp")]:
+        try:
+            packets = parse_compound(data)
+        except RtcpError:
+            continue
+        read += 1
+        assert len(packets) <= PACKETS_MAX
+        reporter.receive(packets, 5.0)
+        assert reporter.feedback.keys() <= {100}
+        for feedback in reporter.feedback.values():
+            assert 0.0 <= feedback.fraction_lost < 1.0
+            assert feedback.rtt_s is None or 0.0 <= feedback.rtt_s <= 30.0
+    assert read > 100, "damage that never passes the parser tests nothing behind it"
+
+
+@pytest.mark.parametrize("real", REAL)
+def test_undamaged_ones_are_read(real: bytes) -> None:
+    assert parse_compound(real)
