@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
 
 from pylibsrtp import Error as SrtpError
 
-from sfu.fast import DTLS, RTCP, STUN, Batch, Challenge, EgressStats, Slow, SourceLevel, SourceStats
+from sfu.fast import DTLS, RTCP, STUN, Batch, Challenge, Slow
 from tests.fast.oracle_packet import (
-    HeaderLayout,
     RtpPacket,
     build_header,
     opus_ticks,
@@ -24,11 +21,12 @@ from tests.fast.oracle_packet import (
     strip_padding,
 )
 from tests.fast.oracle_source import OracleSource
-from tests.fast.oracle_stream import OracleEgress, Placed, Timeline, room_clock
+from tests.fast.oracle_stream import OracleEgress, Placed, room_clock
+from tests.fast.oracle_tables import OracleTables, OracleTransport, Waiting
 
 REASONS = (
-    "kind unvalidated malformed no_source payload_type ssrc rate inaudible auth replay no_keys empty "
-    "opus late unselected challenges slow"
+    "kind unvalidated malformed no_source payload_type ssrc rate inaudible auth replay no_keys "
+    "empty opus late unselected challenges slow"
 ).split()
 COUNTERS = "received forwarded forwarded_bytes challenges protect_errors ssrc_changes".split()
 CHALLENGES_MAX = 64
@@ -36,210 +34,16 @@ ADDRESSES_MAX = 8
 EGRESSES_MAX = 16
 
 
-@dataclass
-class OracleTransport:
-    """An association: sessions, where media goes, which rows belong to it."""
-
-    receive: Any = None
-    send: Any = None
-    route: bytes | None = None
-    source: int = -1
-    egresses: list[int] = field(default_factory=list)
-
-
-@dataclass
-class OracleSlot:
-    """A virtual microphone: its stream and who holds it."""
-
-    stream: int
-    holder: int = -1
-
-
-@dataclass
-class OracleStream:
-    """A sequence of packets and who subscribed to it."""
-
-    timeline: Timeline = field(default_factory=Timeline)
-    egresses: list[int] = field(default_factory=list)
-
-
-@dataclass
-class Waiting:
-    """A challenger's packet, kept for the decision."""
-
-    source: int
-    packet: RtpPacket
-    sequence: int
-    payload: bytes
-    level_byte: int
-
-
-class OracleForwarder:
+class OracleForwarder(OracleTables):
     """The tables and the way of a datagram; see the README of the compiled core."""
 
     def __init__(self) -> None:
-        self._transports: dict[int, OracleTransport] = {}
-        self._addresses: dict[bytes, int] = {}
-        self._sources: dict[int, OracleSource] = {}
-        self._slots: dict[int, OracleSlot] = {}
-        self._streams: dict[int, OracleStream] = {}
-        self._egresses: dict[int, OracleEgress] = {}
-        self._next_id = 0
+        super().__init__()
         self._now = 0.0
         self._counters: Counter[str] = Counter()
         self._out: list[tuple[bytes, bytes]] = []
         self._slow: list[Slow] = []
-        self._waiting: dict[int, Waiting] = {}
         self._fresh: list[int] = []
-
-    # Tables -------------------------------------------------------------------------------------
-
-    def _take_id(self) -> int:
-        self._next_id += 1
-        return self._next_id
-
-    def add_transport(self) -> int:
-        """See `Forwarder`."""
-        transport = self._take_id()
-        self._transports[transport] = OracleTransport()
-        return transport
-
-    def remove_transport(self, transport: int) -> None:
-        """See `Forwarder`."""
-        row = self._transports[transport]
-        for egress in list(row.egresses):
-            self.remove_egress(egress)
-        if row.source >= 0:
-            self.remove_source(row.source)
-        for address in [a for a, owner in self._addresses.items() if owner == transport]:
-            del self._addresses[address]
-        del self._transports[transport]
-
-    def set_keys(self, transport: int, receive: Any, send: Any) -> None:
-        """See `Forwarder`."""
-        row = self._transports[transport]
-        row.receive, row.send = receive, send
-
-    def allow(self, transport: int, address: bytes) -> None:
-        """See `Forwarder`."""
-        assert transport in self._transports
-        self._addresses[address] = transport
-
-    def revoke(self, address: bytes) -> None:
-        """See `Forwarder`."""
-        self._addresses.pop(address, None)
-
-    def route(self, transport: int, address: bytes) -> None:
-        """See `Forwarder`."""
-        self._transports[transport].route = address
-
-    def add_source(
-        self,
-        transport: int,
-        *,
-        csrc: int,
-        echo_group: int,
-        payload_type: int,
-        level_extension: int = 0,
-        ssrc: int = 0,
-    ) -> int:
-        """See `Forwarder`."""
-        source = self._take_id()
-        self._sources[source] = OracleSource(
-            transport, csrc, echo_group, payload_type, level_extension, ssrc
-        )
-        self._transports[transport].source = source
-        return source
-
-    def remove_source(self, source: int) -> None:
-        """See `Forwarder`."""
-        row = self._sources.pop(source)
-        self._transports[row.transport].source = -1
-        self._waiting = {h: kept for h, kept in self._waiting.items() if kept.source != source}
-        if row.slot >= 0:
-            self._slots[row.slot].holder = -1
-
-    def set_audible(self, source: int, audible: bool) -> None:
-        """See `Forwarder`."""
-        row = self._sources[source]
-        if row.audible == audible:
-            return
-        row.audible = audible
-        if not audible:
-            row.loudness.fall_silent()
-        if row.slot >= 0:
-            self._timeline_of(row).restart()
-
-    def add_slot(self) -> int:
-        """See `Forwarder`."""
-        slot, stream = self._take_id(), self._take_id()
-        self._slots[slot], self._streams[stream] = OracleSlot(stream), OracleStream()
-        return slot
-
-    def remove_slot(self, slot: int) -> None:
-        """See `Forwarder`."""
-        row = self._slots.pop(slot)
-        if row.holder >= 0:
-            self._sources[row.holder].slot = -1
-        for egress in self._streams.pop(row.stream).egresses:
-            self._egresses[egress].stream = -1
-
-    def assign(self, slot: int, source: int, now: float) -> None:
-        """See `Forwarder`."""
-        row = self._slots[slot]
-        if row.holder == source:
-            return
-        if source >= 0:
-            if self._sources[source].slot >= 0:
-                raise ValueError("a source holds at most one slot")
-            self._sources[source].slot = slot
-        if row.holder >= 0:
-            self._sources[row.holder].slot = -1
-        row.holder = source
-        self._streams[row.stream].timeline.restart()
-
-    def slot_stream(self, slot: int) -> int:
-        """See `Forwarder`."""
-        return self._slots[slot].stream
-
-    def add_egress(
-        self,
-        transport: int,
-        *,
-        ssrc: int,
-        payload_type: int,
-        first_sequence: int,
-        first_timestamp: int,
-        echo_group: int,
-        level_extension: int = 0,
-        mid_extension: int = 0,
-        mid: bytes = b"",
-    ) -> int:
-        """See `Forwarder`."""
-        layout = HeaderLayout(payload_type, ssrc, level_extension, mid_extension, mid)
-        egress = self._take_id()
-        self._egresses[egress] = OracleEgress(
-            transport, layout, first_sequence, first_timestamp, echo_group
-        )
-        self._transports[transport].egresses.append(egress)
-        return egress
-
-    def remove_egress(self, egress: int) -> None:
-        """See `Forwarder`."""
-        self.subscribe(egress, -1)
-        row = self._egresses.pop(egress)
-        self._transports[row.transport].egresses.remove(egress)
-
-    def subscribe(self, egress: int, stream: int) -> None:
-        """See `Forwarder`."""
-        row = self._egresses[egress]
-        if row.stream == stream:
-            return
-        if row.stream >= 0:
-            self._streams[row.stream].egresses.remove(egress)
-        if stream >= 0:
-            self._streams[stream].egresses.append(egress)
-        row.stream, row.anchored = stream, False
 
     # The way of a datagram ----------------------------------------------------------------------
 
@@ -340,7 +144,11 @@ class OracleForwarder:
         if place is None:
             return "late"
         placed = Placed(
-            *place, waiting.payload, source.csrc, waiting.level_byte, source.echo_group
+            *place,
+            payload=waiting.payload,
+            csrc=source.csrc,
+            level_byte=waiting.level_byte,
+            echo_group=source.echo_group,
         )
         self._fan_out(self._slots[source.slot].stream, placed)
         return None
@@ -366,9 +174,6 @@ class OracleForwarder:
         self._out.append((data, row.route))
         self._counters["forwarded"] += 1
         self._counters["forwarded_bytes"] += len(data)
-
-    def _timeline_of(self, source: OracleSource) -> Timeline:
-        return self._streams[self._slots[source.slot].stream].timeline
 
     # Inputs and outputs besides datagrams -------------------------------------------------------
 
@@ -409,33 +214,10 @@ class OracleForwarder:
         taken, self._slow = self._slow, []
         return taken
 
-    def level(self, source: int, now: float) -> SourceLevel:
-        """See `Forwarder`."""
-        return self._sources[source].loudness.report(now)
-
-    def source_stats(self, source: int) -> SourceStats:
-        """See `Forwarder`."""
-        return self._sources[source].stats()
-
-    def egress_stats(self, egress: int) -> EgressStats:
-        """See `Forwarder`."""
-        return self._egresses[egress].stats()
-
     def counters(self) -> dict[str, int]:
         """See `Forwarder`."""
         names = COUNTERS + [f"dropped_{reason}" for reason in REASONS]
         return {name: self._counters[name] for name in names}
-
-    def sizes(self) -> dict[str, int]:
-        """See `Forwarder`."""
-        return {
-            "transports": len(self._transports),
-            "addresses": len(self._addresses),
-            "sources": len(self._sources),
-            "slots": len(self._slots),
-            "streams": len(self._streams),
-            "egresses": len(self._egresses),
-        }
 
 
 RTP = -1

@@ -1,4 +1,4 @@
-"""RTP and Opus as the oracle of the parity tests reads and writes them: slow, small, close to the RFCs."""
+"""RTP and Opus as the oracle reads and writes them: slow, small, close to the RFCs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,14 @@ def parse_rtp(data: bytes, level_extension: int) -> RtpPacket | None:
     if end > len(data):
         return None
     return RtpPacket(
-        bool(second & 0x80), second & 0x7F, sequence, timestamp, ssrc, bool(first & 0x20), end, level
+        bool(second & 0x80),
+        second & 0x7F,
+        sequence,
+        timestamp,
+        ssrc,
+        bool(first & 0x20),
+        end,
+        level,
     )
 
 

@@ -35,7 +35,7 @@ def signed32(value: int) -> int:
 
 
 class NoiseFloor:
-    """The lowest level of a finished and a running window of 5 s; one that heard none is skipped."""
+    """The lowest level of a finished and a running window of 5 s; silent windows do not count."""
 
     def __init__(self) -> None:
         self.finished = SILENCE_DBOV
@@ -199,7 +199,7 @@ class OracleSource:
         return True
 
     def latch(self, ssrc: int) -> int | None:
-        """An authentic packet came: take its SSRC. Returns the one that it replaces, if it spoke."""
+        """An authentic packet came: take its SSRC. Returns the SSRC that it replaces, if any."""
         if self.ssrc == ssrc:
             return None
         replaced = self.ssrc if self.reception.packets else None

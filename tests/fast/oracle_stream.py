@@ -26,7 +26,7 @@ def room_clock(now: float) -> int:
 class Placed(NamedTuple):
     """A packet with its place on a stream. `echo_group` None: made here, nobody's echo."""
 
-    index: int
+    stream_index: int
     time: int
     marker: bool
     late: bool
@@ -42,7 +42,11 @@ class Timeline:
     def __init__(self) -> None:
         self.index = -1
         self.time: int | None = None
-        self.restart()
+        self.anchored = False
+        # Of the present period: the source's sequence numbers, and how the newest was placed.
+        self.oldest = self.newest = self.offset = 0
+        self.newest_timestamp = 0
+        self.newest_at = 0.0
 
     def restart(self) -> None:
         """Something came between: the next packet takes an anchor."""
@@ -148,6 +152,7 @@ class OracleEgress:
         self.base_offset = 0
         self.time_offset = 0
         self.anchored = False
+        self.anchor_index = 0
         self.packets = 0
         self.octets = 0
         self.sent_at = -math.inf
@@ -157,11 +162,11 @@ class OracleEgress:
         if packet.echo_group == self.echo_group:
             self.anchored = False
             return None
-        if packet.late and not (self.anchored and packet.index >= self.anchor_index):
+        if packet.late and not (self.anchored and packet.stream_index >= self.anchor_index):
             return None
         if not self.anchored:
             self._anchor(packet)
-        sequence = packet.index + self.sequence_offset
+        sequence = packet.stream_index + self.sequence_offset
         timestamp = packet.time + self.time_offset
         if not packet.late:
             self.sequence, self.timestamp = sequence, timestamp
@@ -169,8 +174,8 @@ class OracleEgress:
 
     def _anchor(self, packet: Placed) -> None:
         self.anchored = True
-        self.anchor_index = packet.index
-        self.sequence_offset = self.sequence + 1 - packet.index
+        self.anchor_index = packet.stream_index
+        self.sequence_offset = self.sequence + 1 - packet.stream_index
         if self.timestamp is None:
             self.base_offset = self.time_offset = self.first_timestamp - packet.time
             return

@@ -1,4 +1,4 @@
-"""The compiled forwarder and its oracle side by side: each operation on both, everything compared."""
+"""The compiled forwarder and its oracle side by side: each operation on both, all compared."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Pair:
         peer = Peer(self.peer_count)
         transport = self.call("add_transport")
         if keys:
-            for side, forwarder in enumerate((self.fast, self.oracle)):
-                forwarder.set_keys(transport[side], *peer.server_sessions())
+            self.fast.set_keys(transport[0], *peer.server_sessions())
+            self.oracle.set_keys(transport[1], *peer.server_sessions())
         self.call("allow", transport, peer.address)
         if route:
             self.call("route", transport, peer.address)
@@ -159,7 +159,7 @@ class Pair:
         return taken
 
     def compare_output(self, outbox_size: int = 16) -> None:
-        """The same datagrams on each egress, in the same order, byte for byte; all can be opened."""
+        """The same datagrams on each egress, byte for byte and in order; all can be opened."""
         sent = _drain(self.oracle, 256)
         assert _drain(self.fast, outbox_size) == sent
         for (_, ssrc), datagrams in sent.items():

@@ -1,4 +1,4 @@
-"""The client's end of an association, with keys made of its number: tests speak and hear with it."""
+"""The client's end of an association, with keys made of its number."""
 
 from __future__ import annotations
 

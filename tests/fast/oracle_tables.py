@@ -1,0 +1,236 @@
+"""The oracle's tables: what Python writes on change, in dictionaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sfu.fast import EgressStats, SourceLevel, SourceStats
+from tests.fast.oracle_packet import HeaderLayout, RtpPacket
+from tests.fast.oracle_source import OracleSource
+from tests.fast.oracle_stream import OracleEgress, Timeline
+
+
+@dataclass
+class OracleTransport:
+    """An association: sessions, where media goes, which rows belong to it."""
+
+    receive: Any = None
+    send: Any = None
+    route: bytes | None = None
+    source: int = -1
+    egresses: list[int] = field(default_factory=list)
+
+
+@dataclass
+class OracleSlot:
+    """A virtual microphone: its stream and who holds it."""
+
+    stream: int
+    holder: int = -1
+
+
+@dataclass
+class OracleStream:
+    """A sequence of packets and who subscribed to it."""
+
+    timeline: Timeline = field(default_factory=Timeline)
+    egresses: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Waiting:
+    """A challenger's packet, kept for the decision."""
+
+    source: int
+    packet: RtpPacket
+    sequence: int
+    payload: bytes
+    level_byte: int
+
+
+class OracleTables:
+    """Rows and their references to each other; one method for each change."""
+
+    def __init__(self) -> None:
+        self._transports: dict[int, OracleTransport] = {}
+        self._addresses: dict[bytes, int] = {}
+        self._sources: dict[int, OracleSource] = {}
+        self._slots: dict[int, OracleSlot] = {}
+        self._streams: dict[int, OracleStream] = {}
+        self._egresses: dict[int, OracleEgress] = {}
+        self._waiting: dict[int, Waiting] = {}
+        self._next_id = 0
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def add_transport(self) -> int:
+        """See `Forwarder`."""
+        transport = self._take_id()
+        self._transports[transport] = OracleTransport()
+        return transport
+
+    def remove_transport(self, transport: int) -> None:
+        """See `Forwarder`."""
+        row = self._transports[transport]
+        for egress in list(row.egresses):
+            self.remove_egress(egress)
+        if row.source >= 0:
+            self.remove_source(row.source)
+        for address in [a for a, owner in self._addresses.items() if owner == transport]:
+            del self._addresses[address]
+        del self._transports[transport]
+
+    def set_keys(self, transport: int, receive: Any, send: Any) -> None:
+        """See `Forwarder`."""
+        row = self._transports[transport]
+        row.receive, row.send = receive, send
+
+    def allow(self, transport: int, address: bytes) -> None:
+        """See `Forwarder`."""
+        assert transport in self._transports
+        self._addresses[address] = transport
+
+    def revoke(self, address: bytes) -> None:
+        """See `Forwarder`."""
+        self._addresses.pop(address, None)
+
+    def route(self, transport: int, address: bytes) -> None:
+        """See `Forwarder`."""
+        self._transports[transport].route = address
+
+    def add_source(
+        self,
+        transport: int,
+        *,
+        csrc: int,
+        echo_group: int,
+        payload_type: int,
+        level_extension: int = 0,
+        ssrc: int = 0,
+    ) -> int:
+        """See `Forwarder`."""
+        source = self._take_id()
+        self._sources[source] = OracleSource(
+            transport, csrc, echo_group, payload_type, level_extension, ssrc
+        )
+        self._transports[transport].source = source
+        return source
+
+    def remove_source(self, source: int) -> None:
+        """See `Forwarder`."""
+        row = self._sources.pop(source)
+        self._transports[row.transport].source = -1
+        self._waiting = {h: kept for h, kept in self._waiting.items() if kept.source != source}
+        if row.slot >= 0:
+            self._slots[row.slot].holder = -1
+
+    def set_audible(self, source: int, audible: bool) -> None:
+        """See `Forwarder`."""
+        row = self._sources[source]
+        if row.audible == audible:
+            return
+        row.audible = audible
+        if not audible:
+            row.loudness.fall_silent()
+        if row.slot >= 0:
+            self._timeline_of(row).restart()
+
+    def add_slot(self) -> int:
+        """See `Forwarder`."""
+        slot, stream = self._take_id(), self._take_id()
+        self._slots[slot], self._streams[stream] = OracleSlot(stream), OracleStream()
+        return slot
+
+    def remove_slot(self, slot: int) -> None:
+        """See `Forwarder`."""
+        row = self._slots.pop(slot)
+        if row.holder >= 0:
+            self._sources[row.holder].slot = -1
+        for egress in self._streams.pop(row.stream).egresses:
+            self._egresses[egress].stream = -1
+
+    def assign(self, slot: int, source: int, now: float) -> None:
+        """See `Forwarder`."""
+        row = self._slots[slot]
+        if row.holder == source:
+            return
+        if source >= 0:
+            if self._sources[source].slot >= 0:
+                raise ValueError("a source holds at most one slot")
+            self._sources[source].slot = slot
+        if row.holder >= 0:
+            self._sources[row.holder].slot = -1
+        row.holder = source
+        self._streams[row.stream].timeline.restart()
+
+    def slot_stream(self, slot: int) -> int:
+        """See `Forwarder`."""
+        return self._slots[slot].stream
+
+    def add_egress(
+        self,
+        transport: int,
+        *,
+        ssrc: int,
+        payload_type: int,
+        first_sequence: int,
+        first_timestamp: int,
+        echo_group: int,
+        level_extension: int = 0,
+        mid_extension: int = 0,
+        mid: bytes = b"",
+    ) -> int:
+        """See `Forwarder`."""
+        layout = HeaderLayout(payload_type, ssrc, level_extension, mid_extension, mid)
+        egress = self._take_id()
+        self._egresses[egress] = OracleEgress(
+            transport, layout, first_sequence, first_timestamp, echo_group
+        )
+        self._transports[transport].egresses.append(egress)
+        return egress
+
+    def remove_egress(self, egress: int) -> None:
+        """See `Forwarder`."""
+        self.subscribe(egress, -1)
+        row = self._egresses.pop(egress)
+        self._transports[row.transport].egresses.remove(egress)
+
+    def subscribe(self, egress: int, stream: int) -> None:
+        """See `Forwarder`."""
+        row = self._egresses[egress]
+        if row.stream == stream:
+            return
+        if row.stream >= 0:
+            self._streams[row.stream].egresses.remove(egress)
+        if stream >= 0:
+            self._streams[stream].egresses.append(egress)
+        row.stream, row.anchored = stream, False
+
+    def level(self, source: int, now: float) -> SourceLevel:
+        """See `Forwarder`."""
+        return self._sources[source].loudness.report(now)
+
+    def source_stats(self, source: int) -> SourceStats:
+        """See `Forwarder`."""
+        return self._sources[source].stats()
+
+    def egress_stats(self, egress: int) -> EgressStats:
+        """See `Forwarder`."""
+        return self._egresses[egress].stats()
+
+    def sizes(self) -> dict[str, int]:
+        """See `Forwarder`."""
+        return {
+            "transports": len(self._transports),
+            "addresses": len(self._addresses),
+            "sources": len(self._sources),
+            "slots": len(self._slots),
+            "streams": len(self._streams),
+            "egresses": len(self._egresses),
+        }
+
+    def _timeline_of(self, source: OracleSource) -> Timeline:
+        return self._streams[self._slots[source.slot].stream].timeline
