@@ -55,7 +55,8 @@ def test_the_answer_reads_as_meant_by_another_parser(client: str) -> None:
         entry = read.media[ours.index]
         assert entry.direction == ours.direction.value
         assert entry.rtcp_mux and entry.port == 7800
-        assert entry.ice.iceLite and entry.ice.usernameFragment == result.ice.local_ufrag
+        assert entry.ice is not None and entry.ice.iceLite
+        assert entry.ice.usernameFragment == result.ice.local_ufrag
         assert entry.ice.password == result.ice.local_pwd
         assert entry.dtls is not None and entry.dtls.role == "server"
         assert [(f.algorithm, f.value) for f in entry.dtls.fingerprints] == [

@@ -125,6 +125,10 @@ class Client:
         """Decrypt and parse what the transport reported."""
         return parse_compound(self._receiver.unprotect_rtcp(datagram))
 
+    def state(self) -> TransportState:
+        """Where the connection stands."""
+        return self.transport.state
+
     def take(self) -> list[tuple[bytes, bytes]]:
         """What is to be sent."""
         return self.transport.datagrams_to_send()
@@ -152,9 +156,9 @@ def client() -> Client:
 
 def test_the_whole_way_from_a_check_to_keys(client: Client) -> None:
     transport = client.transport
-    assert transport.state is TransportState.NEW
+    assert client.state() is TransportState.NEW
     assert client.check(1.0)
-    assert transport.state is TransportState.CONNECTING
+    assert client.state() is TransportState.CONNECTING
     assert client.events() == [Validated(HOME), Routed(HOME)]
     ((_, address),) = client.take()
     assert address == HOME
@@ -165,7 +169,7 @@ def test_the_whole_way_from_a_check_to_keys(client: Client) -> None:
     assert client.events() == []
     client.dtls.next_state = DtlsState.CONNECTED
     transport.receive_dtls(b"\x16finished", HOME, 1.2)
-    assert transport.state is TransportState.CONNECTED
+    assert client.state() is TransportState.CONNECTED
     keys, connected = client.events()
     assert isinstance(keys, Keys) and isinstance(connected, Connected)
     assert client.dtls.received == [DTLS_HELLO, b"\x16finished"]
@@ -182,7 +186,7 @@ def test_the_sessions_of_the_keys_event_work(client: Client) -> None:
 
 def test_nobody_ever_checked(client: Client) -> None:
     assert client.run(100.0) == [(30.0, Closed(LeaveReason.JOIN_EXPIRED))]
-    assert client.transport.state is TransportState.CLOSED
+    assert client.state() is TransportState.CLOSED
     assert client.transport.next_deadline() is None
 
 
@@ -259,9 +263,9 @@ def test_silence_is_suspected_after_5_s_and_final_after_20_s(client: Client) -> 
 def test_a_suspect_that_checks_recovers(client: Client) -> None:
     client.secure(0.0)
     client.run(12.0)
-    assert client.transport.state is TransportState.SUSPECT
+    assert client.state() is TransportState.SUSPECT
     assert client.check(12.0)
-    assert client.transport.state is TransportState.CONNECTED
+    assert client.state() is TransportState.CONNECTED
     assert client.events() == [Recovered()]
     assert client.run(19.4) == []
     assert client.run(32.0)[-1] == (32.0, Closed(LeaveReason.CONSENT_EXPIRED))
@@ -367,7 +371,7 @@ def test_close_says_goodbye_once_and_then_nothing(client: Client) -> None:
     assert address == HOME and close_notify == b"\x15close_notify"
     ssrcs = tuple(media.ssrc for media in transport.negotiation.egresses)
     assert client.read(bye) == (ReceiverReport(ssrcs[0]), Goodbye(ssrcs))
-    assert transport.state is TransportState.CLOSED and client.events() == []
+    assert client.state() is TransportState.CLOSED and client.events() == []
     transport.close()
     assert not client.check(1.0)
     transport.receive_dtls(DTLS_HELLO, HOME, 1.0)
