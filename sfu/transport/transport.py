@@ -54,6 +54,10 @@ from sfu.transport.rtcp import RtcpError, parse_compound
 from sfu.transport.srtp import receive_session, send_session
 
 
+# How often a suspect's media is looked at: nobody tells when it flows again.
+LOOK_INTERVAL_S = 1.0
+
+
 class TransportState(StrEnum):
     """See the table at the top of this file."""
 
@@ -109,6 +113,7 @@ class Transport:
         "_datagrams",
         "_dtls",
         "_events",
+        "_looked_at",
         "_receive",
         "_report_at",
         "_reporter",
@@ -153,7 +158,7 @@ class Transport:
             entropy=entropy,
         )
         self._state = TransportState.NEW
-        self._created_at = self._connecting_at = now
+        self._created_at = self._connecting_at = self._looked_at = now
         self._report_at: float | None = None
         self._consent = Consent(settings.suspect_after_s, now)
         self._receive: Session | None = None
@@ -305,10 +310,16 @@ class Transport:
             return self._created_at + settings.join_timeout_s
         if self._state is TransportState.CONNECTING:
             return self._connecting_at + settings.dtls_timeout_s
-        gone_at = self._consent.heard_at + settings.gone_after_s
         if self._state is TransportState.CONNECTED:
-            return min(self._consent.suspect_at, gone_at)
-        return gone_at
+            return min(self._consent.suspect_at, self._gone_at)
+        if self._source is None:
+            return self._gone_at
+        return min(self._looked_at + LOOK_INTERVAL_S, self._gone_at)
+
+    @property
+    def _gone_at(self) -> float:
+        """When silence becomes final."""
+        return self._consent.heard_at + self._settings.gone_after_s
 
     def _on_silence(self, now: float) -> None:
         """The state's deadline has passed."""
@@ -322,13 +333,14 @@ class Transport:
             if self._state is TransportState.CONNECTED and self._state_deadline() <= now:
                 self._step(_Trigger.SILENT)
                 self._events.append(Suspected())
-            if self._state is TransportState.SUSPECT and self._state_deadline() <= now:
+            if self._state is TransportState.SUSPECT and self._gone_at <= now:
                 self._end(LeaveReason.CONSENT_EXPIRED)
 
     def _listen_for_media(self, now: float) -> None:
         """Count the last packet of the client's track as heard; looked at only when it matters."""
         if self._source is None:
             return
+        self._looked_at = now
         heard_at = now - self._stats.level(self._source, now).packet_age
         if heard_at > self._consent.heard_at:
             self.heard(heard_at)

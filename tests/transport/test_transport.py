@@ -289,6 +289,13 @@ def test_media_counts_as_heard_from_its_last_packet_on(client: Client) -> None:
     assert client.run(8.0) == [(8.0, Suspected())]
 
 
+def test_a_suspect_whose_media_flows_again_recovers(client: Client) -> None:
+    client.secure(0.0)
+    assert client.run(9.2) == [(5.0, Suspected())]
+    client.stats.packet_age = 0.02
+    assert client.run(10.5) == [(10.0, Recovered())]
+
+
 def test_the_caller_may_say_that_media_was_heard(client: Client) -> None:
     client.secure(0.0)
     client.run(6.0)
