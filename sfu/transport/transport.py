@@ -53,7 +53,6 @@ from sfu.transport.reporting import FIRST_INTERVAL_S, EgressFeedback, MediaStats
 from sfu.transport.rtcp import RtcpError, parse_compound
 from sfu.transport.srtp import receive_session, send_session
 
-
 # How often a suspect's media is looked at: nobody tells when it flows again.
 LOOK_INTERVAL_S = 1.0
 
