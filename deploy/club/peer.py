@@ -20,7 +20,7 @@ from typing import cast
 import pylibsrtp
 from aioice import stun
 from aiortc import RTCCertificate
-from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcdtlstransport import RTCDtlsParameters, RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpReceiveParameters
 from aiortc.rtp import HeaderExtensionsMap, RtpPacket, is_rtcp
 from aiortc.sdp import SessionDescription
@@ -230,6 +230,21 @@ class Peer:
 
     async def connect(self, answer: str, timeout_s: float = 10.0) -> None:
         """Apply the daemon's answer: ICE, then DTLS as the client. PeerError when either fails."""
+        fingerprints = await self.connect_ice(answer, timeout_s)
+        # The path has just what RTCDtlsTransport asks of its transport: role, _recv and _send.
+        dtls = RTCDtlsTransport(self._path, [self._certificate])  # type: ignore[arg-type]
+        dtls._set_role("client")
+        dtls.on("statechange", self._on_dtls_state)
+        self._dtls = dtls
+        try:
+            await asyncio.wait_for(dtls.start(fingerprints), timeout_s)
+        except TimeoutError:
+            raise PeerError("DTLS handshake took too long") from None
+        if dtls.state != "connected":
+            raise PeerError(f"DTLS is {dtls.state}")
+
+    async def connect_ice(self, answer: str, timeout_s: float = 10.0) -> RTCDtlsParameters:
+        """The first half of `connect`: a validated address. Returns what DTLS must find."""
         description = SessionDescription.parse(answer)
         media = description.media[0]
         if media.ice is None or media.dtls is None:
@@ -241,17 +256,7 @@ class Peer:
         self._path.on_media = self._receive_media
         self._path.on_sent = self.on_sent
         await self._path.connect(_candidates(description), timeout_s)
-        # The path has just what RTCDtlsTransport asks of its transport: role, _recv and _send.
-        dtls = RTCDtlsTransport(self._path, [self._certificate])  # type: ignore[arg-type]
-        dtls._set_role("client")
-        dtls.on("statechange", self._on_dtls_state)
-        self._dtls = dtls
-        try:
-            await asyncio.wait_for(dtls.start(media.dtls), timeout_s)
-        except TimeoutError:
-            raise PeerError("DTLS handshake took too long") from None
-        if dtls.state != "connected":
-            raise PeerError(f"DTLS is {dtls.state}")
+        return media.dtls
 
     def send(self, payload: bytes, *, level: int | None = None, marker: bool = False) -> None:
         """Send one 20 ms Opus packet as the next in sequence.
@@ -281,6 +286,11 @@ class Peer:
         """Protect and send a serialized RTP packet. Nothing happens before DTLS or after close."""
         if self._path is not None and self._dtls is not None and self._dtls.state == "connected":
             self._path.send(self._dtls._tx_srtp.protect(packet))
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Protect and send a compound RTCP packet. Nothing happens before DTLS or after close."""
+        if self._path is not None and self._dtls is not None and self._dtls.state == "connected":
+            self._path.send(self._dtls._tx_srtp.protect_rtcp(packet))
 
     def send_datagram(self, datagram: bytes) -> None:
         """Send bytes as they are from this peer's validated address."""

@@ -101,6 +101,7 @@ async def test_two_hundred_visits_leave_nothing_behind() -> None:
             grown = daemon.resident_kib() - memory_before
             assert grown < GROWTH_KIB_MAX, f"grown by {grown} KiB"
             assert daemon.metric("rostrum_bugs_total") == 0
+            assert daemon.metric("rostrum_joins_total") >= WARM_UP + JOINS
 
 
 async def until_settled(control: Client, daemon: Daemon) -> None:
