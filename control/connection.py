@@ -296,6 +296,7 @@ class Connection(asyncio.Protocol):
         self._flush = None
         if not self._transport.is_closing():
             self._outbox.flush()
+            self._read_on()
 
     def _cut_off(self) -> None:
         self._hub.counters["cutoffs"] += 1

@@ -126,8 +126,13 @@ class Server:
                 f"control.listen is {endpoint}: without keys only loopback or a Unix socket will do"
             )
         sockets = await _bind(endpoint)
-        for sock in sockets:
-            self._listeners.append(await self._serve(sock))
+        try:
+            for sock in sockets:
+                self._listeners.append(await self._serve(sock))
+        except OSError:
+            for sock in sockets:
+                sock.close()
+            raise
         if isinstance(endpoint, UnixEndpoint):
             self._paths.append(endpoint.path)
         else:

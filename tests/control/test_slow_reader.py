@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+from control.connection import Connection
 from control.events import HandLowered
 from control.server import ServerLimits
-from tests.control.conftest import Serve
-from tests.control.wire import connected, request
+from tests.control.conftest import Serve, Served
+from tests.control.wire import connected, frame, request
 
 BACKLOG_BYTES = 65_536
 # More than the kernel's buffers and the transport's take in on loopback.
@@ -69,3 +71,48 @@ async def test_a_peer_that_does_not_read_its_answers_has_to_wait(serve: Serve) -
         peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert [(await peer.receive())["id"] for _ in range(asked)] == list(range(asked))
     assert served.server.counters().get("cutoffs", 0) == 0
+
+
+class Sink(asyncio.Transport):
+    """A transport whose network takes everything at once, so that writing never blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_reading_now = True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """There is no buffer."""
+
+    def write(self, data: Any) -> None:
+        """Take it."""
+        self.written += data
+
+    def pause_reading(self) -> None:
+        """As asyncio's."""
+        self.is_reading_now = False
+
+    def resume_reading(self) -> None:
+        """As asyncio's."""
+        self.is_reading_now = True
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
+
+
+async def test_a_reader_that_keeps_up_is_never_left_waiting(served: Served) -> None:
+    """What piles up within one turn of the loop stops the reading only until it is out."""
+    connection, sink = Connection(served.server._hub), Sink()
+    connection.connection_made(sink)
+    connection.data_received(frame(request(0, "hello", versions=[1], client="t")))
+    connection.data_received(frame(request(1, "events.subscribe")))
+    for _ in range(10):
+        served.server.publish("r", BODY)
+    connection.data_received(frame(request(2, "ping")))
+    assert not sink.is_reading_now
+    for _ in range(3):
+        await asyncio.sleep(0)
+    connection.connection_lost(None)
+    assert sink.is_reading_now
+    assert sink.written.endswith(frame({"t": "res", "id": 2, "ok": True, "p": {}}))
