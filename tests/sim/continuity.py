@@ -7,7 +7,7 @@ The rules, for packets in the order of their sequence numbers:
 - time strictly increases; without a marker it advances exactly as the source's did;
 - a marker stands where a talkspurt begins, and only there (a listener who comes in the middle of
   one gets none); what it begins does not overlap what was before, and is within 20 ms of the wall
-  clock, give or take what the uplinks jittered, or as early as it can be.
+  clock, give or take what the uplinks jittered.
 
 A packet that the network reordered comes out later with its own number, so judgement waits until
 nothing older can come.
@@ -15,10 +15,11 @@ nothing older can come.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tests.sim.downlink import SERVER_SILENCE, Heard
-from tests.sim.truth import Member
 from tests.sim.voice import TICKS_PER_S, Uplink
 
 # Nothing arrives later than this behind a packet that it preceded.
@@ -30,6 +31,19 @@ FRAME_TICKS = 960
 GAP_MAX = 64
 # After this much silence a server may take it that a new talkspurt begins.
 PAUSE_S = 0.150
+
+
+class Speaker(Protocol):
+    """The truth about somebody who is heard on a track."""
+
+    @property
+    def uplink(self) -> Uplink: ...
+    @property
+    def frame_ticks(self) -> int: ...
+    @property
+    def delay_spread_s(self) -> float: ...
+    @property
+    def audibility_changed_at(self) -> list[float]: ...
 
 
 @dataclass(slots=True)
@@ -45,9 +59,9 @@ class Between:
 class TrackJudge:
     """Follows one track; `take` returns what is wrong with the packets that can be judged now."""
 
-    def __init__(self, track: list[Heard], members: list[Member]) -> None:
+    def __init__(self, track: list[Heard], speakers: Sequence[Speaker]) -> None:
         self._track = track
-        self._members = members
+        self._all = speakers
         self._taken = 0
         self._waiting: list[Heard] = []
         self._last: Heard | None = None
@@ -55,7 +69,7 @@ class TrackJudge:
         self._time = 0
         self._origin = (0, 0.0)
         self._error_min = self._error_max = 0.0
-        self._speakers: dict[int, Member] = {}
+        self._speakers: dict[int, Speaker] = {}
         self._voices: dict[int, int] = {}  # the last packet of each speaker on this track
 
     def take(self, until: float) -> list[str]:
@@ -77,7 +91,7 @@ class TrackJudge:
         last = self._last
         self._last = heard
         if heard.speaker >= 0:
-            self._speakers[heard.speaker] = self._members[heard.speaker]
+            self._speakers[heard.speaker] = self._all[heard.speaker]
         if last is None:
             return self._judge_first(heard)
         step = _signed16(heard.sequence - last.sequence)
@@ -97,17 +111,18 @@ class TrackJudge:
         """A talkspurt begins after what was before it, and when the wall clock says."""
         length = FRAME_TICKS
         if last.speaker >= 0:
-            length = self._members[last.speaker].client.shape.voice.frame_ms * TICKS_PER_S // 1000
+            length = self._all[last.speaker].frame_ticks
         if advance < length:
             return [f"time advances by {advance} after a frame of {length}"]
-        if advance <= max(length, FRAME_TICKS):
-            return []  # the earliest moment there is
         ticks, began = self._origin
         error = (self._time - ticks) / TICKS_PER_S - (heard.emitted - began)
         self._error_min = min(self._error_min, error)
         self._error_max = max(self._error_max, error)
-        spread = max((m.delay_spread_s for m in self._speakers.values()), default=0.0)
-        allowed = 2 * WALL_ERROR_S_MAX + spread
+        speakers = self._speakers.values()
+        spread = max((speaker.delay_spread_s for speaker in speakers), default=0.0)
+        # Whoever interrupts a long frame can only begin after it.
+        longest = max((speaker.frame_ticks for speaker in speakers), default=0)
+        allowed = 2 * WALL_ERROR_S_MAX + spread + max(0, longest - FRAME_TICKS) / TICKS_PER_S
         if self._error_max - self._error_min > allowed:
             low, high = self._error_min * 1000, self._error_max * 1000
             return [f"talkspurts begin {low:.1f} to {high:.1f} ms off the wall clock"]
@@ -134,10 +149,9 @@ class TrackJudge:
         if last.speaker != heard.speaker:
             return self._judge_switch(last, heard, gap, previous)
         assert previous is not None
-        member = self._members[heard.speaker]
-        assert member.client.microphone is not None
-        uplink = member.client.microphone.uplink
-        between = _between(member, uplink, previous, heard, last.emitted)
+        speaker = self._all[heard.speaker]
+        uplink = speaker.uplink
+        between = _between(speaker, previous, heard, last.emitted)
         spacing = uplink.ticks[heard.packet] - uplink.ticks[previous]
         faults = _judge_gap(gap, between, spacing, heard)
         whole = not (between.refused or between.changed)
@@ -146,7 +160,7 @@ class TrackJudge:
                 faults.append("no marker after packets were left out")
             if advance != spacing:
                 faults.append(f"time advances by {advance}, the source's by {spacing}")
-        elif whole and not between.lost and not between.leap and _is_steady(spacing, member):
+        elif whole and not between.lost and not between.leap and spacing <= speaker.frame_ticks:
             faults.append("a marker within a talkspurt")
         return faults
 
@@ -162,9 +176,9 @@ class TrackJudge:
         return faults
 
 
-def _between(member: Member, uplink: Uplink, previous: int, heard: Heard, since: float) -> Between:
+def _between(speaker: Speaker, previous: int, heard: Heard, since: float) -> Between:
     """Sum up a source's packets after `previous` and before `heard`."""
-    between = Between()
+    between, uplink = Between(), speaker.uplink
     for packet in range(previous + 1, heard.packet):
         arrived = uplink.arrived[packet]
         if arrived < 0 or arrived > heard.emitted:
@@ -174,7 +188,7 @@ def _between(member: Member, uplink: Uplink, previous: int, heard: Heard, since:
     steps = uplink.sequences[heard.packet] - uplink.sequences[previous]
     between.leap = steps - (heard.packet - previous)
     between.changed = any(
-        since <= at < heard.emitted for at in reversed(member.audibility_changed_at)
+        since <= at < heard.emitted for at in reversed(speaker.audibility_changed_at)
     )
     return between
 
@@ -190,11 +204,6 @@ def _judge_gap(gap: int, between: Between, spacing: int, heard: Heard) -> list[s
     if whole and short and gap != missing:
         return [f"gap of {gap} hides a loss of {missing}"]
     return []
-
-
-def _is_steady(spacing: int, member: Member) -> bool:
-    """Whether a source's two packets follow each other without a pause of its own."""
-    return spacing <= member.client.shape.voice.frame_ms * TICKS_PER_S // 1000
 
 
 def _signed16(value: int) -> int:

@@ -140,8 +140,8 @@ class Simulation:
             Link(f"{seed}/down", step.down),
         )
         self._create(step.room)
-        client.addresses.append(self._new_address())
-        self.world.own(client, client.address)
+        former = step.address_of and self.truth.find(step.address_of).client.address
+        client.addresses.append(former or self._new_address())
         replaced = self._present(step.room, step.name)
         if replaced is not None:
             replaced.expected_reason = LeaveReason.REPLACED
@@ -209,12 +209,17 @@ class Simulation:
         self.world.execute(RoomClose(room=room))
         del self.truth.rooms[room]
 
+    def drain(self) -> None:
+        """The server is told to go away."""
+        for member in self.truth.present():
+            member.expected_reason = LeaveReason.DRAINED
+        self.world.call(self.worker.drain_participants)
+        self.truth.rooms.clear()
+
     def rebind(self, name: str, *, aware: bool) -> None:
         """A participant's address changes."""
         client = self.truth.find(name).client
-        address = self._new_address()
-        self.world.own(client, address)
-        client.rebind(address, self.world.now, aware=aware)
+        client.rebind(self._new_address(), self.world.now, aware=aware)
 
     def heard_lately(self, name: str, within_s: float) -> list[str]:
         """Whom this listener could hear in the last `within_s`, in the order they joined."""

@@ -14,6 +14,7 @@ from control.events import (
 )
 from control.types import LeaveReason, Role
 from tests.sim.client import SimClient
+from tests.sim.voice import TICKS_PER_S, Uplink
 
 
 class Violation(AssertionError):
@@ -56,6 +57,17 @@ class Member:
     def is_audible(self) -> bool:
         """Whether what arrives from it now may be heard."""
         return self.is_present and not self.muted and self.role.is_on_stage
+
+    @property
+    def uplink(self) -> Uplink:
+        """What it sent; only of one that has a microphone."""
+        assert self.client.microphone is not None, f"{self.participant} sends nothing"
+        return self.client.microphone.uplink
+
+    @property
+    def frame_ticks(self) -> int:
+        """How long its frames are."""
+        return self.client.shape.voice.frame_ms * TICKS_PER_S // 1000
 
     @property
     def delay_spread_s(self) -> float:

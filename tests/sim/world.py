@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Callable
 from struct import Struct
 from typing import Any, Protocol
@@ -27,6 +28,10 @@ ARRIVALS_PER_S = 1_000
 DRAIN_STEPS_MAX = 5_000
 INBOX_DATAGRAMS = 64
 DATAGRAM_BYTES = 2_048
+# Whoever is nobody's client, in the trace.
+STRANGER = 0xFFFF
+# What a stranger may have seen on the wire.
+RECENT_DATAGRAMS = 64
 
 _STAMP = Struct("!cdH")
 
@@ -58,6 +63,7 @@ class World:
         self.clients: list[SimClient] = []
         self.largest_drain = 0
         self.goodbyes: list[tuple[float, SimClient]] = []
+        self.recent: deque[tuple[bytes, bytes]] = deque(maxlen=RECENT_DATAGRAMS)
         self._owners: dict[bytes, SimClient] = {}
         self._inbox = Batch(INBOX_DATAGRAMS, INBOX_DATAGRAMS * DATAGRAM_BYTES)
         self._outbox = Batch(outbox_datagrams, outbox_datagrams * DATAGRAM_BYTES)
@@ -75,15 +81,22 @@ class World:
         """Of everything that went into and came out of the server so far."""
         return self._trace.hexdigest()
 
-    def own(self, client: SimClient, address: bytes) -> None:
-        """Datagrams to `address` are for this client; the last owner counts."""
-        self._owners[address] = client
-
     # Inputs
+
+    def inject(self, data: bytes, address: bytes) -> None:
+        """A stranger sends a datagram that seems to come from `address`; it arrives at once."""
+        tick = math.ceil(self.clock.now * ARRIVALS_PER_S) / ARRIVALS_PER_S
+        self.clock.at(tick, self._arrive, (data, None, address, -1))
+
+    def call(self, action: Callable[[float], None]) -> None:
+        """Let something else than a command happen to the server."""
+        action(self.clock.now)
+        self._settle(self.clock.now)
 
     def upload(self, client: SimClient, data: bytes, packet: int) -> None:
         """A client sends; the network decides when it arrives."""
         now = self.clock.now
+        self.recent.append((data, client.address))
         for arrival in client.up.transit(len(data), now):
             tick = math.ceil(arrival * ARRIVALS_PER_S) / ARRIVALS_PER_S
             self.clock.at(tick, self._arrive, (data, client, client.address, packet))
@@ -123,8 +136,12 @@ class World:
             if not self._inbox.append(data, address):
                 self._receive(now)
                 assert self._inbox.append(data, address)
-            if client.index < len(self.truth.members):
-                self.truth.members[client.index].note_arrival(data, address, packet, now)
+            if client is not None:
+                member = self.truth.members[client.index]
+                member.note_arrival(data, address, packet, now)
+                if member.validated.get(address) == now:
+                    # From here on the server means this client by the address, whoever had it.
+                    self._owners[address] = client
         self._receive(now)
 
     def _receive(self, now: float) -> None:
@@ -137,12 +154,14 @@ class World:
         if self._log is not None:
             self._log(f"{self.clock.now:9.3f} {text}")
 
-    def _note_datagram(self, way: bytes, client: SimClient, data: bytes) -> None:
-        self._trace.update(_STAMP.pack(way, self.clock.now, client.index))
+    def _note_datagram(self, way: bytes, client: SimClient | None, data: bytes) -> None:
+        index = STRANGER if client is None else client.index
+        self._trace.update(_STAMP.pack(way, self.clock.now, index))
         self._trace.update(data)
         if self._log is not None:
+            name = "?" if client is None else client.name
             head = data[:12].hex()
-            self._log(f"{self.clock.now:9.3f} {way.decode()} {client.name:8} {len(data):4} {head}")
+            self._log(f"{self.clock.now:9.3f} {way.decode()} {name:8} {len(data):4} {head}")
 
     # Outputs
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from control.types import LeaveReason, Role
 from tests.sim.client import ClientShape
+from tests.sim.expectations import Connected, GapBelow, Gone, Hears
 from tests.sim.network import Bursts, Conditions
 from tests.sim.scenario import (
     Blackhole,
-    Connected,
-    GapBelow,
-    Gone,
     Heal,
-    Hears,
     Join,
     Link,
+    Noise,
     Rebind,
     Run,
     Scenario,
@@ -188,6 +186,49 @@ BLACKHOLE_AND_HEAL = Scenario(
     ),
 )
 
+ADDRESS_REUSED = Scenario(
+    "address_reused",
+    (
+        Join("ada", shape=STEADY),
+        listener("lin"),
+        Run(1.0),
+        Talk("ada"),
+        Run(1.0),
+        Vanish("lin"),
+        Run(0.5),
+        listener("max", address_of="lin"),
+        Run(1.0),
+        Hears("max", ("ada",), within_s=0.3),
+        Vanish("ada"),
+        Join("bob", shape=STEADY, address_of="ada"),
+        Run(1.0),
+        Talk("bob"),
+        Run(1.0),
+        Hears("max", ("bob",), only=True, within_s=0.3),
+        Run(19.0),
+        Gone("ada", LeaveReason.CONSENT_EXPIRED),
+        Gone("lin", LeaveReason.CONSENT_EXPIRED),
+        Hears("max", ("bob",), only=True, within_s=0.3),
+    ),
+)
+
+NOISE = Scenario(
+    "noise",
+    (
+        Join("ada", shape=STEADY),
+        Join("bob", shape=STEADY),
+        listener("lin"),
+        Run(0.1),
+        Noise(1.5),
+        Connected(("ada", "bob", "lin")),
+        Talk("ada"),
+        Talk("bob"),
+        Noise(5.0),
+        Hears("lin", ("ada", "bob"), within_s=0.3),
+        GapBelow("lin", gap_s=0.05, within_s=4.0),
+    ),
+)
+
 SWIZZLE = Scenario(
     "swizzle",
     (
@@ -216,5 +257,7 @@ SCENARIOS = (
     NEVER_CONNECTS,
     JOIN_STORM,
     BLACKHOLE_AND_HEAL,
+    ADDRESS_REUSED,
+    NOISE,
     SWIZZLE,
 )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from control.types import LeaveReason, Role
 from tests.sim.client import ClientShape
+from tests.sim.expectations import Connected, Gone, Hears, HearsSome
 from tests.sim.network import Conditions
 from tests.sim.scenario import (
     CloseMicrophone,
     CloseRoom,
-    Connected,
-    Gone,
-    Hears,
-    HearsSome,
+    Drain,
     Hush,
     Join,
     Jump,
@@ -284,6 +282,21 @@ LONG_MUTE = Scenario(
     ),
 )
 
+DRAINED = Scenario(
+    "drained",
+    (
+        Join("ada", shape=STEADY),
+        listener("lin"),
+        Join("far", shape=STEADY, room="other"),
+        Run(1.0),
+        Talk("ada"),
+        Run(1.0),
+        Drain(),
+        Run(1.0),
+        *(Gone(name, LeaveReason.DRAINED) for name in ("ada", "lin", "far")),
+    ),
+)
+
 DTX_ONLY = Scenario(
     "dtx_only",
     (
@@ -337,6 +350,7 @@ SCENARIOS = (
     REPLACE_DUPLICATE,
     ECHO_GROUPS,
     LONG_MUTE,
+    DRAINED,
     DTX_ONLY,
     SIXTY_MS_FRAMES,
 )
