@@ -74,7 +74,7 @@ class Calls(ABC):
         """Create a room, or change the given fields of the one that exists.
 
         `slots` (1 to 6) is how many are heard at once; after `empty_timeout_s` seconds without
-        anybody the room is closed. Errors: resource_exhausted (`max_rooms`).
+        anybody the room is closed. Errors: resource_exhausted (`rooms`).
         """
         command = RoomCreate(
             room=room,
@@ -123,7 +123,8 @@ class Calls(ABC):
 
         Participants of one `echo_group` sit in one place and do not hear each other. Errors:
         not_found (`room`), already_exists (with `reject`), resource_exhausted (`max_participants`,
-        `max_speakers`), invalid_argument (`offer`).
+        `max_speakers`, `participants`), permission_denied (banned; `retry_after_ms` says how long),
+        failed_precondition (the room is locked), unavailable (draining), invalid_argument (`offer`).
         """
         command = ParticipantJoin(
             room=room,
@@ -196,7 +197,8 @@ class Calls(ABC):
     async def hand_raise(self, *, room: str, participant: str) -> list[Hand]:
         """Raise a hand; all raised hands, the first raised first.
 
-        Errors: not_found (`room`, `participant`), failed_precondition (hands are closed).
+        Errors: not_found (`room`, `participant`), failed_precondition (the room takes no hands, or
+        the participant is on stage already).
         """
         return (await self.call(HandRaise(room=room, participant=participant))).hands
 
