@@ -59,13 +59,16 @@ cdef inline void anchor(Egress* egress, const Outgoing* out) noexcept nogil:
     if egress.packets > 0 and behind >= 0:
         egress.time_offset += TICKS_20_MS * (behind // TICKS_20_MS + 1)
 
-cdef inline void write_header(uint8_t* data, Egress* egress, const Outgoing* out) noexcept nogil:
+cdef inline void write_header(
+    uint8_t* data, Egress* egress, const Outgoing* out, double now
+) noexcept nogil:
     """The RTP header of `out` as this listener negotiated it."""
     cdef int64_t sequence = out.index + egress.index_offset
     cdef int64_t time = out.time + egress.time_offset
     if sequence > egress.last_sequence:
         egress.last_sequence = sequence
         egress.last_time = time
+        egress.sent_at = now
     data[0] = 0x91 if egress.extension_size else 0x81
     data[1] = (0x80 if out.marker else 0) | egress.payload_type
     write16(data + 2, <uint16_t>sequence)

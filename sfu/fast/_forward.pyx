@@ -163,6 +163,8 @@ cdef class Forwarder(Routes):
         cdef list taken = []
         for handle in range(self.pending_taken, self.pending_count):
             source = self.pending[handle].source
+            if not self._is_current(&self.pending[handle]):
+                continue
             taken.append(Challenge(source, <int>floor(self.sources[source].smoothed_db + 0.5), handle))
         self.pending_taken = self.pending_count
         return taken
@@ -173,7 +175,7 @@ cdef class Forwarder(Routes):
         if not 0 <= handle < self.pending_count:
             raise KeyError(f"no challenge {handle}")
         pending = &self.pending[handle]
-        if pending.payload == NULL or not self.sources[pending.source].alive:
+        if pending.payload == NULL or not self._is_current(pending):
             raise KeyError(f"challenge {handle} is over")
         if self.sources[pending.source].slot == NOBODY:
             raise ValueError(f"the source of challenge {handle} holds no slot")
@@ -209,6 +211,11 @@ cdef class Forwarder(Routes):
         for reason, name in enumerate(_DROP_NAMES):
             counts[f"dropped_{name}"] = self.dropped[<int>reason]
         return counts
+
+    cdef bint _is_current(self, Pending* pending) noexcept:
+        """Whether the challenger is still there."""
+        cdef Source* source = &self.sources[pending.source]
+        return source.alive and source.serial == pending.serial
 
     cdef int _assert_drained(self) except -1:
         if self.outgoing.is_active or self.inbox_at < self.inbox_count:
@@ -290,6 +297,7 @@ cdef class Forwarder(Routes):
             # RFC 3550 5.1: the last byte counts itself.
             length -= min(<uint32_t>data[length - 1], length - header.size) if length > header.size else 0
         packet.source = owner.source
+        packet.serial = source.serial
         packet.payload = data + header.size
         packet.length = length - header.size
         packet.marker = header.marker
@@ -466,7 +474,7 @@ cdef class Forwarder(Routes):
             return False
         if egress.needs_anchor:
             anchor(egress, out)
-        write_header(data, egress, out)
+        write_header(data, egress, out, self.now)
         memcpy(data + size - out.length, out.payload, out.length)
         if srtp_protect(transport.send, data, &protected) != SRTP_OK:
             self.protect_errors += 1
@@ -474,7 +482,6 @@ cdef class Forwarder(Routes):
         outbox.commit(<uint32_t>protected, transport.address)
         egress.packets += 1
         egress.octets += out.length
-        egress.sent_at = self.now
         self.forwarded += 1
         self.forwarded_bytes += <uint32_t>protected
         return True

@@ -1,6 +1,6 @@
 # The tables that Python writes and the forwarder walks.
 
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 from sfu.fast._rows cimport Egress, Slot, Source, Stream, Transport
 from sfu.fast._tables cimport AddressTable, Ids
@@ -21,6 +21,7 @@ cdef class Routes:
     cdef Ids slot_rows
     cdef Ids stream_rows
     cdef Ids egress_rows
+    cdef uint64_t source_serial
     cdef AddressTable addresses
     cdef dict sessions          # transport -> (receive, send), so that libsrtp's contexts stay alive
     cdef int _assert_drained(self) except -1

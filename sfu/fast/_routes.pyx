@@ -120,6 +120,8 @@ cdef class Routes:
         source = &self.sources[row]
         memset(source, 0, sizeof(Source))
         source.alive = True
+        self.source_serial += 1
+        source.serial = self.source_serial
         source.transport = transport
         source.slot = NOBODY
         source.echo_group = echo_group

@@ -1,6 +1,6 @@
 # The rows of the forwarder's tables. README.md tells what they mean.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport ADDRESS_SIZE
 
@@ -37,6 +37,7 @@ cdef struct Source:
     int32_t transport
     int32_t slot
     int32_t echo_group
+    uint64_t serial             # tells it from whoever gets its row next
     uint32_t ssrc
     uint32_t csrc
     uint8_t payload_type
@@ -123,6 +124,7 @@ cdef struct Outgoing:
 
 cdef struct Pending:
     int32_t source
+    uint64_t serial             # of the source
     uint32_t length
     const uint8_t* payload
     bint marker
