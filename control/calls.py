@@ -124,7 +124,7 @@ class Calls(ABC):
         Participants of one `echo_group` sit in one place and do not hear each other. Errors:
         not_found (`room`), already_exists (with `reject`), resource_exhausted (`max_participants`,
         `max_speakers`, `participants`), permission_denied (banned; `retry_after_ms` says how long),
-        failed_precondition (the room is locked), unavailable (draining), invalid_argument (`offer`).
+        failed_precondition (a locked room), unavailable (draining), invalid_argument (`offer`).
         """
         command = ParticipantJoin(
             room=room,
