@@ -305,10 +305,19 @@ class Client(Calls):
         async with self._subscribing:
             if not self._streams and self._is_closed:
                 return
-            link = await self._linked_within(self._deadline_s)
-            wanted = self._wanted()
-            if self._position is None or wanted != self._subscribed:
+            deadline = asyncio.get_running_loop().time() + self._deadline_s
+            while not await self._is_resubscribed(deadline):
+                pass  # the link broke meanwhile: the next one is waited for
+
+    async def _is_resubscribed(self, deadline: float) -> bool:
+        link = await self._linked_within(deadline - asyncio.get_running_loop().time())
+        wanted = self._wanted()
+        if self._position is None or wanted != self._subscribed:
+            try:
                 await self._subscribe(link, wanted, since=None)
+            except ConnectionLost:
+                return False
+        return True
 
     async def _subscribe(
         self, link: Link, wanted: frozenset[str] | None, *, since: Position | None

@@ -273,6 +273,16 @@ async def test_iterators_survive_a_reconnect(served: Served) -> None:
         assert (await next_of(stream)).seq == 4
 
 
+async def test_an_iterator_can_be_opened_while_the_connection_breaks(served: Served) -> None:
+    """It is opened on the next one."""
+    async with through_proxy(served) as (proxy, client):
+        for _ in range(3):
+            proxy.cut()
+            async with client.events(rooms=["a"]) as stream:
+                served.server.publish("a", lowered())
+                assert (await next_of(stream)).body == lowered()
+
+
 async def test_another_epoch_is_a_gap_from_zero(serve: Serve) -> None:
     """The daemon has lost its state."""
     old, new = await serve(), await serve()
