@@ -45,8 +45,8 @@ from sfu.worker.registry import Registry
 
 T = TypeVar("T")
 
-# A page of a few hundred states stays far below the largest frame, metadata included.
-PAGE_SIZE = 200
+# Fifty states with the largest metadata (16 KiB) still fit a frame of 1 MiB.
+PAGE_SIZE = 50
 PROTOCOL_VERSIONS = [1]
 
 

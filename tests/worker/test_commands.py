@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import to_builtins
 
 from control.commands import (
     HandList,
@@ -24,7 +25,8 @@ from control.commands import (
 )
 from control.errors import ControlError, ErrorCode
 from control.events import ParticipantLeft, RoomClosed
-from control.types import LeaveReason, Role
+from control.frames import FRAME_BYTES_MAX, encode_frame
+from control.types import METADATA_BYTES_MAX, LeaveReason, Role
 from sfu.worker.commands import PAGE_SIZE, page_of
 from tests.worker.harness import Bench, offer
 
@@ -230,3 +232,14 @@ def test_the_server_tells_its_limits_and_their_use() -> None:
     assert info.load == 0.25
     assert info.started_at == 1_000_000_000
     assert bench.run(ServerStats()).counters["joins"] == 0
+
+
+def test_a_page_of_the_largest_participants_fits_a_frame() -> None:
+    bench = Bench()
+    bench.room(max_participants=PAGE_SIZE + 1)
+    metadata = {"text": "x" * (METADATA_BYTES_MAX - 16)}
+    for number in range(PAGE_SIZE + 1):
+        bench.join(f"{number:0128d}", name="n" * 256, metadata=metadata)
+    listed = bench.run(ParticipantList(room="r"))
+    assert len(listed.participants) == PAGE_SIZE and listed.next_page == 1
+    assert len(encode_frame(to_builtins(listed))) < FRAME_BYTES_MAX
