@@ -188,7 +188,7 @@ class Driver:
         transport, voice = self.pair.sources[source]
         voice.sequence += rng.choice((0, 5_000, 20_000))
         if rng.random() < 0.3:
-            voice.ssrc ^= 0x100
+            voice.ssrc += 0x100
             self.pair.now += rng.choice((0.0, 1.1))
         peer = self.pair.peers[transport]
         burst = [peer.say(next_plain(voice, rng)) for _ in range(rng.choice((5, 90, 130)))]
