@@ -1,4 +1,4 @@
-"""A fixed-size arena of datagrams: what `mmsg` fills and sends, what `Forwarder` reads and writes."""
+"""A fixed-size arena of datagrams: `Mmsg` fills and sends it, `Forwarder` reads and writes it."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,8 @@ DATAGRAM_BYTES_MAX: int
 class Batch:
     """Up to `datagrams` datagrams in `size_bytes` of memory, in order.
 
-    An address is 18 bytes: 16 of IPv6 (IPv4 mapped, `::ffff:a.b.c.d`), then the port in network order.
+    An address is 18 bytes: 16 of IPv6 (IPv4 mapped, `::ffff:a.b.c.d`), then the port in network
+    order.
     """
 
     def __init__(self, datagrams: int = 256, size_bytes: int = 524_288) -> None: ...
@@ -17,7 +18,9 @@ class Batch:
         """The datagram at `index` and its address. IndexError outside the batch."""
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]: ...
     def append(self, data: bytes, address: bytes) -> bool:
-        """Add one datagram; False when it does not fit. ValueError for a bad address or over-long data."""
+        """Add one datagram; False when it does not fit. ValueError for a bad address or over-long
+        data.
+        """
     def clear(self) -> None: ...
     @property
     def used_bytes(self) -> int: ...

@@ -1,7 +1,8 @@
-"""The forwarder: packets in, packets out, by tables that Python writes on change. Pure: no socket, no clock.
+"""The forwarder: packets in, packets out, by tables that Python writes on change. Pure: no socket,
+no clock.
 
-See sfu/fast/README.md for the theory: sources, slots, streams, egresses and their numbering.
-All ids are small integers given out by `add_*`; using one after `remove_*` raises KeyError. `now` is
+See sfu/fast/README.md for the theory: sources, slots, streams, egresses and their numbering. All
+ids are small integers given out by `add_*`; using one after `remove_*` raises KeyError. `now` is
 monotonic seconds and must not go backwards.
 """
 
@@ -15,9 +16,11 @@ DTLS: int
 RTCP: int
 
 class Forwarder:
-    """Tables of transports, sources, slots, streams and egresses, and the walk over them for each packet.
+    """Tables of transports, sources, slots, streams and egresses, and the walk over them for each
+    packet.
 
-    One input (`receive`, `push`, `accept`), then `drain` until it returns False, then the next input.
+    One input (`receive`, `push`, `accept`), then `drain` until it returns False, then the next
+    input.
     """
 
     def __init__(self) -> None: ...
@@ -27,7 +30,9 @@ class Forwarder:
     def set_keys(self, transport: int, receive: Any, send: Any) -> None:
         """Give the two `pylibsrtp.Session`s; media flows from now on. They are kept alive here."""
     def allow(self, transport: int, address: bytes) -> None:
-        """STUN has validated `address`: accept its datagrams for `transport` (an address has one transport)."""
+        """STUN has validated `address`: accept its datagrams for `transport` (an address has one
+        transport).
+        """
     def revoke(self, address: bytes) -> None: ...
     def route(self, transport: int, address: bytes) -> None:
         """Send this transport's media to `address` from now on."""
@@ -48,7 +53,9 @@ class Forwarder:
         """
     def remove_source(self, source: int) -> None: ...
     def set_audible(self, source: int, audible: bool) -> None:
-        """Mute and role, enforced at ingress: packets of an inaudible source are counted and dropped."""
+        """Mute and role, enforced at ingress: packets of an inaudible source are counted and
+        dropped.
+        """
     def level(self, source: int, now: float) -> SourceLevel: ...
     def source_stats(self, source: int) -> SourceStats: ...
     def add_slot(self) -> int: ...
@@ -57,8 +64,12 @@ class Forwarder:
         """`source` (-1: nobody) holds `slot` from now on. A source holds at most one slot."""
     def slot_stream(self, slot: int) -> int:
         """The stream of the slot's packets as they come."""
-    def push(self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127) -> None:
-        """Put an Opus packet made here at the end of a stream's timeline, due at `now`; drain afterwards."""
+    def push(
+        self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127
+    ) -> None:
+        """Put an Opus packet made here at the end of a stream's timeline, due at `now`; drain
+        afterwards.
+        """
     def add_egress(
         self,
         transport: int,
@@ -74,24 +85,30 @@ class Forwarder:
     ) -> int:
         """An output track of a transport. `first_sequence` is in [1, 32767] (R-2).
 
-        A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the header
-        two-byte form (RFC 8285 4.3).
+        A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
+        header two-byte form (RFC 8285 4.3).
         """
     def remove_egress(self, egress: int) -> None: ...
     def subscribe(self, egress: int, stream: int) -> None:
-        """`egress` carries `stream` (-1: nothing) from the next packet on; sequence and time continue."""
+        """`egress` carries `stream` (-1: nothing) from the next packet on; sequence and time
+        continue.
+        """
     def egress_stats(self, egress: int) -> EgressStats: ...
     def receive(self, inbox: Batch, now: float) -> None:
         """Take a batch; `inbox` must stay unchanged until `drain` returns False."""
     def drain(self, outbox: Batch) -> bool:
-        """Work on, appending to `outbox`; True when it is full: send and clear it, then call again."""
+        """Work on, appending to `outbox`; True when full: send and clear it, call again."""
     def challenges(self) -> list[Challenge]:
         """Take the challenges of the drained batch."""
     def accept(self, handle: int) -> None:
-        """The challenger of `handle` got a slot (`assign` first): forward that packet too; drain afterwards."""
+        """The challenger of `handle` got a slot (`assign` first): forward that packet too; drain
+        afterwards.
+        """
     def slow(self) -> list[Slow]:
         """Take the slow records of the drained batch."""
     def counters(self) -> dict[str, int]:
-        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes`, and `dropped_<reason>`."""
+        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes`, and
+        `dropped_<reason>`.
+        """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses."""

@@ -12,7 +12,7 @@ from sfu.fast._egress cimport FIXED_SIZE, anchor, write_header
 from sfu.fast._level cimport ASSUMED_LEVEL, DTX_SIZE_MAX, NO_LEVEL, hear
 from sfu.fast._routes cimport Routes
 from sfu.fast._rows cimport (
-    CHALLENGES_MAX, DROP_REASONS, NOBODY, PACKETS_BURST_MAX, Egress, Outgoing, Pending, Slot, SlowRecord,
+    CHALLENGES_MAX, DROP_REASONS, EXTENSION_SIZE_MAX, NOBODY, PACKETS_BURST_MAX, Egress, Outgoing, Pending, Slot, SlowRecord,
     Source, Stream, Transport,
 )
 from sfu.fast._rtp cimport RtpHeader, find_extension, opus_ticks, parse_rtp, write32
@@ -49,6 +49,8 @@ cdef enum:
     SRTP_REPLAY_FAIL = 9        # srtp_err_status_t
     SRTP_REPLAY_OLD = 10
     TRAILER_SIZE_MAX = 16       # authentication tag; no MKI is used
+    # With the largest header and trailer around it, a payload still makes a datagram.
+    PAYLOAD_SIZE_MAX = DATAGRAM_SIZE_MAX - FIXED_SIZE - EXTENSION_SIZE_MAX - TRAILER_SIZE_MAX
     CHECK_INTERVAL = 4096       # inaudible packets between two authenticated ones: far below the 32,768
                                 # after which SRTP could no longer tell the roll-over counter
 
@@ -72,11 +74,11 @@ cdef enum Drop:
     DROP_LATE
     DROP_UNSELECTED
     DROP_CHALLENGES
-    DROP_SLOW
+    DROP_OVERSIZE
 
 _DROP_NAMES = (
     "kind", "unvalidated", "malformed", "no_source", "payload_type", "ssrc", "rate", "inaudible", "auth",
-    "replay", "no_keys", "empty", "opus", "late", "unselected", "challenges", "slow",
+    "replay", "no_keys", "empty", "opus", "late", "unselected", "challenges", "oversize",
 )
 
 
@@ -122,6 +124,8 @@ cdef class Forwarder(Routes):
         self._assert_drained()
         if opus_ticks(<const uint8_t*>PyBytes_AS_STRING(payload), length) == 0:
             raise ValueError("the payload is not an Opus packet")
+        if length > PAYLOAD_SIZE_MAX:
+            raise ValueError(f"a payload has at most {PAYLOAD_SIZE_MAX} bytes, not {length}")
         self.pushed = payload
         advance(slot, now)
         slot.needs_anchor = True        # the holder goes on after what was put in
@@ -261,9 +265,6 @@ cdef class Forwarder(Routes):
 
     cdef void _set_aside(self, int32_t kind, int32_t transport, uint32_t number) noexcept nogil:
         cdef SlowRecord* record
-        if self.slow_count >= self.slow_capacity:
-            self._drop(DROP_SLOW)
-            return
         record = &self.slow_records[self.slow_count]
         record.kind = kind
         record.transport = transport
@@ -404,8 +405,8 @@ cdef class Forwarder(Routes):
     cdef void _judge(self, Source* source, Pending* packet, int level) noexcept nogil:
         """Level, then forward, ask or leave (README: steps 6 to 8)."""
         cdef uint32_t ticks = opus_ticks(packet.payload, packet.length)
-        if ticks == 0:
-            self._drop(DROP_OPUS if packet.length else DROP_EMPTY)
+        if ticks == 0 or packet.length > PAYLOAD_SIZE_MAX:
+            self._drop(DROP_OVERSIZE if ticks else DROP_OPUS if packet.length else DROP_EMPTY)
             if source.slot != NOBODY:
                 close_gap(&self.slots[source.slot], packet.sequence)
             return

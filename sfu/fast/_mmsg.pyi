@@ -1,15 +1,18 @@
-"""The only compiled IO: many datagrams per system call, on non-blocking sockets that the caller owns."""
+"""The only compiled IO: many datagrams per system call, on non-blocking sockets that the caller
+owns.
+"""
 
 from sfu.fast._batch import Batch
 
 class Mmsg:
-    """Receive and send batches on an IPv4 and an IPv6 UDP socket (file descriptors, -1 for none)."""
+    """Receive and send batches on an IPv4 and an IPv6 UDP socket (descriptors, -1 for none)."""
 
     def __init__(self, fd_v4: int, fd_v6: int) -> None: ...
     def receive(self, fd: int, batch: Batch) -> int:
         """Clear `batch`, fill it with what waits on `fd`; returns its length, 0 when nothing waits.
 
-        A datagram longer than DATAGRAM_BYTES_MAX is counted and left out. OSError when the socket itself fails.
+        A datagram longer than DATAGRAM_BYTES_MAX is counted and left out. OSError when the socket
+        itself fails.
         """
     def send(self, batch: Batch) -> int:
         """Send everything in `batch` by each address's family; returns how many the kernel took.
@@ -17,5 +20,7 @@ class Mmsg:
         What the kernel refuses is dropped and counted by reason, never queued (R-17).
         """
     def counters(self) -> dict[str, int]:
-        """`received received_bytes truncated kernel_drops sent sent_bytes receive_calls send_calls`,
-        `dropped_<reason>` for reason in would_block, unreachable, refused, no_socket, too_big, other."""
+        """`received received_bytes truncated kernel_drops sent sent_bytes receive_calls
+        send_calls`, `dropped_<reason>` for reason in would_block, unreachable, refused, no_socket,
+        too_big, other.
+        """

@@ -21,6 +21,14 @@ from pylibsrtp._binding import ffi as _ffi
 from sfu.fast.records import EgressStats, SourceLevel, SourceStats
 
 
+cdef int check_numbers(uint8_t payload_type, int32_t echo_group) except -1:
+    if payload_type > 127:
+        raise ValueError(f"a payload type has 7 bits: {payload_type}")
+    if echo_group < 0:
+        raise ValueError(f"an echo group is not negative: {echo_group}")
+    return 0
+
+
 cdef class Routes:
     def __cinit__(self):
         self.transport_rows = Ids("transports", TABLE_MAX)
@@ -69,9 +77,12 @@ cdef class Routes:
 
     def set_keys(self, int32_t transport, receive not None, send not None):
         cdef Transport* row = self._transport(transport)
-        row.receive = <void*><uintptr_t>int(_ffi.cast("uintptr_t", receive._srtp[0]))
-        row.send = <void*><uintptr_t>int(_ffi.cast("uintptr_t", send._srtp[0]))
+        # Both are looked at before either is kept: a row never points to what nobody keeps alive.
+        cdef uintptr_t receive_context = int(_ffi.cast("uintptr_t", receive._srtp[0]))
+        cdef uintptr_t send_context = int(_ffi.cast("uintptr_t", send._srtp[0]))
         self.sessions[transport] = (receive, send)
+        row.receive = <void*>receive_context
+        row.send = <void*>send_context
 
     def allow(self, int32_t transport, bytes address not None):
         cdef Transport* row = self._transport(transport)
@@ -115,6 +126,7 @@ cdef class Routes:
         cdef Source* source
         if self._transport(transport).source != NOBODY:
             raise ValueError("a transport publishes at most one track")
+        check_numbers(payload_type, echo_group)
         row = self.source_rows.take()
         self.sources = <Source*>grown(self.sources, &self.source_capacity, row + 1, sizeof(Source))
         source = &self.sources[row]
@@ -252,8 +264,7 @@ cdef class Routes:
         cdef Egress* egress
         if not 1 <= first_sequence <= 32767:
             raise ValueError(f"first_sequence is 1 to 32767, not {first_sequence}")
-        if payload_type > 127:
-            raise ValueError(f"a payload type has 7 bits: {payload_type}")
+        check_numbers(payload_type, echo_group)
         if PyBytes_GET_SIZE(mid) > MID_SIZE_MAX:
             raise ValueError(f"a MID has at most {MID_SIZE_MAX} bytes")
         if owner.egress_count >= TRANSPORT_EGRESSES_MAX:

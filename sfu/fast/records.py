@@ -14,7 +14,9 @@ class Challenge(NamedTuple):
 
 
 class Slow(NamedTuple):
-    """A datagram that compiled code does not handle: `kind` is STUN, DTLS or RTCP (still encrypted)."""
+    """A datagram that compiled code does not handle: `kind` is STUN, DTLS or RTCP (still
+    encrypted).
+    """
 
     kind: int
     transport: int  # -1 for STUN from an address that no transport has validated

@@ -26,9 +26,10 @@ from tests.fast.oracle_tables import OracleTables, OracleTransport, Waiting
 
 REASONS = (
     "kind unvalidated malformed no_source payload_type ssrc rate inaudible auth replay no_keys "
-    "empty opus late unselected challenges slow"
+    "empty opus late unselected challenges oversize"
 ).split()
 COUNTERS = "received forwarded forwarded_bytes challenges protect_errors ssrc_changes".split()
+PAYLOAD_BYTES_MAX = 1_988
 CHALLENGES_MAX = 64
 ADDRESSES_MAX = 8
 EGRESSES_MAX = 16
@@ -115,10 +116,10 @@ class OracleForwarder(OracleTables):
             return "inaudible"
         payload = strip_padding(payload, packet.padded)
         ticks = opus_ticks(payload)
-        if ticks is None:
+        if ticks is None or len(payload) > PAYLOAD_BYTES_MAX:
             if source.slot >= 0:
                 self._timeline_of(source).drop(sequence)
-            return "opus" if payload else "empty"
+            return "oversize" if ticks else "opus" if payload else "empty"
         level_byte = source.loudness.hear(packet.level_byte, len(payload), ticks, self._now)
         waiting = Waiting(identifier, packet, sequence, payload, level_byte)
         return self._forward(waiting) if source.slot >= 0 else self._challenge(waiting)

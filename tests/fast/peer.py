@@ -7,13 +7,15 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from pylibsrtp import Policy, Session
+from pylibsrtp import Error, Policy, Session
+from pylibsrtp._binding import ffi, lib
 
 from sfu.fast import Batch, Forwarder
 from tests.fast.oracle_packet import ONE_BYTE_PROFILE, TWO_BYTE_PROFILE
 
 GCM = Policy.SRTP_PROFILE_AEAD_AES_128_GCM
 SHA1_80 = Policy.SRTP_PROFILE_AES128_CM_SHA1_80
+TAG_BYTES = 16
 PAYLOAD_TYPE = 111
 LEVEL_ID = 1
 FRAME_TICKS = 960
@@ -148,8 +150,13 @@ class Peer:
         )
 
     def say(self, plain: bytes) -> bytes:
-        """Protect a plain packet."""
-        return bytes(self._up.protect(plain))
+        """Protect a plain packet, also one that is longer than pylibsrtp's own buffer."""
+        packet = ffi.new("char[]", plain + bytes(TAG_BYTES))
+        size = ffi.new("int *", len(plain))
+        status = lib.srtp_protect(self._up._srtp[0], packet, size)
+        if status != lib.srtp_err_status_ok:
+            raise Error(f"srtp_protect: {status}")
+        return bytes(ffi.buffer(packet, size[0]))
 
     def hear(self, data: bytes) -> Heard:
         """Open a datagram of the forwarder."""

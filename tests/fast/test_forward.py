@@ -86,6 +86,10 @@ def _challenges(stage: Stage) -> None:
     stage.send(*(stage.other.talk() for _ in range(65)), sender=stage.other)
 
 
+def _oversize(stage: Stage) -> None:
+    stage.send(stage.talker.talk(b"\x7b\x02" + bytes(1_988)))
+
+
 DROPS: dict[str, Callable[[Stage], object]] = {
     "kind": lambda stage: stage.send(b"\x50 neither STUN nor DTLS nor RTP"),
     "unvalidated": _unvalidated,
@@ -103,6 +107,7 @@ DROPS: dict[str, Callable[[Stage], object]] = {
     "late": _late,
     "unselected": _unselected,
     "challenges": _challenges,
+    "oversize": _oversize,
 }
 
 
@@ -368,3 +373,12 @@ def test_a_challenge_of_a_removed_source_is_not_told(stage: Stage) -> None:
     stage.send(stage.other.talk(), sender=stage.other)
     stage.forwarder.remove_source(stage.other.source)
     assert stage.forwarder.challenges() == []
+
+
+def test_the_largest_payload_fits_the_smallest_outbox(stage: Stage) -> None:
+    """With the largest header around it; so `drain` always comes to an end."""
+    listener = Listener(8, stage.forwarder, level_extension=15, mid_extension=20, mid=b"m" * 16)
+    stage.forwarder.subscribe(listener.egress, stage.stream)
+    inbox = batch_of((stage.talker.talk(b"\x7b\x02" + bytes(1_986)), stage.talker.address))
+    stage.forwarder.receive(inbox, stage.now)
+    assert len(drained(stage.forwarder, Batch(1, 2048))) == 2

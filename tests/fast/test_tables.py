@@ -375,3 +375,33 @@ def _memory_bytes() -> int:
     gc.collect()
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def test_wrong_sessions_change_nothing() -> None:
+    """A TypeError or AttributeError, and the old keys stay in force."""
+    forwarder = Forwarder()
+    talker, listener = Talker(1, forwarder), Listener(2, forwarder)
+    slot = forwarder.add_slot()
+    forwarder.assign(slot, talker.source, NOW)
+    forwarder.subscribe(listener.egress, forwarder.slot_stream(slot))
+    receive, _ = Peer(77).server_sessions()
+    for wrong in ((receive, object()), (None, receive), (receive, None)):
+        with pytest.raises((TypeError, AttributeError)):
+            forwarder.set_keys(talker.transport, *wrong)
+    del receive, wrong
+    gc.collect()
+    assert len(passed(forwarder, NOW, (talker.talk(), talker.address))) == 1
+
+
+def test_numbers_that_cannot_be_are_refused() -> None:
+    """A payload type has 7 bits; a negative echo group is what pushed packets have."""
+    forwarder = Forwarder()
+    transport = forwarder.add_transport()
+    for wrong in ({"payload_type": 128}, {"echo_group": -1}):
+        with pytest.raises(ValueError):
+            _add_egress(forwarder, transport, **wrong)
+        with pytest.raises(ValueError):
+            forwarder.add_source(
+                transport, **({"csrc": 1, "echo_group": 1, "payload_type": PAYLOAD_TYPE} | wrong)
+            )
+    assert forwarder.sizes()["egresses"] == forwarder.sizes()["sources"] == 0
