@@ -74,7 +74,7 @@ test-sanitize: $(SANITIZED)/.built ## the tests of the compiled core under ASan 
 	tar -c --exclude='*.so' --exclude='*.c' --exclude=__pycache__ control sfu tests pyproject.toml | tar -x -C $(SANITIZED)
 	cd $(SANITIZED) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		PYTHONMALLOC=malloc \
+		PYTHONMALLOC=malloc ROSTRUM_SANITIZED=1 \
 		../../$(BIN)/python -m pytest -p no:faulthandler --capture=sys -o timeout=300 $(or $(ARGS),tests/fast)
 
 wheel: setup ## a wheel in dist/
