@@ -95,7 +95,9 @@ class TrackJudge:
         if last is None:
             return self._judge_first(heard)
         step = _signed16(heard.sequence - last.sequence)
-        advance = _signed32(heard.timestamp - last.timestamp)
+        # After half a day of silence 32 bits alone no longer tell forwards from backwards.
+        elapsed = round((heard.emitted - last.emitted) * TICKS_PER_S)
+        advance = elapsed + _signed32(heard.timestamp - last.timestamp - elapsed)
         self._time += advance
         faults = []
         if step <= 0:
@@ -153,15 +155,17 @@ class TrackJudge:
         uplink = speaker.uplink
         between = _between(speaker, previous, heard, last.emitted)
         spacing = uplink.ticks[heard.packet] - uplink.ticks[previous]
-        faults = _judge_gap(gap, between, spacing, heard)
+        pause_s = max(spacing / TICKS_PER_S, heard.emitted - last.emitted)
+        faults = _judge_gap(gap, between, pause_s, heard)
         whole = not (between.refused or between.changed)
         if not heard.marker:
             if not whole:
                 faults.append("no marker after packets were left out")
             if advance != spacing:
                 faults.append(f"time advances by {advance}, the source's by {spacing}")
-        elif whole and not between.lost and not between.leap and spacing <= speaker.frame_ticks:
-            faults.append("a marker within a talkspurt")
+        elif whole and not between.lost and not between.leap and not uplink.marked[heard.packet]:
+            if spacing == speaker.frame_ticks and pause_s < PAUSE_S:
+                faults.append("a marker within a talkspurt")
         return faults
 
     def _judge_switch(self, last: Heard, heard: Heard, gap: int, previous: int | None) -> list[str]:
@@ -193,15 +197,13 @@ def _between(speaker: Speaker, previous: int, heard: Heard, since: float) -> Bet
     return between
 
 
-def _judge_gap(gap: int, between: Between, spacing: int, heard: Heard) -> list[str]:
+def _judge_gap(gap: int, between: Between, pause_s: float, heard: Heard) -> list[str]:
     missing = between.lost + between.leap
     if gap > missing:
         return [f"gap of {gap}, the uplink lost {missing}"]
-    whole = not (between.refused or between.changed)
-    if whole and not heard.marker and gap != missing:
-        return [f"gap of {gap} hides a loss of {missing}"]
-    short = 0 < missing < GAP_MAX and spacing < PAUSE_S * TICKS_PER_S
-    if whole and short and gap != missing:
+    is_whole = not (between.refused or between.changed)
+    is_short = missing < GAP_MAX and pause_s < PAUSE_S
+    if gap != missing and is_whole and (is_short or not heard.marker):
         return [f"gap of {gap} hides a loss of {missing}"]
     return []
 

@@ -56,7 +56,7 @@ class ReportChecker:
                 for block in compound.blocks:
                     self._check(client, at, block.ssrc, block_fault(member, block, at))
             if final:
-                self._check_regular(member, world.now)
+                self._check_regular(client)
 
     def _check(self, client: SimClient, at: float, ssrc: int, fault: str) -> None:
         key = (client.index, ssrc)
@@ -86,15 +86,13 @@ class ReportChecker:
             return f"NTP is off by {report.wall - self._wall_at_zero - at:.6f} s"
         return _timeline_fault(world.truth.members, track[sent.packets - 1], report, at)
 
-    def _check_regular(self, member: Member, now: float) -> None:
+    def _check_regular(self, client: SimClient) -> None:
         """Whoever was sent media all the time was told about it."""
-        client = member.client
-        end = member.left_at or now
         for ssrc, track in client.downlink.tracks.items():
             last = self._last.get((client.index, ssrc), 0.0)
             since = [heard for heard in track if heard.emitted > last]
-            if since and end - since[0].emitted > INTERVAL_S[1]:
-                late = end - since[0].emitted
+            late = since[-1].emitted - since[0].emitted if since else 0.0
+            if late > INTERVAL_S[1]:
                 raise Violation(
                     "reports", f"none to {client.name} about {ssrc:08x} for {late:.1f} s"
                 )

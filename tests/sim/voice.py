@@ -53,13 +53,13 @@ class Uplink:
     server got it first, negative for never; `audible` whether it was allowed to be heard then.
     """
 
-    __slots__ = ("arrived", "audible", "copies", "sent", "sequences", "ticks", "voiced")
+    __slots__ = ("arrived", "audible", "copies", "marked", "sent", "sequences", "ticks")
 
     def __init__(self) -> None:
         self.sent: list[float] = []
         self.ticks: list[int] = []
         self.sequences: list[int] = []
-        self.voiced = bytearray()
+        self.marked = bytearray()
         self.arrived: list[float] = []
         self.audible = bytearray()
         self.copies = 0
@@ -67,12 +67,12 @@ class Uplink:
     def __len__(self) -> int:
         return len(self.sent)
 
-    def add(self, now: float, ticks: int, sequence: int, voiced: bool) -> int:
+    def add(self, now: float, ticks: int, sequence: int, marked: bool) -> int:
         """Note a packet that leaves the client; returns its index."""
         self.sent.append(now)
         self.ticks.append(ticks)
         self.sequences.append(sequence)
-        self.voiced.append(voiced)
+        self.marked.append(marked)
         self.arrived.append(-1.0)
         self.audible.append(0)
         return len(self.sent) - 1
@@ -165,7 +165,7 @@ class Microphone:
 
     def _packet(self, now: float, ticks: int, voiced: bool) -> tuple[bytes, int]:
         rng, voice = self._random, self.voice
-        index = self.uplink.add(now, ticks, self._sequence, voiced)
+        index = self.uplink.add(now, ticks, self._sequence, self._marker)
         marker = 0x80 if self._marker else 0
         self._marker = False
         header = _HEADER.pack(
