@@ -206,6 +206,10 @@ class HealingChecker:
         """The links of this client are whole again."""
         self._healed.append((now, client))
 
+    def forget(self, client: SimClient) -> None:
+        """The links of this client are broken again."""
+        self._healed = [entry for entry in self._healed if entry[1] is not client]
+
     def check(self, world: World, *, final: bool) -> None:
         """Judge those that have had their time."""
         due = [entry for entry in self._healed if world.now >= entry[0] + HEALED_WITHIN_S]

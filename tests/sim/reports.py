@@ -117,16 +117,18 @@ def block_fault(member: Member, block: ReportBlock, at: float) -> str:
     if not come:
         return "nothing has come"
     heard = [i for i in come if uplink.audible[i]]
-    first, highest = (heard or come)[0], come[-1]
+    # Whoever came before the first one in number, but later, was never expected (RFC 3550 A.1).
+    first, highest = min(heard or come, key=uplink.arrived.__getitem__), come[-1]
+    early = sum(i < first for i in come)
     sequences = {uplink.sequences[i] & 0xFFFF for i in come}
     if block.highest_sequence & 0xFFFF not in sequences:
         return f"highest sequence {block.highest_sequence & 0xFFFF} never came"
     leaps = uplink.sequences[highest] - uplink.sequences[first] - (highest - first)
     lost = highest - first + 1 - sum(i >= first for i in come)
     if not member.audibility_changed_at and not leaps:
-        low = lost - uplink.copies
+        low = lost - early - uplink.copies
     else:
-        low = -uplink.copies
+        low = -early - uplink.copies
     if not low <= block.lost <= lost + leaps:
         return f"{block.lost} lost, in truth {lost}"
     if block.fraction and not lost and not leaps:

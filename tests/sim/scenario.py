@@ -265,6 +265,7 @@ class Blackhole:
 
     def apply(self, sim: Simulation) -> None:
         client = sim.truth.find(self.name).client
+        sim.healing.forget(client)
         if self.direction in ("up", "both"):
             client.up.conditions = replace(client.up.conditions, blackhole=True)
         if self.direction in ("down", "both"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -249,7 +250,8 @@ def test_a_link_that_stays_dead_though_healed_is_found() -> None:
     class NotHealed:
         def apply(self, sim: Simulation) -> None:
             Heal("lin").apply(sim)
-            Blackhole("lin", "down").apply(sim)
+            down = sim.truth.find("lin").client.down
+            down.conditions = replace(down.conditions, blackhole=True)
 
     with pytest.raises(Violation, match="healing"):
         run((Blackhole("lin"), Run(2.0), NotHealed(), Run(3.0)))

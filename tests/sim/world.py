@@ -65,6 +65,7 @@ class World:
         self.goodbyes: list[tuple[float, SimClient]] = []
         self.recent: deque[tuple[bytes, bytes]] = deque(maxlen=RECENT_DATAGRAMS)
         self._owners: dict[bytes, SimClient] = {}
+        self._claims: dict[bytes, SimClient] = {}
         self._inbox = Batch(INBOX_DATAGRAMS, INBOX_DATAGRAMS * DATAGRAM_BYTES)
         self._outbox = Batch(outbox_datagrams, outbox_datagrams * DATAGRAM_BYTES)
         self._deadline: float | None = None
@@ -140,8 +141,7 @@ class World:
                 member = self.truth.members[client.index]
                 member.note_arrival(data, address, packet, now)
                 if member.validated.get(address) == now:
-                    # From here on the server means this client by the address, whoever had it.
-                    self._owners[address] = client
+                    self._claims[address] = client
         self._receive(now)
 
     def _receive(self, now: float) -> None:
@@ -188,6 +188,9 @@ class World:
             raise Violation("deadline", f"{self._deadline} is not after {now}, though drained")
 
     def _depart(self, data: bytes, address: bytes, now: float) -> None:
+        if data[0] < 4 and address in self._claims:
+            # With this answer the address is that client's, whoever had it before.
+            self._owners[address] = self._claims.pop(address)
         client = self._owners.get(address)
         if client is None:
             raise Violation("addresses", f"a datagram to {address.hex()}, which is nobody's")

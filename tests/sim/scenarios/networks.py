@@ -25,17 +25,21 @@ from tests.sim.voice import Voice
 
 WIFI = Conditions(latency_s=0.015, jitter_s=0.04, loss=0.01, bursts=Bursts(0.02, 0.35))
 CELLULAR = Conditions(latency_s=0.06, jitter_s=0.08, bursts=Bursts(0.01, 0.2), reorder=0.01)
+LOSSY = Conditions(latency_s=0.05, jitter_s=0.02, loss=0.1, reorder=0.1, duplicate=0.05)
 SCRAMBLED = Conditions(latency_s=0.03, jitter_s=0.01, reorder=0.15, duplicate=0.10)
 
 FLAKY_WIFI = Scenario(
     "flaky_wifi",
     (
-        Join("ada", up=WIFI, down=WIFI),
-        Join("bob", shape=STEADY, up=CELLULAR, down=CELLULAR),
-        listener("lin", up=WIFI, down=WIFI),
+        Join("ada"),
+        Join("bob", shape=STEADY),
+        listener("lin"),
         listener("max"),
-        Run(6.0),
+        Run(1.0),
         Connected(("ada", "bob", "lin", "max")),
+        Link("ada", WIFI),
+        Link("bob", CELLULAR),
+        Link("lin", WIFI),
         Talk("ada"),
         Talk("bob"),
         Run(6.0),
@@ -46,6 +50,20 @@ FLAKY_WIFI = Scenario(
         Link("ada", Conditions()),
         Run(3.0),
         Hears("lin", ("ada", "bob"), within_s=3.0),
+    ),
+)
+
+LOSSY_JOINS = Scenario(
+    "lossy_joins",
+    (
+        Join("ada", shape=STEADY, up=LOSSY, down=LOSSY),
+        Join("bob", up=LOSSY, down=LOSSY),
+        listener("lin", up=LOSSY, down=LOSSY),
+        Run(12.0),
+        Connected(("ada", "bob", "lin")),
+        Talk("ada"),
+        Run(2.0),
+        Hears("lin", ("ada",), only=True),
     ),
 )
 
@@ -250,6 +268,7 @@ SWIZZLE = Scenario(
 
 SCENARIOS = (
     FLAKY_WIFI,
+    LOSSY_JOINS,
     REORDER_AND_DUPLICATE,
     SLOW_LINKS,
     NAT_REBIND,
