@@ -55,9 +55,9 @@ cdef inline void anchor(Egress* egress, const Outgoing* out) noexcept nogil:
         egress.time_base = <int64_t>egress.first_timestamp - out.time
     # Each time from the same base, so that moves between streams never add up.
     egress.time_offset = egress.time_base
-    behind = egress.last_time - (out.time + egress.time_offset)
-    if egress.packets > 0 and behind >= 0:
-        egress.time_offset += TICKS_20_MS * (behind // TICKS_20_MS + 1)
+    behind = egress.last_time + egress.last_ticks - (out.time + egress.time_offset)
+    if egress.packets > 0 and behind > 0:
+        egress.time_offset += TICKS_20_MS * ((behind + TICKS_20_MS - 1) // TICKS_20_MS)
 
 cdef inline void write_header(
     uint8_t* data, Egress* egress, const Outgoing* out, double now
@@ -68,6 +68,7 @@ cdef inline void write_header(
     if sequence > egress.last_sequence:
         egress.last_sequence = sequence
         egress.last_time = time
+        egress.last_ticks = out.ticks
         egress.sent_at = now
     data[0] = 0x91 if egress.extension_size else 0x81
     data[1] = (0x80 if out.marker else 0) | egress.payload_type

@@ -33,7 +33,8 @@ class Forwarder:
         """STUN has validated `address`: accept its datagrams for `transport` (an address has one
         transport).
         """
-    def revoke(self, address: bytes) -> None: ...
+    def revoke(self, address: bytes) -> None:
+        """Accept nothing more from `address`, and send nothing more to it."""
     def route(self, transport: int, address: bytes) -> None:
         """Send this transport's media to `address` from now on."""
     def add_source(
@@ -66,9 +67,9 @@ class Forwarder:
         """The stream of the slot's packets as they come."""
     def push(
         self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127
-    ) -> None:
+    ) -> bool:
         """Put an Opus packet made here at the end of a stream's timeline, due at `now`; drain
-        afterwards.
+        afterwards. False when the last packet has not ended yet: nothing is sent.
         """
     def add_egress(
         self,

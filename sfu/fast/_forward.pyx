@@ -17,7 +17,7 @@ from sfu.fast._rows cimport (
 )
 from sfu.fast._rtp cimport RtpHeader, find_extension, opus_ticks, parse_rtp, write32
 from sfu.fast._tables cimport grown
-from sfu.fast._timeline cimport advance, clock_ticks, close_gap, number
+from sfu.fast._timeline cimport PLACED, TOO_LATE, Place, advance, clock_ticks, close_gap, number
 
 from pylibsrtp._binding import ffi as _ffi
 from pylibsrtp._binding import lib as _lib
@@ -72,13 +72,14 @@ cdef enum Drop:
     DROP_EMPTY
     DROP_OPUS
     DROP_LATE
+    DROP_EARLY
     DROP_UNSELECTED
     DROP_CHALLENGES
     DROP_OVERSIZE
 
 _DROP_NAMES = (
     "kind", "unvalidated", "malformed", "no_source", "payload_type", "ssrc", "rate", "inaudible", "auth",
-    "replay", "no_keys", "empty", "opus", "late", "unselected", "challenges", "oversize",
+    "replay", "no_keys", "empty", "opus", "late", "early", "unselected", "challenges", "oversize",
 )
 
 
@@ -126,8 +127,10 @@ cdef class Forwarder(Routes):
             raise ValueError("the payload is not an Opus packet")
         if length > PAYLOAD_SIZE_MAX:
             raise ValueError(f"a payload has at most {PAYLOAD_SIZE_MAX} bytes, not {length}")
+        self.outgoing.ticks = opus_ticks(<const uint8_t*>PyBytes_AS_STRING(payload), length)
+        if not advance(slot, self.outgoing.ticks, now):
+            return False
         self.pushed = payload
-        advance(slot, now)
         slot.needs_anchor = True        # the holder goes on after what was put in
         self.outgoing.index = slot.newest_index
         self.outgoing.time = slot.newest_time
@@ -140,6 +143,7 @@ cdef class Forwarder(Routes):
         self.outgoing.length = length
         self._start(stream)
         self.now = now
+        return True
 
     def receive(self, Batch inbox not None, double now):
         self._assert_drained()
@@ -410,6 +414,7 @@ cdef class Forwarder(Routes):
             if source.slot != NOBODY:
                 close_gap(&self.slots[source.slot], packet.sequence)
             return
+        packet.ticks = ticks
         source.is_measured = level >= 0
         if level < 0:
             level = NO_LEVEL if packet.length <= DTX_SIZE_MAX else ASSUMED_LEVEL
@@ -431,9 +436,12 @@ cdef class Forwarder(Routes):
         cdef Source* source = &self.sources[packet.source]
         cdef Slot* slot = &self.slots[source.slot]
         cdef Outgoing* out = &self.outgoing
+        cdef Place place
         out.marker = packet.marker
-        if not number(slot, packet.sequence, packet.timestamp, self.now, out):
-            self._drop(DROP_LATE)
+        out.ticks = packet.ticks
+        place = number(slot, packet.sequence, packet.timestamp, self.now, out)
+        if place != PLACED:
+            self._drop(DROP_LATE if place == TOO_LATE else DROP_EARLY)
             return
         out.level = packet.level
         out.echo_group = source.echo_group

@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uintptr_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from sfu.fast._batch cimport ADDRESS_SIZE
 from sfu.fast._egress cimport write_extension
@@ -104,6 +104,9 @@ cdef class Routes:
             return
         self.addresses.drop(key)
         self.transports[owner].address_count -= 1
+        # Whoever has the address next must not get what was meant for this one.
+        if memcmp(self.transports[owner].address, key, ADDRESS_SIZE) == 0:
+            self.transports[owner].is_routed = False
 
     def route(self, int32_t transport, bytes address not None):
         cdef Transport* row = self._transport(transport)

@@ -14,7 +14,7 @@ cdef enum:
     EXTENSION_SIZE_MAX = 28      # header, level and a 16-byte MID, padded
     MID_SIZE_MAX = 16
     PACKETS_BURST_MAX = 100      # of one source above its rate
-    DROP_REASONS = 17
+    DROP_REASONS = 18
 
 cdef struct Transport:
     bint alive
@@ -74,6 +74,7 @@ cdef struct Slot:
     int64_t newest_sequence     # of the source, extended
     int64_t oldest_sequence     # the anchor: what is older is late
     uint32_t newest_timestamp   # of the source
+    uint32_t newest_ticks       # how long the newest packet lasts
     double newest_at
 
 cdef struct Stream:
@@ -102,6 +103,7 @@ cdef struct Egress:
     int64_t time_base           # timestamp = time + this, before any move
     int64_t time_offset
     int64_t last_time           # as sent, unwrapped
+    uint32_t last_ticks
     uint32_t first_timestamp
     uint32_t packets
     uint32_t octets
@@ -117,6 +119,7 @@ cdef struct Outgoing:
     int32_t cursor
     int32_t echo_group
     uint32_t csrc
+    uint32_t ticks              # how long it lasts
     uint32_t length
     const uint8_t* payload
     int64_t index
@@ -125,6 +128,7 @@ cdef struct Outgoing:
 cdef struct Pending:
     int32_t source
     uint64_t serial             # of the source
+    uint32_t ticks
     uint32_t length
     const uint8_t* payload
     bint marker

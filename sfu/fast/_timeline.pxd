@@ -8,33 +8,47 @@ from sfu.fast._rtp cimport TICKS_20_MS
 
 cdef extern from * nogil:
     """
-    #define PAUSE_S 0.2
+    #define PAUSE_S 1.0
     """
-    const double PAUSE_S            # longer than any frame: a talkspurt has ended
+    const double PAUSE_S            # a shorter silence may be a network that stalled: what it held follows
 
 cdef enum:
     CLOCK_RATE = 48000
     LEAP_MAX = 64                   # what a decoder cannot conceal is no gap worth showing
     LATE_MAX = 64                   # further behind, no jitter buffer still waits for it
+    EARLY_TICKS_MAX = 960           # 20 ms
     PAUSE_ERROR_TICKS_MAX = 960     # 20 ms, after a pause
-    CLOCK_ERROR_TICKS_MAX = 24000   # 500 ms, at any time
+    AHEAD_TICKS_MAX = 24000         # 500 ms, at any time: older speech than that is not worth hearing
+    BEHIND_TICKS_MAX = 48000        # 1 s, at any time
 
 cdef inline int64_t clock_ticks(double now) noexcept nogil:
     """The room clock: 48 kHz ticks of `now`."""
     return <int64_t>floor(now * CLOCK_RATE + 0.5)
 
-cdef inline void advance(Slot* slot, double now) noexcept nogil:
-    """The next index, at the multiple of 20 ms after the last packet that is nearest to the clock."""
+cdef inline bint advance(Slot* slot, uint32_t ticks, double now) noexcept nogil:
+    """The next index, at the multiple of 20 ms after the last packet that is nearest to the clock.
+
+    `ticks` is how long the new packet lasts. False, and nothing is changed, when it would overlap the last
+    one unless it were put ahead of the clock by more than EARLY_TICKS_MAX: voices that follow each other
+    quickly would otherwise push the timeline further ahead each time.
+    """
     cdef int64_t clock = clock_ticks(now)
-    cdef int64_t steps
-    slot.newest_index += 1
+    cdef int64_t least, steps
     if not slot.has_packets:
         slot.newest_time = clock
         slot.has_packets = True
     else:
+        least = max(1, (slot.newest_ticks + TICKS_20_MS - 1) // TICKS_20_MS)
         steps = <int64_t>floor(<double>(clock - slot.newest_time) / TICKS_20_MS + 0.5)
-        slot.newest_time += TICKS_20_MS * max(<int64_t>1, steps)
+        if steps < least:
+            if slot.newest_time + TICKS_20_MS * least - clock > EARLY_TICKS_MAX:
+                return False
+            steps = least
+        slot.newest_time += TICKS_20_MS * steps
+    slot.newest_index += 1
+    slot.newest_ticks = ticks
     slot.newest_at = now
+    return True
 
 cdef inline bint is_out_of_step(Slot* slot, int64_t sequence, uint32_t timestamp, double now) noexcept nogil:
     """Whether the holder's own numbers no longer continue the slot's timeline."""
@@ -42,7 +56,7 @@ cdef inline bint is_out_of_step(Slot* slot, int64_t sequence, uint32_t timestamp
     cdef int64_t error = slot.newest_time + step - clock_ticks(now)
     if step <= 0 or sequence - slot.newest_sequence > LEAP_MAX:
         return True
-    if error < -CLOCK_ERROR_TICKS_MAX or error > CLOCK_ERROR_TICKS_MAX:
+    if error < -BEHIND_TICKS_MAX or error > AHEAD_TICKS_MAX:
         return True
     return now - slot.newest_at >= PAUSE_S and (
         error < -PAUSE_ERROR_TICKS_MAX or error > PAUSE_ERROR_TICKS_MAX
@@ -59,27 +73,36 @@ cdef inline void close_gap(Slot* slot, int64_t sequence) noexcept nogil:
     slot.newest_sequence = sequence
     slot.oldest_sequence = sequence + 1
 
-cdef inline bint number(
+cdef enum Place:
+    PLACED
+    TOO_LATE
+    TOO_EARLY
+
+cdef inline Place number(
     Slot* slot, int64_t sequence, uint32_t timestamp, double now, Outgoing* out
 ) noexcept nogil:
-    """Give the holder's packet its index and time; False when it comes too late to have any."""
+    """Give the holder's packet (`out.ticks` long) its index and time, if there is a place for it."""
     cdef int32_t step = <int32_t>(timestamp - slot.newest_timestamp)
     out.is_late = not slot.needs_anchor and sequence <= slot.newest_sequence
     if out.is_late:
         out.index = slot.newest_index + sequence - slot.newest_sequence
         out.time = slot.newest_time + step
-        return sequence >= slot.oldest_sequence and slot.newest_sequence - sequence <= LATE_MAX
+        if sequence < slot.oldest_sequence or slot.newest_sequence - sequence > LATE_MAX:
+            return TOO_LATE
+        return PLACED
     if slot.needs_anchor or is_out_of_step(slot, sequence, timestamp, now):
-        advance(slot, now)
-        slot.needs_anchor = False
+        slot.needs_anchor = not advance(slot, out.ticks, now)
+        if slot.needs_anchor:
+            return TOO_EARLY
         slot.oldest_sequence = sequence
         out.marker = True
     else:
         slot.newest_index += sequence - slot.newest_sequence
         slot.newest_time += step
+        slot.newest_ticks = out.ticks
         slot.newest_at = now
     slot.newest_sequence = sequence
     slot.newest_timestamp = timestamp
     out.index = slot.newest_index
     out.time = slot.newest_time
-    return True
+    return PLACED

@@ -26,7 +26,7 @@ from tests.fast.oracle_tables import OracleTables, OracleTransport, Waiting
 
 REASONS = (
     "kind unvalidated malformed no_source payload_type ssrc rate inaudible auth replay no_keys "
-    "empty opus late unselected challenges oversize"
+    "empty opus late early unselected challenges oversize"
 ).split()
 COUNTERS = "received forwarded forwarded_bytes challenges protect_errors ssrc_changes".split()
 PAYLOAD_BYTES_MAX = 1_988
@@ -139,17 +139,20 @@ class OracleForwarder(OracleTables):
     def _forward(self, waiting: Waiting) -> str | None:
         """Put a source's packet onto the stream of its slot."""
         source, packet = self._sources[waiting.source], waiting.packet
+        ticks = opus_ticks(waiting.payload)
+        assert ticks is not None
         place = self._timeline_of(source).place(
-            waiting.sequence, packet.timestamp, packet.marker, self._now
+            waiting.sequence, packet.timestamp, packet.marker, ticks, self._now
         )
-        if place is None:
-            return "late"
+        if isinstance(place, str):
+            return place
         placed = Placed(
             *place,
             payload=waiting.payload,
             csrc=source.csrc,
             level_byte=waiting.level_byte,
             echo_group=source.echo_group,
+            ticks=ticks,
         )
         self._fan_out(self._slots[source.slot].stream, placed)
         return None
@@ -180,11 +183,17 @@ class OracleForwarder(OracleTables):
 
     def push(
         self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127
-    ) -> None:
+    ) -> bool:
         """See `Forwarder`."""
         self._now = now
-        index, time = self._streams[stream].timeline.append(now)
-        self._fan_out(stream, Placed(index, time, False, False, payload, csrc, level, None))
+        ticks = opus_ticks(payload)
+        assert ticks is not None
+        place = self._streams[stream].timeline.append(ticks, now)
+        if place is None:
+            return False
+        placed = Placed(*place, False, False, payload, csrc, level, None, ticks)
+        self._fan_out(stream, placed)
+        return True
 
     def accept(self, handle: int) -> None:
         """See `Forwarder`."""

@@ -12,10 +12,12 @@ from tests.fast.oracle_source import signed32
 CLOCK_HZ = 48_000
 FRAME_TICKS = 960
 LEAP_MAX = 64
+EARLY_TICKS_MAX = 960
 LATE_MAX = 64
-PAUSE_S = 0.2
+PAUSE_S = 1.0
 PAUSE_DRIFT_TICKS = 960
-DRIFT_TICKS_MAX = 24_000
+AHEAD_TICKS_MAX = 24_000
+BEHIND_TICKS_MAX = 48_000
 
 
 def room_clock(now: float) -> int:
@@ -34,6 +36,7 @@ class Placed(NamedTuple):
     csrc: int
     level_byte: int
     echo_group: int | None
+    ticks: int
 
 
 class Timeline:
@@ -47,22 +50,27 @@ class Timeline:
         self.oldest = self.newest = self.offset = 0
         self.newest_timestamp = 0
         self.newest_at = 0.0
+        self.newest_ticks = 0
 
     def restart(self) -> None:
         """Something came between: the next packet takes an anchor."""
         self.anchored = False
 
     def place(
-        self, sequence: int, timestamp: int, marker: bool, now: float
-    ) -> tuple[int, int, bool, bool] | None:
-        """Index, time, marker and lateness of a source's packet; None when it comes too late."""
+        self, sequence: int, timestamp: int, marker: bool, ticks: int, now: float
+    ) -> tuple[int, int, bool, bool] | str:
+        """Index, time, marker and lateness of a source's packet, or why it has no place."""
         if self.anchored and sequence <= self.newest:
             return self._place_late(sequence, timestamp, marker)
         if not self.anchored or self._must_anchor(sequence, timestamp, now):
+            if not self._step(ticks, now):
+                self.restart()
+                return "early"
             self._anchor(sequence, timestamp, now)
             return self.index, self._time, True, False
         self.index = self._index_of(sequence)
         self.time = self._time_of(timestamp)
+        self.newest_ticks = ticks
         self._advance(sequence, timestamp, now)
         return self.index, self._time, marker, False
 
@@ -78,9 +86,10 @@ class Timeline:
         # As if there had been an anchor here: what is older would share its place with another.
         self.oldest, self.offset = sequence + 1, self.index - sequence
 
-    def append(self, now: float) -> tuple[int, int]:
-        """Index and time of a packet made here, at the end of the timeline."""
-        self._step(now)
+    def append(self, ticks: int, now: float) -> tuple[int, int] | None:
+        """Index and time of a packet made here, at the end of the timeline; None when too early."""
+        if not self._step(ticks, now):
+            return None
         self.restart()
         return self.index, self._time
 
@@ -97,9 +106,9 @@ class Timeline:
 
     def _place_late(
         self, sequence: int, timestamp: int, marker: bool
-    ) -> tuple[int, int, bool, bool] | None:
+    ) -> tuple[int, int, bool, bool] | str:
         if sequence < self.oldest or self.newest - sequence > LATE_MAX:
-            return None
+            return "late"
         return self._index_of(sequence), self._time_of(timestamp), marker, True
 
     def _must_anchor(self, sequence: int, timestamp: int, now: float) -> bool:
@@ -108,12 +117,12 @@ class Timeline:
         time = self._time_of(timestamp)
         if time <= self._time:
             return True
-        drift = abs(time - room_clock(now))
-        paused = now - self.newest_at >= PAUSE_S
-        return drift > DRIFT_TICKS_MAX or (paused and drift > PAUSE_DRIFT_TICKS)
+        drift = time - room_clock(now)
+        if not -BEHIND_TICKS_MAX <= drift <= AHEAD_TICKS_MAX:
+            return True
+        return now - self.newest_at >= PAUSE_S and abs(drift) > PAUSE_DRIFT_TICKS
 
     def _anchor(self, sequence: int, timestamp: int, now: float) -> None:
-        self._step(now)
         self.anchored = True
         self.oldest, self.offset = sequence, self.index - sequence
         self._advance(sequence, timestamp, now)
@@ -121,14 +130,20 @@ class Timeline:
     def _advance(self, sequence: int, timestamp: int, now: float) -> None:
         self.newest, self.newest_timestamp, self.newest_at = sequence, timestamp, now
 
-    def _step(self, now: float) -> None:
-        self.index += 1
+    def _step(self, ticks: int, now: float) -> bool:
+        """Move to the next packet's place; False when its time has not come."""
         clock = room_clock(now)
         if self.time is None:
             self.time = clock
-            return
-        frames = math.floor((clock - self.time) / FRAME_TICKS + 0.5)
-        self.time += FRAME_TICKS * max(1, frames)
+        else:
+            frames = math.floor((clock - self.time) / FRAME_TICKS + 0.5)
+            least = max(1, math.ceil(self.newest_ticks / FRAME_TICKS))
+            if frames < least and self.time + FRAME_TICKS * least - clock > EARLY_TICKS_MAX:
+                return False
+            self.time += FRAME_TICKS * max(least, frames)
+        self.index += 1
+        self.newest_ticks = ticks
+        return True
 
 
 class OracleEgress:
@@ -149,6 +164,7 @@ class OracleEgress:
         self.sequence = first_sequence - 1
         self.first_timestamp = first_timestamp
         self.timestamp: int | None = None
+        self.last_ticks = 0
         self.base_offset = 0
         self.time_offset = 0
         self.anchored = False
@@ -170,6 +186,7 @@ class OracleEgress:
         timestamp = packet.time + self.time_offset
         if not packet.late:
             self.sequence, self.timestamp = sequence, timestamp
+            self.last_ticks = packet.ticks
         return Stamp(packet.marker, sequence, timestamp, packet.csrc, packet.level_byte)
 
     def _anchor(self, packet: Placed) -> None:
@@ -179,8 +196,8 @@ class OracleEgress:
         if self.timestamp is None:
             self.base_offset = self.time_offset = self.first_timestamp - packet.time
             return
-        behind = self.timestamp - (packet.time + self.base_offset)
-        moves = behind // FRAME_TICKS + 1 if behind >= 0 else 0
+        behind = self.timestamp + self.last_ticks - (packet.time + self.base_offset)
+        moves = max(0, math.ceil(behind / FRAME_TICKS))
         self.time_offset = self.base_offset + moves * FRAME_TICKS
 
     def count(self, packet: Placed, now: float) -> None:

@@ -91,11 +91,15 @@ class OracleTables:
     def allow(self, transport: int, address: bytes) -> None:
         """See `Forwarder`."""
         assert transport in self._transports
+        if self._addresses.get(address) != transport:
+            self.revoke(address)
         self._addresses[address] = transport
 
     def revoke(self, address: bytes) -> None:
         """See `Forwarder`."""
-        self._addresses.pop(address, None)
+        owner = self._addresses.pop(address, None)
+        if owner is not None and self._transports[owner].route == address:
+            self._transports[owner].route = None
 
     def route(self, transport: int, address: bytes) -> None:
         """See `Forwarder`."""

@@ -8,6 +8,7 @@ import pytest
 
 from sfu.fast import DTLS, RTCP, STUN, Batch, Forwarder
 from tests.fast.peer import (
+    FRAME_TICKS,
     PAYLOAD_TYPE,
     SHA1_80,
     TALK,
@@ -44,7 +45,17 @@ def _ssrc(stage: Stage) -> None:
 
 
 def _rate(stage: Stage) -> None:
-    stage.send(*(stage.talker.talk() for _ in range(101)))
+    packets = []
+    for _ in range(101):
+        packets.append(stage.talker.talk(b"\x80" + bytes(79)))  # 2.5 ms each
+        stage.talker.timestamp -= FRAME_TICKS - 120
+    stage.send(*packets)
+
+
+def _early(stage: Stage) -> None:
+    stage.send(stage.talker.talk(b"\x18" + bytes(79)))  # 60 ms
+    stage.forwarder.assign(stage.slot, stage.other.source, stage.now)
+    stage.send(stage.other.talk(), sender=stage.other)
 
 
 def _inaudible(stage: Stage) -> None:
@@ -105,6 +116,7 @@ DROPS: dict[str, Callable[[Stage], object]] = {
     "empty": lambda stage: stage.send(stage.talker.talk(b"", padding=4)),
     "opus": lambda stage: stage.send(stage.talker.talk(b"\x7b\x07" + bytes(50))),
     "late": _late,
+    "early": _early,
     "unselected": _unselected,
     "challenges": _challenges,
     "oversize": _oversize,
@@ -382,3 +394,24 @@ def test_the_largest_payload_fits_the_smallest_outbox(stage: Stage) -> None:
     inbox = batch_of((stage.talker.talk(b"\x7b\x02" + bytes(1_986)), stage.talker.address))
     stage.forwarder.receive(inbox, stage.now)
     assert len(drained(stage.forwarder, Batch(1, 2048))) == 2
+
+
+def test_whoever_gets_an_address_next_hears_nothing_of_who_had_it(stage: Stage) -> None:
+    """A NAT gave the listener's address to somebody else, whose check has just come."""
+    stage.send(stage.talker.talk())
+    newcomer = stage.forwarder.add_transport()
+    stage.forwarder.allow(newcomer, stage.listener.address)
+    assert stage.send(stage.talker.talk()) == []
+
+
+def test_a_switch_waits_for_the_end_of_a_long_frame(stage: Stage) -> None:
+    """60 ms of one voice are not overlapped by the next voice, nor is the clock left behind."""
+    long = b"\x18" + bytes(79)
+    first = [stage.listener.hear(data) for data, _ in stage.send(stage.talker.talk(long))]
+    stage.forwarder.assign(stage.slot, stage.other.source, stage.now)
+    heard = []
+    for _ in range(3):
+        sent = stage.send(stage.other.talk(), sender=stage.other)
+        heard += [stage.listener.hear(data) for data, _ in sent]
+    assert heard[0].marker and heard[0].sequence == first[0].sequence + 1
+    assert [one.timestamp - first[0].timestamp for one in heard] == [3 * 960, 4 * 960]
