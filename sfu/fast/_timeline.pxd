@@ -17,6 +17,7 @@ cdef enum:
     LEAP_MAX = 64                   # what a decoder cannot conceal is no gap worth showing
     LATE_MAX = 64                   # further behind, no jitter buffer still waits for it
     EARLY_TICKS_MAX = 960           # 20 ms
+    OVERLAP_TICKS_MAX = 4800        # 100 ms: two voices overlap by less, however long their frames
     PAUSE_ERROR_TICKS_MAX = 960     # 20 ms, after a pause
     AHEAD_TICKS_MAX = 24000         # 500 ms, at any time: older speech than that is not worth hearing
     BEHIND_TICKS_MAX = 48000        # 1 s, at any time
@@ -28,23 +29,23 @@ cdef inline int64_t clock_ticks(double now) noexcept nogil:
 cdef inline bint advance(Slot* slot, uint32_t ticks, double now) noexcept nogil:
     """The next index, at the multiple of 20 ms after the last packet that is nearest to the clock.
 
-    `ticks` is how long the new packet lasts. False, and nothing is changed, when it would overlap the last
+    Or at the end of the last packet, if that is later. `ticks` is how long the new packet lasts. False, and nothing is changed, when it would overlap the last
     one unless it were put ahead of the clock by more than EARLY_TICKS_MAX: voices that follow each other
     quickly would otherwise push the timeline further ahead each time.
     """
     cdef int64_t clock = clock_ticks(now)
-    cdef int64_t least, steps
+    cdef int64_t step, ahead
     if not slot.has_packets:
         slot.newest_time = clock
         slot.has_packets = True
     else:
-        least = max(1, (slot.newest_ticks + TICKS_20_MS - 1) // TICKS_20_MS)
-        steps = <int64_t>floor(<double>(clock - slot.newest_time) / TICKS_20_MS + 0.5)
-        if steps < least:
-            if slot.newest_time + TICKS_20_MS * least - clock > EARLY_TICKS_MAX:
+        step = TICKS_20_MS * <int64_t>floor(<double>(clock - slot.newest_time) / TICKS_20_MS + 0.5)
+        if step < slot.newest_ticks:
+            step = slot.newest_ticks
+            ahead = slot.newest_time + step - clock
+            if EARLY_TICKS_MAX < ahead <= OVERLAP_TICKS_MAX or ahead > AHEAD_TICKS_MAX:
                 return False
-            steps = least
-        slot.newest_time += TICKS_20_MS * steps
+        slot.newest_time += step
     slot.newest_index += 1
     slot.newest_ticks = ticks
     slot.newest_at = now

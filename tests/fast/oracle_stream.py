@@ -13,6 +13,7 @@ CLOCK_HZ = 48_000
 FRAME_TICKS = 960
 LEAP_MAX = 64
 EARLY_TICKS_MAX = 960
+OVERLAP_TICKS_MAX = 4_800
 LATE_MAX = 64
 PAUSE_S = 1.0
 PAUSE_DRIFT_TICKS = 960
@@ -136,11 +137,13 @@ class Timeline:
         if self.time is None:
             self.time = clock
         else:
-            frames = math.floor((clock - self.time) / FRAME_TICKS + 0.5)
-            least = max(1, math.ceil(self.newest_ticks / FRAME_TICKS))
-            if frames < least and self.time + FRAME_TICKS * least - clock > EARLY_TICKS_MAX:
+            step = FRAME_TICKS * math.floor((clock - self.time) / FRAME_TICKS + 0.5)
+            end = self.time + self.newest_ticks
+            ahead = end - clock
+            early = EARLY_TICKS_MAX < ahead <= OVERLAP_TICKS_MAX or ahead > AHEAD_TICKS_MAX
+            if self.time + step < end and early:
                 return False
-            self.time += FRAME_TICKS * max(least, frames)
+            self.time = max(end, self.time + step)
         self.index += 1
         self.newest_ticks = ticks
         return True
