@@ -83,3 +83,25 @@ class Gone:
         member = sim.truth.find(self.name)
         if member.is_present or member.reason is not self.reason:
             raise Violation("gone", f"{self.name}: present {member.is_present}, {member.reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class HeardFromStart:
+    """Of what this speaker said last, at most the first `lost_s` was not sent to `name`.
+
+    Counted from the first packet of its microphone; so it must have been silent before.
+    """
+
+    speaker: str
+    name: str
+    lost_s: float
+
+    def apply(self, sim: Simulation) -> None:
+        speaker = sim.truth.find(self.speaker)
+        tracks = sim.truth.find(self.name).client.downlink.tracks.values()
+        index = speaker.client.index
+        sent = [heard.emitted for track in tracks for heard in track if heard.speaker == index]
+        began = next(at for at in speaker.uplink.arrived if at >= 0)
+        lost_s = min(sent, default=sim.world.now) - began
+        if lost_s > self.lost_s:
+            raise Violation("onset", f"{self.name} misses {lost_s:.3f} s of {self.speaker}")

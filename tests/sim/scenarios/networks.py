@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from control.types import LeaveReason, Role
 from tests.sim.client import ClientShape
-from tests.sim.expectations import Connected, GapBelow, Gone, Hears
+from tests.sim.expectations import Connected, GapBelow, Gone, HeardFromStart, Hears
 from tests.sim.network import Bursts, Conditions
 from tests.sim.scenario import (
     Blackhole,
@@ -20,7 +20,7 @@ from tests.sim.scenario import (
     Talk,
     Vanish,
 )
-from tests.sim.scenarios.speaking import STEADY, listener
+from tests.sim.scenarios.speaking import LOUD, STEADY, listener
 from tests.sim.voice import Voice
 
 WIFI = Conditions(latency_s=0.015, jitter_s=0.04, loss=0.01, bursts=Bursts(0.02, 0.35))
@@ -123,6 +123,44 @@ NAT_REBIND = Scenario(
         Hears("lin", ("ada", "bob"), within_s=0.3),
         Hears("ada", ("bob",), within_s=0.3),
     ),
+)
+
+# A free slot loses nothing; an interruption needs three packets to win and may lose as much again.
+INTERRUPTIONS = Scenario(
+    "interruptions",
+    (
+        Join("ada", shape=STEADY),
+        Join("bob", Role.MODERATOR, shape=LOUD),
+        listener("lin"),
+        Run(1.0),
+        Talk("ada"),
+        Run(3.0),
+        HeardFromStart("ada", "lin", lost_s=0.0),
+        Talk("bob"),
+        Run(1.0),
+        HeardFromStart("bob", "lin", lost_s=0.12),
+    ),
+    slots=1,
+)
+
+STALLED_THEN_INTERRUPTED = Scenario(
+    "stalled_then_interrupted",
+    (
+        Join("ada", shape=STEADY),
+        Join("bob", Role.MODERATOR, shape=LOUD),
+        listener("lin"),
+        Run(1.0),
+        # What the network holds back comes in one burst, so ada's time runs ahead of the clock.
+        Link("ada", Conditions(latency_s=0.4)),
+        Talk("ada"),
+        Run(0.4),
+        Link("ada", Conditions()),
+        Run(3.0),
+        Talk("bob"),
+        Run(1.0),
+        HeardFromStart("bob", "lin", lost_s=0.12),
+    ),
+    slots=1,
 )
 
 SILENT_DEATH = Scenario(
@@ -272,6 +310,8 @@ SCENARIOS = (
     REORDER_AND_DUPLICATE,
     SLOW_LINKS,
     NAT_REBIND,
+    INTERRUPTIONS,
+    STALLED_THEN_INTERRUPTED,
     SILENT_DEATH,
     NEVER_CONNECTS,
     JOIN_STORM,
