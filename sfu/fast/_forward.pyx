@@ -12,7 +12,7 @@ from sfu.fast._egress cimport FIXED_SIZE, anchor, write_header
 from sfu.fast._level cimport ASSUMED_LEVEL, DTX_SIZE_MAX, NO_LEVEL, hear
 from sfu.fast._routes cimport Routes
 from sfu.fast._rows cimport (
-    CHALLENGES_MAX, DROP_REASONS, EXTENSION_SIZE_MAX, NOBODY, PACKETS_BURST_MAX, Egress, Outgoing, Pending, Slot, SlowRecord,
+    BYTES_BURST_MAX, CHALLENGES_MAX, DROP_REASONS, NOBODY, PACKETS_BURST_MAX, Egress, Outgoing, Pending, Slot, SlowRecord,
     Source, Stream, Transport,
 )
 from sfu.fast._rtp cimport RtpHeader, find_extension, opus_ticks, parse_rtp, write32
@@ -49,12 +49,12 @@ cdef enum:
     SRTP_REPLAY_FAIL = 9        # srtp_err_status_t
     SRTP_REPLAY_OLD = 10
     TRAILER_SIZE_MAX = 16       # authentication tag; no MKI is used
-    # With the largest header and trailer around it, a payload still makes a datagram.
-    PAYLOAD_SIZE_MAX = DATAGRAM_SIZE_MAX - FIXED_SIZE - EXTENSION_SIZE_MAX - TRAILER_SIZE_MAX
+    PAYLOAD_SIZE_MAX = 1280     # 20 ms at 510 kbit/s are 1,275; with all headers it fits 1,400
     CHECK_INTERVAL = 4096       # inaudible packets between two authenticated ones: far below the 32,768
                                 # after which SRTP could no longer tell the roll-over counter
 
 cdef double PACKETS_PER_SECOND_MAX = 200.0   # 5 ms frames; voice clients send 50
+cdef double BYTES_PER_SECOND_MAX = 80_000.0  # Opus at its highest, 510 kbit/s, with headers
 cdef double SSRC_DEAD_S = 1.0
 
 cdef enum Drop:
@@ -288,7 +288,7 @@ cdef class Forwarder(Routes):
         if not parse_rtp(data, length, &header):
             self._drop(DROP_MALFORMED)
             return
-        if not self._is_welcome(owner, &header):
+        if not self._is_welcome(owner, &header, length):
             return
         source = &self.sources[owner.source]
         level = find_extension(&header, source.level_extension)
@@ -310,7 +310,7 @@ cdef class Forwarder(Routes):
         packet.sequence = sequence
         self._judge(source, &packet, level)
 
-    cdef bint _is_welcome(self, Transport* owner, RtpHeader* header) noexcept nogil:
+    cdef bint _is_welcome(self, Transport* owner, RtpHeader* header, uint32_t length) noexcept nogil:
         """Everything that can be said of a packet before decryption (README: steps 2 to 4)."""
         cdef Source* source
         cdef bint is_known
@@ -325,7 +325,7 @@ cdef class Forwarder(Routes):
         if source.has_ssrc and not is_known and self.now - source.seen_at < SSRC_DEAD_S:
             self._drop(DROP_SSRC)
             return False
-        if not self._is_within_rate(source):
+        if not self._is_within_rate(source, length):
             self._drop(DROP_RATE)
             return False
         if not source.is_audible and is_known and source.has_packets:
@@ -343,13 +343,18 @@ cdef class Forwarder(Routes):
         self._drop(DROP_INAUDIBLE)
         return False
 
-    cdef bint _is_within_rate(self, Source* source) noexcept nogil:
-        cdef double earned = (self.now - source.tokens_at) * PACKETS_PER_SECOND_MAX
-        source.tokens = min(PACKETS_BURST_MAX, source.tokens + earned)
+    cdef bint _is_within_rate(self, Source* source, uint32_t length) noexcept nogil:
+        """Two buckets, packets and bytes: neither small nor large packets multiply without bound."""
+        cdef double elapsed = self.now - source.tokens_at
+        source.tokens = min(<double>PACKETS_BURST_MAX, source.tokens + elapsed * PACKETS_PER_SECOND_MAX)
+        source.byte_tokens = min(
+            <double>BYTES_BURST_MAX, source.byte_tokens + elapsed * BYTES_PER_SECOND_MAX
+        )
         source.tokens_at = self.now
-        if source.tokens < 1.0:
+        if source.tokens < 1.0 or source.byte_tokens < length:
             return False
         source.tokens -= 1.0
+        source.byte_tokens -= length
         return True
 
     cdef bint _unprotect(

@@ -31,6 +31,6 @@ cdef class Routes:
     cdef Stream* _stream(self, int32_t row) except NULL
     cdef Egress* _egress(self, int32_t row) except NULL
     cdef const uint8_t* _address(self, bytes address) except NULL
-    cdef list _addresses_of(self, int32_t transport)
+    cdef void _forget_address(self, Transport* row, const uint8_t* key)
     cdef void _vacate(self, int32_t slot)
     cdef void _unsubscribe(self, int32_t egress)

@@ -11,7 +11,7 @@ from sfu.fast._batch cimport ADDRESS_SIZE
 from sfu.fast._egress cimport write_extension
 from sfu.fast._level cimport SILENCE_DB, WINDOW_UNSEEN_DB, decayed, silence
 from sfu.fast._rows cimport (
-    EGRESS_TABLE_MAX, MID_SIZE_MAX, NOBODY, PACKETS_BURST_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX,
+    BYTES_BURST_MAX, EGRESS_TABLE_MAX, MID_SIZE_MAX, NOBODY, PACKETS_BURST_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX,
     TRANSPORT_EGRESSES_MAX, Egress, Slot, Source, Stream, Transport,
 )
 from sfu.fast._tables cimport AddressTable, Ids, grown
@@ -63,14 +63,14 @@ cdef class Routes:
 
     def remove_transport(self, int32_t transport):
         cdef Transport* row = self._transport(transport)
-        cdef uint32_t index
         self._assert_drained()
         if row.source != NOBODY:
             self.remove_source(row.source)
         while row.egress_count > 0:
             self.remove_egress(row.egresses[row.egress_count - 1])
-        for address in self._addresses_of(transport):
-            self.revoke(address)
+        while row.address_count > 0:
+            row.address_count -= 1
+            self.addresses.drop(row.addresses[row.address_count])
         row.alive = False
         self.sessions.pop(transport, None)
         self.transport_rows.give_back(transport)
@@ -95,6 +95,7 @@ cdef class Routes:
         if owner != NOBODY:
             self.revoke(address)
         self.addresses.put(key, transport)
+        memcpy(row.addresses[row.address_count], key, ADDRESS_SIZE)
         row.address_count += 1
 
     def revoke(self, bytes address not None):
@@ -103,10 +104,7 @@ cdef class Routes:
         if owner == NOBODY:
             return
         self.addresses.drop(key)
-        self.transports[owner].address_count -= 1
-        # Whoever has the address next must not get what was meant for this one.
-        if memcmp(self.transports[owner].address, key, ADDRESS_SIZE) == 0:
-            self.transports[owner].is_routed = False
+        self._forget_address(&self.transports[owner], key)
 
     def route(self, int32_t transport, bytes address not None):
         cdef Transport* row = self._transport(transport)
@@ -147,6 +145,7 @@ cdef class Routes:
         source.has_ssrc = ssrc != 0
         source.seen_at = -INFINITY
         source.tokens = PACKETS_BURST_MAX
+        source.byte_tokens = BYTES_BURST_MAX
         source.tokens_at = -INFINITY
         source.floor_db = SILENCE_DB
         source.window_lowest_db = WINDOW_UNSEEN_DB
@@ -380,15 +379,16 @@ cdef class Routes:
             raise ValueError(f"an address has {ADDRESS_SIZE} bytes, not {PyBytes_GET_SIZE(address)}")
         return <const uint8_t*>PyBytes_AS_STRING(address)
 
-    cdef list _addresses_of(self, int32_t transport):
-        cdef uint32_t index
-        if self.transports[transport].address_count == 0:
-            return []
-        return [
-            PyBytes_FromStringAndSize(<char*>self.addresses.entries[index].address, ADDRESS_SIZE)
-            for index in range(self.addresses.mask + 1)
-            if self.addresses.entries[index].transport == transport
-        ]
+    cdef void _forget_address(self, Transport* row, const uint8_t* key):
+        cdef int32_t index
+        for index in range(row.address_count):
+            if memcmp(row.addresses[index], key, ADDRESS_SIZE) == 0:
+                row.address_count -= 1
+                memcpy(row.addresses[index], row.addresses[row.address_count], ADDRESS_SIZE)
+                break
+        # Whoever has the address next must not get what was meant for this one.
+        if memcmp(row.address, key, ADDRESS_SIZE) == 0:
+            row.is_routed = False
 
     cdef void _vacate(self, int32_t slot):
         cdef Slot* row = &self.slots[slot]

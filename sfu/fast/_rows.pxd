@@ -14,6 +14,7 @@ cdef enum:
     EXTENSION_SIZE_MAX = 28      # header, level and a 16-byte MID, padded
     MID_SIZE_MAX = 16
     PACKETS_BURST_MAX = 100      # of one source above its rate
+    BYTES_BURST_MAX = 65536      # likewise: a second of the highest Opus bit rate
     DROP_REASONS = 18
 
 cdef struct Transport:
@@ -24,6 +25,7 @@ cdef struct Transport:
     uint8_t address[ADDRESS_SIZE]
     int32_t source
     int32_t address_count
+    uint8_t addresses[TRANSPORT_ADDRESSES_MAX][ADDRESS_SIZE]
     int32_t egress_count
     int32_t egresses[TRANSPORT_EGRESSES_MAX]
 
@@ -44,7 +46,8 @@ cdef struct Source:
     uint8_t level_extension
     double seen_at              # last packet of this SSRC that was authentic or dropped as inaudible
     # rate limit
-    double tokens
+    double tokens               # packets
+    double byte_tokens
     double tokens_at
     # reception (RFC 3550 A.1, A.8)
     int64_t first_sequence

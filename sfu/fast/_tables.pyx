@@ -40,8 +40,11 @@ cdef class AddressTable:
         memcpy(&a, address, 8)
         memcpy(&b, address + 8, 8)
         memcpy(&port, address + 16, 2)
-        a = (a ^ (b * <uint64_t>0x9E3779B97F4A7C15) ^ port) * <uint64_t>0xBF58476D1CE4E5B9
-        at = <uint32_t>(a >> 32) & self.mask
+        a ^= b * <uint64_t>0x9E3779B97F4A7C15
+        a ^= a >> 29
+        a = (a + port) * <uint64_t>0xBF58476D1CE4E5B9
+        a ^= a >> 32
+        at = <uint32_t>a & self.mask
         while self.entries[at].transport != NOBODY:
             if memcmp(self.entries[at].address, address, ADDRESS_SIZE) == 0:
                 break

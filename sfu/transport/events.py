@@ -41,6 +41,11 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """The first authentic sign of the client: it is connecting."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """Media can flow; follows `Keys`."""
 
@@ -62,4 +67,6 @@ class Closed:
     reason: LeaveReason
 
 
-TransportEvent = Validated | Revoked | Routed | Keys | Connected | Suspected | Recovered | Closed
+TransportEvent = (
+    Validated | Revoked | Routed | Keys | Checked | Connected | Suspected | Recovered | Closed
+)

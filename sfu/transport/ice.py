@@ -139,6 +139,10 @@ class IceLite:
         """The validated addresses, least recently heard first."""
         return tuple(self._addresses)
 
+    def heard_at(self, address: bytes) -> float | None:
+        """When `address` last proved to be this participant's, None if it is not."""
+        return self._addresses.get(address)
+
     def heard(self, address: bytes, now: float) -> None:
         """Something else that proves who sent it, as RTCP does, came from `address`."""
         if address in self._addresses:

@@ -30,14 +30,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pylibsrtp import Error as SrtpError
-from pylibsrtp import Session
-
 from control.types import LeaveReason
 from sfu.transport.answer import Negotiation
 from sfu.transport.consent import Consent
 from sfu.transport.dtls import DtlsEndpoint, DtlsState
 from sfu.transport.events import (
+    Checked,
     Closed,
     Connected,
     Keys,
@@ -49,12 +47,18 @@ from sfu.transport.events import (
     Validated,
 )
 from sfu.transport.ice import IceLite
+from sfu.transport.limits import TokenBucket
 from sfu.transport.reporting import FIRST_INTERVAL_S, EgressFeedback, MediaStats, Reporter
-from sfu.transport.rtcp import RtcpError, parse_compound
+from sfu.transport.srtcp import Srtcp
 from sfu.transport.srtp import receive_session, send_session
 
 # How often a suspect's media is looked at: nobody tells when it flows again.
 LOOK_INTERVAL_S = 1.0
+
+
+# A handshake takes under ten datagrams each way, a lossy one a few times that.
+DTLS_PER_S = 20.0
+DTLS_BURST = 100.0
 
 
 class TransportState(StrEnum):
@@ -111,13 +115,13 @@ class Transport:
         "_created_at",
         "_datagrams",
         "_dtls",
+        "_dtls_rate",
         "_events",
         "_looked_at",
-        "_receive",
         "_report_at",
         "_reporter",
-        "_send",
         "_settings",
+        "_srtcp",
         "_source",
         "_state",
         "_stats",
@@ -160,8 +164,8 @@ class Transport:
         self._created_at = self._connecting_at = self._looked_at = now
         self._report_at: float | None = None
         self._consent = Consent(settings.suspect_after_s, now)
-        self._receive: Session | None = None
-        self._send: Session | None = None
+        self._dtls_rate = TokenBucket(DTLS_PER_S, DTLS_BURST, now)
+        self._srtcp: Srtcp | None = None
         self._datagrams: list[tuple[bytes, bytes]] = []
         self._events: list[TransportEvent] = []
 
@@ -213,21 +217,19 @@ class Transport:
         if self._state in (TransportState.NEW, TransportState.CLOSED):
             self._count("dtls_unexpected")
             return
+        if not self._dtls_rate.take(now):
+            self._count("dtls_rate")
+            return
         self._dtls.receive(data, now)
         self._after_dtls(now)
 
     def receive_rtcp(self, data: bytes, address: bytes, now: float) -> None:
         """Take an encrypted RTCP datagram from a validated address."""
-        if self._receive is None or self._state is TransportState.CLOSED:
+        if self._srtcp is None:
             self._count("rtcp_unexpected")
             return
-        try:
-            packets = parse_compound(self._receive.unprotect_rtcp(data))
-        except RtcpError:
-            self._count("rtcp_malformed")
-            return
-        except (SrtpError, ValueError):  # ValueError: longer than libsrtp's buffer
-            self._count("rtcp_unprotect")
+        packets = self._srtcp.open(data, now)
+        if packets is None:
             return
         self.ice.heard(address, now)
         self.heard(now)
@@ -241,6 +243,7 @@ class Transport:
         if self._state is TransportState.NEW:
             self._connecting_at = now
             self._step(_Trigger.CHECKED)
+            self._events.append(Checked())
         elif self._state is TransportState.SUSPECT:
             self._step(_Trigger.HEARD)
             self._events.append(Recovered())
@@ -301,6 +304,8 @@ class Transport:
         self._state = _NEXT[self._state, trigger]
         if self._state is TransportState.CLOSED:
             self._report_at = None
+            # The sessions take more memory than the rest, and nothing is encrypted any more.
+            self._srtcp = None
 
     def _state_deadline(self) -> float:
         """When the present state ends if nothing happens."""
@@ -358,11 +363,12 @@ class Transport:
     def _secure(self, now: float) -> None:
         """The handshake is done: make the SRTP sessions and begin to report."""
         keys = self._dtls.srtp_keys()
-        self._receive, self._send = receive_session(keys), send_session(keys)
+        receive, send = receive_session(keys), send_session(keys)
+        self._srtcp = Srtcp(receive, send, now, self._count)
         self._consent.heard(now)
         self._report_at = now + self._reporter.interval_s(FIRST_INTERVAL_S)
         self._step(_Trigger.SECURED)
-        self._events += [Keys(keys, self._receive, self._send), Connected()]
+        self._events += [Keys(keys, receive, send), Connected()]
 
     def _end(self, reason: LeaveReason) -> None:
         """The connection ended by itself."""
@@ -379,8 +385,8 @@ class Transport:
 
     def _send_rtcp(self, compounds: list[bytes]) -> None:
         """Encrypt and queue compounds, if there are keys."""
-        if self._send is not None:
-            self._send_to_current([self._send.protect_rtcp(compound) for compound in compounds])
+        if self._srtcp is not None:
+            self._send_to_current(self._srtcp.seal(compounds))
 
     def _send_to_current(self, datagrams: list[bytes]) -> None:
         """Queue datagrams for the current address, if there is one."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from sfu.stage import Room
 from sfu.transport.transport import Transport
 
+# Browsers check the path they use every 2.5 s; whoever was silent for longer may have lost it.
+ADDRESS_KEPT_S = 3.0
+
 
 @dataclass(slots=True, eq=False)
 class Peer:
@@ -59,6 +62,17 @@ class Peers:
         for address in peer.transport.ice.addresses:
             if self._by_address.get(address) is peer:
                 del self._by_address[address]
+
+    def is_taken(self, address: bytes, by_other_than: Peer, now: float) -> bool:
+        """Whether somebody else was heard from `address` lately, and so keeps it.
+
+        Otherwise one datagram with a forged source would take a participant's path away.
+        """
+        owner = self._by_address.get(address)
+        if owner is None or owner is by_other_than:
+            return False
+        heard_at = owner.transport.ice.heard_at(address)
+        return heard_at is not None and now - heard_at < ADDRESS_KEPT_S
 
     def take_address(self, peer: Peer, address: bytes) -> None:
         """`peer` validated `address`; whoever had it loses it (a NAT gave it to somebody else)."""

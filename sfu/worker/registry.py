@@ -18,6 +18,7 @@ from sfu.stage import NO_SOURCE, Admission, Room, RoomEvent, RoomSettings
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
 from sfu.transport.events import (
+    Checked,
     Closed,
     Connected,
     Keys,
@@ -35,6 +36,7 @@ from sfu.worker.settings import WorkerSettings
 from sfu.worker.timers import Timers
 
 _STATUS = {
+    Checked: ParticipantStatus.CONNECTING,
     Connected: ParticipantStatus.CONNECTED,
     Recovered: ParticipantStatus.CONNECTED,
     Suspected: ParticipantStatus.SUSPECT,
@@ -49,6 +51,7 @@ _COUNTERS = (
     "dropped_departed",
     "dropped_stun_rate",
     "dropped_stun_stranger",
+    "dropped_stun_taken",
 )
 
 

@@ -16,6 +16,10 @@ class Waiting(Protocol):
 
 W = TypeVar("W", bound=Waiting)
 
+# Entries that nobody waits for any more, before the heap is cleared of them: rare enough to cost
+# nothing, and few enough not to be noticed in memory.
+STALE_MAX = 64
+
 
 class Timers(Generic[W]):
     """Who is due when.
@@ -46,8 +50,11 @@ class Timers(Generic[W]):
             heapq.heappush(self._heap, (deadline, self._order, owner))
 
     def forget(self, owner: W) -> None:
-        """The owner is gone."""
+        """The owner is gone, and nothing here keeps it in memory for long."""
         self._armed.pop(owner, None)
+        if len(self._heap) > STALE_MAX + 2 * len(self._armed):
+            self._heap = [entry for entry in self._heap if self._armed.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)
 
     def due(self, now: float) -> Iterator[W]:
         """Take the owners whose deadline has come; each must be watched again afterwards."""

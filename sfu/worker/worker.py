@@ -77,6 +77,7 @@ class Worker:
         """Take a batch; it must stay as it is until `drain` has returned False."""
         self._now = now
         self._has_received = True
+        self._challenges.clear()  # a bug may have left some; their packets are gone
         self.forwarder.receive(inbox, now)
 
     def handle_timer(self, now: float) -> None:
@@ -192,6 +193,9 @@ class Worker:
             counters["dropped_stun_stranger"] += 1
             return
         is_known = slow.transport == peer.row
+        if not is_known and self._registry.peers.is_taken(slow.address, peer, self._now):
+            counters["dropped_stun_taken"] += 1
+            return
         if not is_known and not self._stun_limiter.take(slow.address, self._now):
             counters["dropped_stun_rate"] += 1
             return

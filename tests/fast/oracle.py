@@ -29,7 +29,7 @@ REASONS = (
     "empty opus late early unselected challenges oversize"
 ).split()
 COUNTERS = "received forwarded forwarded_bytes challenges protect_errors ssrc_changes".split()
-PAYLOAD_BYTES_MAX = 1_988
+PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64
 ADDRESSES_MAX = 8
 EGRESSES_MAX = 16
@@ -86,7 +86,7 @@ class OracleForwarder(OracleTables):
             return "payload_type"
         if source.is_foreign(packet.ssrc, self._now):
             return "ssrc"
-        if not source.take_token(self._now):
+        if not source.take_token(len(data), self._now):
             return "rate"
         if source.skips_decryption(packet, self._now):
             return "inaudible"

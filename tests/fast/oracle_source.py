@@ -9,6 +9,8 @@ from tests.fast.oracle_packet import RtpPacket
 
 RATE_PER_S = 200.0
 RATE_BUCKET = 100.0
+BYTES_PER_S = 80_000.0
+BYTES_BUCKET = 65_536.0
 SSRC_ALIVE_S = 1.0
 ROC_KEEP_SEQUENCES = 4096
 SILENCE_DBOV = -127.0
@@ -168,6 +170,7 @@ class OracleSource:
         self.seen_at = -math.inf
         self.checked_sequence = 0
         self.tokens = RATE_BUCKET
+        self.byte_tokens = BYTES_BUCKET
         self.tokens_at: float | None = None
         self.loudness = Loudness()
         self.reception = Reception()
@@ -176,15 +179,17 @@ class OracleSource:
         """Whether another SSRC speaks while the known one is alive."""
         return self.ssrc not in (None, ssrc) and now - self.seen_at < SSRC_ALIVE_S
 
-    def take_token(self, now: float) -> bool:
-        """Whether the packet is within the rate limit."""
+    def take_token(self, size: int, now: float) -> bool:
+        """Whether a packet of `size` bytes is within the rate limits."""
         if self.tokens_at is not None:
-            earned = (now - self.tokens_at) * RATE_PER_S
-            self.tokens = min(RATE_BUCKET, self.tokens + earned)
+            elapsed = now - self.tokens_at
+            self.tokens = min(RATE_BUCKET, self.tokens + elapsed * RATE_PER_S)
+            self.byte_tokens = min(BYTES_BUCKET, self.byte_tokens + elapsed * BYTES_PER_S)
         self.tokens_at = now
-        if self.tokens < 1:
+        if self.tokens < 1 or self.byte_tokens < size:
             return False
         self.tokens -= 1
+        self.byte_tokens -= size
         return True
 
     def skips_decryption(self, packet: RtpPacket, now: float) -> bool:

@@ -98,7 +98,7 @@ def _challenges(stage: Stage) -> None:
 
 
 def _oversize(stage: Stage) -> None:
-    stage.send(stage.talker.talk(b"\x7b\x02" + bytes(1_988)))
+    stage.send(stage.talker.talk(b"\x7b\x02" + bytes(1_280)))
 
 
 DROPS: dict[str, Callable[[Stage], object]] = {
@@ -391,7 +391,7 @@ def test_the_largest_payload_fits_the_smallest_outbox(stage: Stage) -> None:
     """With the largest header around it; so `drain` always comes to an end."""
     listener = Listener(8, stage.forwarder, level_extension=15, mid_extension=20, mid=b"m" * 16)
     stage.forwarder.subscribe(listener.egress, stage.stream)
-    inbox = batch_of((stage.talker.talk(b"\x7b\x02" + bytes(1_986)), stage.talker.address))
+    inbox = batch_of((stage.talker.talk(b"\x7b\x02" + bytes(1_278)), stage.talker.address))
     stage.forwarder.receive(inbox, stage.now)
     assert len(drained(stage.forwarder, Batch(1, 2048))) == 2
 
@@ -415,3 +415,14 @@ def test_a_switch_waits_for_the_end_of_a_long_frame(stage: Stage) -> None:
         heard += [stage.listener.hear(data) for data, _ in sent]
     assert heard[0].marker and heard[0].sequence == first[0].sequence + 1
     assert [one.timestamp - first[0].timestamp for one in heard] == [3 * 960, 4 * 960]
+
+
+def test_bytes_are_limited_as_well_as_packets(stage: Stage) -> None:
+    """One microphone with the largest packets: 65,536 bytes at once, then 80,000 a second."""
+    large = b"\x80" + bytes(1_275)
+    size = len(stage.talker.talk(large))
+    stage.send(*(stage.talker.talk(large) for _ in range(90)))
+    assert stage.dropped()["rate"] == 90 - 65_536 // size
+    stage.now += 0.98
+    stage.send(*(stage.talker.talk(large) for _ in range(90)))
+    assert stage.dropped()["rate"] == 2 * (90 - 65_536 // size)

@@ -26,7 +26,7 @@ def test_a_pushed_packet_continues_the_stream(stage: Stage) -> None:
 
 def test_what_is_pushed_must_be_opus(stage: Stage) -> None:
     """A mistake of the caller, told at once."""
-    for payload in (b"", b"\x7b\x00", b"\x7b\x02" + bytes(1_988)):
+    for payload in (b"", b"\x7b\x00", b"\x7b\x02" + bytes(1_280)):
         with pytest.raises(ValueError):
             stage.forwarder.push(stage.stream, payload, NOW)
 

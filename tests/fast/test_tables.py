@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import time
 from collections.abc import Callable
 
 import pytest
@@ -405,3 +406,22 @@ def test_numbers_that_cannot_be_are_refused() -> None:
                 transport, **({"csrc": 1, "echo_group": 1, "payload_type": PAYLOAD_TYPE} | wrong)
             )
     assert forwarder.sizes()["egresses"] == forwarder.sizes()["sources"] == 0
+
+
+def test_a_leave_costs_the_same_however_many_others_there_are() -> None:
+    """Removing a transport looks at its own addresses only."""
+
+    def cost_s(others: int) -> float:
+        forwarder = Forwarder()
+        for number in range(others):
+            forwarder.allow(forwarder.add_transport(), address_of(number + 1))
+        leaving = [forwarder.add_transport() for _ in range(200)]
+        for number, transport in enumerate(leaving):
+            forwarder.allow(transport, address_of(50_000 + number))
+        before = time.process_time()
+        for transport in leaving:
+            forwarder.remove_transport(transport)
+        return time.process_time() - before
+
+    # A scan of the table would make it a hundred times dearer.
+    assert cost_s(20_000) < 20 * max(cost_s(200), 1e-4)

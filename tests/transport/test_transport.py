@@ -14,6 +14,7 @@ from sfu.transport.answer import negotiate
 from sfu.transport.candidates import Endpoint, candidates_for
 from sfu.transport.dtls import DtlsState, SrtpKeys, SrtpProfile
 from sfu.transport.events import (
+    Checked,
     Closed,
     Connected,
     Keys,
@@ -34,8 +35,9 @@ from sfu.transport.rtcp import (
     build_receiver_report,
     parse_compound,
 )
+from sfu.transport.srtcp import DATAGRAMS_BURST, SENDERS_MAX
 from sfu.transport.srtp import receive_session, send_session
-from sfu.transport.transport import Transport, TransportSettings, TransportState
+from sfu.transport.transport import DTLS_BURST, Transport, TransportSettings, TransportState
 from tests.transport.peer import (
     FINGERPRINT,
     HOME,
@@ -114,11 +116,11 @@ class Client:
         self.take()
         self.events()
 
-    def report(self, now: float, address: bytes = HOME) -> None:
+    def report(self, now: float, address: bytes = HOME, *, sender: int = 77) -> None:
         """Send an encrypted receiver report."""
         ssrc = self.transport.negotiation.media[0].ssrc
         block = ReportBlock(ssrc, 128, 3, 4, 0, 0, 0)
-        data = self._sender.protect_rtcp(build_receiver_report(ReceiverReport(77, (block,))))
+        data = self._sender.protect_rtcp(build_receiver_report(ReceiverReport(sender, (block,))))
         self.transport.receive_rtcp(data, address, now)
 
     def read(self, datagram: bytes) -> tuple[object, ...]:
@@ -159,7 +161,7 @@ def test_the_whole_way_from_a_check_to_keys(client: Client) -> None:
     assert client.state() is TransportState.NEW
     assert client.check(1.0)
     assert client.state() is TransportState.CONNECTING
-    assert client.events() == [Validated(HOME), Routed(HOME)]
+    assert client.events() == [Validated(HOME), Routed(HOME), Checked()]
     ((_, address),) = client.take()
     assert address == HOME
     client.dtls.outgoing = [b"\x16server hello"]
@@ -412,3 +414,24 @@ def test_a_late_timer_catches_up_in_one_call(client: Client) -> None:
 
 def test_it_shows_its_state(client: Client) -> None:
     assert repr(client.transport) == f"<Transport {client.transport.ufrag} new>"
+
+
+def test_a_client_that_draws_sender_ssrcs_is_not_decrypted_for_ever(client: Client) -> None:
+    """Each would leave a context behind in libsrtp."""
+    client.secure(1.0)
+    for sender in range(1, 2 * SENDERS_MAX + 1):
+        client.report(10.0 + sender, sender=sender)
+    assert client.counts == {"rtcp_sender": SENDERS_MAX}
+    client.report(90.0, sender=1)
+    assert client.counts == {"rtcp_sender": SENDERS_MAX}
+
+
+def test_rtcp_and_dtls_are_limited_in_rate(client: Client) -> None:
+    client.secure(1.0)
+    for _ in range(300):
+        client.report(20.0)
+        client.transport.receive_dtls(DTLS_HELLO, HOME, 20.0)
+    assert client.counts == {
+        "rtcp_rate": 300 - DATAGRAMS_BURST,
+        "dtls_rate": 300 - DTLS_BURST,
+    }

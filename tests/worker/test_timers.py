@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.worker.timers import Timers
+from sfu.worker.timers import STALE_MAX, Timers
 
 
 class Owner:
@@ -59,6 +61,19 @@ def test_a_forgotten_owner_never_fires() -> None:
     assert timers.next_deadline() is None
     assert list(timers.due(2.0)) == []
     assert len(timers) == 0
+
+
+def test_forgotten_owners_do_not_stay_in_memory() -> None:
+    """However far away their deadlines were."""
+    timers: Timers[Owner] = Timers()
+    gone = []
+    for _ in range(1_000):
+        owner = Owner(1e9)
+        timers.watch(owner)
+        timers.forget(owner)
+        gone.append(weakref.ref(owner))
+    del owner
+    assert sum(one() is not None for one in gone) <= STALE_MAX + 1
 
 
 def test_an_owner_without_a_deadline_is_not_kept() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from aioice import stun
 
-from control.commands import RoomCreate
+from control.commands import ParticipantGet, RoomCreate
 from control.errors import ControlError, ErrorCode
 from control.events import ParticipantLeft, RoomClosed
-from control.types import LeaveReason, Role
+from control.types import LeaveReason, ParticipantStatus, Role
 from sfu.transport.address import pack_address
+from sfu.worker.peers import ADDRESS_KEPT_S
 from tests.worker.harness import Bench
 
 HERE = pack_address("192.0.2.7", 4000)
@@ -74,18 +75,34 @@ def test_a_flood_of_forged_checks_is_cut_before_it_costs_hmacs() -> None:
     assert [address for _, address in bench.sent] == [other]
 
 
-def test_an_address_belongs_to_whoever_validated_it_last() -> None:
-    """Two clients get the same address one after the other, as behind a NAT."""
+def test_an_address_stays_with_whoever_was_heard_from_it_lately() -> None:
+    """A forged source must not take somebody's path; a NAT may give it away once it is silent."""
     bench = Bench()
     bench.room()
     first = credentials(bench.join("p").answer)
     second = credentials(bench.join("q").answer)
     bench.receive(check(*first), HERE)
     bench.receive(check(*second), HERE)
+    assert bench.worker.counters()["dropped_stun_taken"] == 1
+    assert len(bench.sent) == 1
+    bench.wait(ADDRESS_KEPT_S)
+    bench.receive(check(*second), HERE)
+    assert len(bench.sent) == 2
     assert bench.worker.sizes()["addresses"] == 1
-    bench.wait(1.0)
+    bench.receive(check(*first), HERE)
+    assert bench.worker.counters()["dropped_stun_taken"] == 2
     bench.receive(check(*first), pack_address("192.0.2.7", 4001))
     assert bench.worker.sizes()["addresses"] == 2
+
+
+def test_a_first_check_makes_the_participant_connecting() -> None:
+    bench = Bench()
+    bench.room()
+    joined = bench.join("p")
+    assert joined.participant.state is ParticipantStatus.NEW
+    bench.receive(check(*credentials(joined.answer)), HERE)
+    state = bench.run(ParticipantGet(room="r", participant="p")).participant.state
+    assert state is ParticipantStatus.CONNECTING
 
 
 def test_whoever_never_connects_expires_with_the_reason() -> None:
