@@ -15,6 +15,7 @@ from control.commands import (
     HandList,
     HandLower,
     HandRaise,
+    HandsResult,
     JoinResult,
     ParticipantGet,
     ParticipantJoin,
@@ -206,6 +207,6 @@ class Calls(ABC):
         """Lower a hand; the hands that remain. Errors: not_found (`room`, `participant`)."""
         return (await self.call(HandLower(room=room, participant=participant))).hands
 
-    async def hand_list(self, *, room: str) -> list[Hand]:
-        """The raised hands, the first raised first. Errors: not_found (`room`)."""
-        return (await self.call(HandList(room=room))).hands
+    async def hand_list(self, *, room: str, page: int = 0) -> HandsResult:
+        """One page of the raised hands, the first raised first. Errors: not_found (`room`)."""
+        return await self.call(HandList(room=room, page=page))

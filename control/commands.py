@@ -96,10 +96,11 @@ class JoinResult(Value, frozen=True, kw_only=True):
     answer: str
 
 
-class HandsResult(Value, frozen=True, kw_only=True):
-    """Raised hands in the order raised."""
+class HandsResult(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """One page of raised hands in the order raised; `next_page` is None on the last."""
 
     hands: list[Hand]
+    next_page: int | None = None
 
 
 class ServerInfoResult(Value, frozen=True, kw_only=True):
@@ -324,6 +325,7 @@ class HandList(Command[HandsResult], frozen=True, kw_only=True):
     result: ClassVar[Any] = HandsResult
     mutates: ClassVar[bool] = False
     room: RoomId
+    page: Page = 0
 
 
 AnyCommand = Command[Any]

@@ -144,7 +144,7 @@ _VERBS: Final[tuple[tuple[str, str, type[AnyCommand], str, tuple[Option, ...]], 
     ("track", "unmute", TrackUnmute, "undo a mute", (_ROOM, _WHO, _LOCK, _ACTOR)),
     ("hand", "raise", HandRaise, "raise a hand", (_ROOM, _WHO)),
     ("hand", "lower", HandLower, "lower a hand", (_ROOM, _WHO)),
-    ("hand", "list", HandList, "list raised hands in order", (_ROOM,)),
+    ("hand", "list", HandList, "list raised hands in order", (_ROOM, _PAGE)),
 )
 
 

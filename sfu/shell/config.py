@@ -21,7 +21,7 @@ from control import endpoint as control_endpoints
 from sfu.shell.config_names import choices, unknown_key
 from sfu.shell.endpoint import Endpoint, parse_endpoint, split_port
 from sfu.transport.candidates import Candidate
-from sfu.worker.settings import WorkerSettings
+from sfu.worker.settings import PARTICIPANTS_MAX, ROOMS_MAX, WorkerSettings
 
 T = TypeVar("T")
 
@@ -95,8 +95,8 @@ class Log(Section, frozen=True, kw_only=True):
 class Limits(Section, frozen=True, kw_only=True):
     """What `WorkerSettings` lets an operator change."""
 
-    max_rooms: Count = _DEFAULTS.max_rooms
-    max_participants: Count = _DEFAULTS.max_participants
+    max_rooms: Annotated[int, Meta(ge=1, le=ROOMS_MAX)] = _DEFAULTS.max_rooms
+    max_participants: Annotated[int, Meta(ge=1, le=PARTICIPANTS_MAX)] = _DEFAULTS.max_participants
     max_participants_per_room: Count = _DEFAULTS.max_participants_per_room
     max_speakers_per_room: Count = _DEFAULTS.max_speakers_per_room
     default_slots: Annotated[int, Meta(ge=1, le=6)] = _DEFAULTS.default_slots

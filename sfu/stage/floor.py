@@ -66,6 +66,13 @@ class Floor:
         self._forwarder.assign(self._slot_ids[slot], source, now)
         return True, True
 
+    def rest(self, now: float) -> None:
+        """Nobody has spoken for a while: all slots are free, and the next voice has to ask."""
+        for index, holder in enumerate(self.holders()):
+            if holder is not None:
+                self._selector.release(holder.source)
+                self._forwarder.assign(self._slot_ids[index], NO_SOURCE, now)
+
     def resize(self, slots: int) -> None:
         """Grow or shrink to `slots`; holders of dropped slots lose them, others stay."""
         for slot_id in self._slot_ids[slots:]:

@@ -310,6 +310,7 @@ class Room:
         """A voiced packet without a slot: True when its source now holds one, so forward it."""
         holds, is_new = self._floor.challenge(challenge.source, challenge.level, now)
         if is_new:
+            self._watch.wake(now)
             self._reseat(now)
         return holds
 
@@ -332,9 +333,13 @@ class Room:
     def _look(self, now: float) -> None:
         self._floor.prune(now)
         self._reseat(now)
-        snapshot = self._watch.look(self._floor.observe(now), now)
+        observations = self._floor.observe(now)
+        snapshot = self._watch.look(observations, now)
         if snapshot is not None:
             self._tell(snapshot)
+        if self._watch.may_rest(observations):
+            self._watch.stop()
+            self._floor.rest(now)
 
     def _adopt(self, settings: RoomSettings, now: float) -> None:
         """Take other settings; one version and one event when anything differs."""

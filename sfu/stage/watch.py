@@ -1,4 +1,4 @@
-"""The watch over a room's voices: ticks while anybody is audible, and tells who is speaking."""
+"""The watch over a room's voices: ticks while anybody speaks, and tells who does."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from control.events import SpeakersChanged
     from control.types import ActiveSpeaker
 
+# Longer than people pause between sentences, so that a conversation does not lose its slots.
+REST_AFTER_S = 3.0
+
 
 class Watch:
-    """Samples levels every TICK_S from the first audible participant to the last."""
+    """Samples levels every TICK_S while anybody speaks.
+
+    It rests when nobody has for REST_AFTER_S: ten thousand rooms with open microphones and nothing
+    said cost nothing. The room then frees its slots, so that the next voice comes up as a challenge
+    and starts the watch again.
+    """
 
     def __init__(self) -> None:
         self._dominant = DominantSpeaker()
@@ -37,6 +45,11 @@ class Watch:
         if self._deadline is None:
             self._deadline = now + TICK_S
 
+    def wake(self, now: float) -> None:
+        """Somebody spoke after a rest. Half a tick sooner: everybody waits to see who it is."""
+        if self._deadline is None:
+            self._deadline = now + TICK_S / 2
+
     def forget(self, participant: str) -> SpeakersChanged | None:
         """`participant` is inaudible from now on: a snapshot without it if it was in the last."""
         self._dominant.forget(participant)
@@ -48,8 +61,14 @@ class Watch:
         dominant = self._dominant.update(observations, now)
         return self._speakers.update(observations, dominant, now)
 
+    def may_rest(self, observations: Sequence[Observation]) -> bool:
+        """Whether nobody has spoken for a while, and everybody has been told so."""
+        return not self.snapshot and all(
+            seen.level.voiced_age >= REST_AFTER_S for seen in observations
+        )
+
     def stop(self) -> None:
-        """Nobody is audible any more."""
+        """Nobody is audible any more, or nobody speaks."""
         self._deadline = None
 
     def _next_deadline(self, now: float) -> float:

@@ -21,8 +21,7 @@ SENDERS_MAX = 16
 
 
 class Srtcp:
-    """The two sessions of a connection, as far as RTCP goes; `count` is told the name of each drop.
-    """
+    """The sessions of a connection, as far as RTCP goes; `count` is told the name of each drop."""
 
     __slots__ = ("_count", "_rate", "_receive", "_send", "_senders")
 

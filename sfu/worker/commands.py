@@ -47,14 +47,16 @@ T = TypeVar("T")
 
 # Fifty states with the largest metadata (16 KiB) still fit a frame of 1 MiB.
 PAGE_SIZE = 50
+# A raised hand is small. Whoever raises one is told the first page, not ten thousand others.
+HANDS_PAGE_SIZE = 200
 PROTOCOL_VERSIONS = [1]
 
 
-def page_of(items: Sequence[T], page: int) -> tuple[Sequence[T], int | None]:
+def page_of(items: Sequence[T], page: int, size: int = PAGE_SIZE) -> tuple[Sequence[T], int | None]:
     """One page and the number of the next, None on the last."""
-    first = page * PAGE_SIZE
-    is_last = first + PAGE_SIZE >= len(items)
-    return items[first : first + PAGE_SIZE], None if is_last else page + 1
+    first = page * size
+    is_last = first + size >= len(items)
+    return items[first : first + size], None if is_last else page + 1
 
 
 class Commands:
@@ -229,13 +231,17 @@ class Commands:
         room = self._registry.room(command.room)
         room.raise_hand(command.participant, now)
         self._registry.settle_room(room)
-        return HandsResult(hands=room.hands)
+        return self._hands(room, 0)
 
     def _hand_lower(self, command: HandLower, now: float) -> HandsResult:
         room = self._registry.room(command.room)
         room.lower_hand(command.participant)
         self._registry.settle_room(room)
-        return HandsResult(hands=room.hands)
+        return self._hands(room, 0)
 
     def _hand_list(self, command: HandList, now: float) -> HandsResult:
-        return HandsResult(hands=self._registry.room(command.room).hands)
+        return self._hands(self._registry.room(command.room), command.page)
+
+    def _hands(self, room: Room, page: int) -> HandsResult:
+        hands, next_page = page_of(room.hands, page, HANDS_PAGE_SIZE)
+        return HandsResult(hands=list(hands), next_page=next_page)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What the forwarder's tables hold: 65,536 transports, as many slots, and up to 6 slots in a room.
+PARTICIPANTS_MAX = 65_536
+ROOMS_MAX = 10_922
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
@@ -33,3 +37,7 @@ class WorkerSettings:
     join_timeout_s: float = 30.0
     # A room that has been empty this long is closed.
     default_empty_timeout_s: int = 300
+
+    def __post_init__(self) -> None:
+        if self.max_rooms > ROOMS_MAX or self.max_participants > PARTICIPANTS_MAX:
+            raise ValueError(f"at most {ROOMS_MAX} rooms and {PARTICIPANTS_MAX} participants")

@@ -34,7 +34,9 @@ class Page:
         self.news: dict[str, dict[str, Any]] = {}
         self._socket: ClientWebSocketResponse | None = None
 
-    async def join(self, *, room: str = "lobby", name: str = "Ada", moderator: bool = False) -> Any:
+    async def join(
+        self, *, room: str = "lobby", name: str = "Guest", moderator: bool = False
+    ) -> Any:
         body: dict[str, Any] = {"room": room, "name": name, "offer": "offer"}
         if self.token:
             body["token"] = self.token
@@ -98,7 +100,9 @@ async def web(daemon: FakeDaemon) -> AsyncIterator[TestClient[Any, Any]]:
         yield web
 
 
-async def joined(web: TestClient[Any, Any], *, moderator: bool = False, name: str = "Ada") -> Page:
+async def joined(
+    web: TestClient[Any, Any], *, moderator: bool = False, name: str = "Guest"
+) -> Page:
     page = Page(web)
     await page.join(moderator=moderator, name=name)
     await page.open_feed()
@@ -111,15 +115,15 @@ async def test_a_visitor_joins_as_a_muted_listener(web: Any, daemon: FakeDaemon)
     answer = await page.join()
     assert answer["answer"] == "answer to offer"
     command = next(item for item in daemon.commands if isinstance(item, ParticipantJoin))
-    assert (command.role, command.muted, command.name) == (Role.LISTENER, True, "Ada")
+    assert (command.role, command.muted, command.name) == (Role.LISTENER, True, "Guest")
     room = await page.told("room", audience_count=1)
-    assert room["audience"][0] == {"id": page.id, "name": "Ada", "hand": False}
+    assert room["audience"][0] == {"id": page.id, "name": "Guest", "hand": False}
 
 
 async def test_the_key_makes_a_moderator_and_a_wrong_one_nobody(web: Any) -> None:
     page = await joined(web, moderator=True)
     assert (await page.told("you", role="moderator"))["moderator"]
-    body = {"room": "lobby", "name": "Eve", "offer": "o", "moderator_key": "guess"}
+    body = {"room": "lobby", "name": "Stranger", "offer": "o", "moderator_key": "guess"}
     assert (await Page(web).post("/api/join", body, 403))["error"]["code"] == "forbidden"
 
 
@@ -128,7 +132,7 @@ async def test_a_raised_hand_is_seen_and_called_up_muted(web: Any, daemon: FakeD
     moderator = await joined(web, moderator=True, name="Mo")
     page = await joined(web)
     await page.act("raise_hand")
-    hands = await moderator.told("room", hands=[{"id": page.id, "name": "Ada", "hand": True}])
+    hands = await moderator.told("room", hands=[{"id": page.id, "name": "Guest", "hand": True}])
     assert hands["audience_count"] == 1
     await moderator.act("call_up", page.id)
     await page.told("you", role="speaker", muted=True, hand=False)
@@ -144,7 +148,7 @@ async def test_a_raised_hand_is_seen_and_called_up_muted(web: Any, daemon: FakeD
 
 @pytest.mark.parametrize("action", ["call_up", "send_back", "mute", "remove", "lower_hand"])
 async def test_who_is_no_moderator_does_nothing_to_others(web: Any, action: str) -> None:
-    page, other = await joined(web), await joined(web, name="Bob")
+    page, other = await joined(web), await joined(web, name="Other")
     answer = await page.act(action, other.id, 403)
     assert answer["error"]["code"] == "forbidden"
 
@@ -160,7 +164,7 @@ async def test_a_removed_visitor_is_told_why_and_does_not_come_back(web: Any) ->
     await moderator.act("remove", page.id)
     left = await page.told("left")
     assert (left["reason"], left["detail"]) == ("removed", "by Mo")
-    body = {"room": "lobby", "name": "Ada", "offer": "o", "token": page.token}
+    body = {"room": "lobby", "name": "Guest", "offer": "o", "token": page.token}
     assert (await page.post("/api/join", body, 410))["error"]["code"] == "unknown_visitor"
 
 
@@ -185,7 +189,7 @@ async def test_a_speaker_for_whom_there_is_no_seat_returns_as_a_listener(
     daemon.leave("lobby", page.id, LeaveReason.ICE_FAILED)
     await page.told("rejoin")
     daemon.stage_is_full = True
-    body = {"room": "lobby", "name": "Ada", "offer": "o", "token": page.token}
+    body = {"room": "lobby", "name": "Guest", "offer": "o", "token": page.token}
     assert (await page.post("/api/join", body, 503))["error"]["message"] == "The stage is full."
     await page.join()
     assert daemon.rooms["lobby"][page.id].role is Role.LISTENER
@@ -259,14 +263,14 @@ async def test_the_club_closes_at_once_while_the_daemon_is_away() -> None:
 @pytest.mark.parametrize(
     ("body", "path"),
     [
-        ({"name": "Ada", "offer": "o"}, "room"),
-        ({"room": "Lobby!", "name": "Ada", "offer": "o"}, "$.room"),
-        ({"room": "a" * 33, "name": "Ada", "offer": "o"}, "$.room"),
+        ({"name": "Guest", "offer": "o"}, "room"),
+        ({"room": "Lobby!", "name": "Guest", "offer": "o"}, "$.room"),
+        ({"room": "a" * 33, "name": "Guest", "offer": "o"}, "$.room"),
         ({"room": "lobby", "name": "", "offer": "o"}, "$.name"),
         ({"room": "lobby", "name": "a\x07", "offer": "o"}, "$.name"),
-        ({"room": "lobby", "name": "Ada", "offer": 7}, "$.offer"),
-        ({"room": "lobby", "name": "Ada", "offer": "o" * 41_000}, "$.offer"),
-        ({"room": "lobby", "name": "Ada", "offer": "o", "role": "moderator"}, "role"),
+        ({"room": "lobby", "name": "Guest", "offer": 7}, "$.offer"),
+        ({"room": "lobby", "name": "Guest", "offer": "o" * 41_000}, "$.offer"),
+        ({"room": "lobby", "name": "Guest", "offer": "o", "role": "moderator"}, "role"),
     ],
 )
 async def test_a_bad_join_is_refused_with_the_field(web: Any, body: Any, path: str) -> None:
@@ -275,7 +279,7 @@ async def test_a_bad_join_is_refused_with_the_field(web: Any, body: Any, path: s
 
 
 async def test_only_json_of_the_own_origin_and_of_modest_size(web: Any) -> None:
-    body = {"room": "lobby", "name": "Ada", "offer": "o"}
+    body = {"room": "lobby", "name": "Guest", "offer": "o"}
     elsewhere = {"Origin": "https://elsewhere.example"}
     async with web.post("/api/join", json=body, headers=elsewhere) as response:
         assert response.status == 403
@@ -313,7 +317,7 @@ async def test_a_second_socket_of_a_visitor_replaces_the_first(web: Any) -> None
 async def test_a_full_club_says_so(daemon: FakeDaemon) -> None:
     async with running_club(daemon, Visitors(visitors_max=1)) as web:
         await joined(web)
-        body = {"room": "lobby", "name": "Bob", "offer": "o"}
+        body = {"room": "lobby", "name": "Other", "offer": "o"}
         assert (await Page(web).post("/api/join", body, 503))["error"]["code"] == "full"
 
 

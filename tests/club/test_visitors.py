@@ -12,7 +12,7 @@ from deploy.club.visitors import ABSENT_S, ClubError, Visitors
 
 def test_a_token_is_secret_and_void_after_forgetting() -> None:
     visitors = Visitors()
-    visitor = visitors.admit("lobby", "Ada", moderator=False)
+    visitor = visitors.admit("lobby", "Visitor", moderator=False)
     assert visitor.token not in visitor.id
     assert visitors.by_token(visitor.token) is visitor
     visitors.forget(visitor)
@@ -24,14 +24,14 @@ def test_a_token_is_secret_and_void_after_forgetting() -> None:
 
 def test_visitors_and_rooms_are_limited() -> None:
     visitors = Visitors(visitors_max=2, rooms_max=1)
-    first = visitors.admit("one", "Ada", moderator=False)
+    first = visitors.admit("one", "Visitor", moderator=False)
     with pytest.raises(ClubError, match="rooms"):
-        visitors.admit("two", "Ada", moderator=False)
-    visitors.admit("one", "Ada", moderator=False)
+        visitors.admit("two", "Visitor", moderator=False)
+    visitors.admit("one", "Visitor", moderator=False)
     with pytest.raises(ClubError, match="full"):
-        visitors.admit("one", "Ada", moderator=False)
+        visitors.admit("one", "Visitor", moderator=False)
     visitors.forget(first)
-    visitors.admit("one", "Ada", moderator=False)
+    visitors.admit("one", "Visitor", moderator=False)
 
 
 def test_who_is_absent_for_long_is_forgotten_and_nobody_else() -> None:

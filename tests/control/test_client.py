@@ -57,7 +57,7 @@ async def test_every_command_has_its_coroutine(served: Served) -> None:
         assert (await client.track_mute(**who, lock=True)).mute_locked
         assert not (await client.track_unmute(**who, lock=True)).muted
         assert [hand.participant for hand in await client.hand_raise(**who)] == ["p"]
-        assert [hand.participant for hand in await client.hand_list(room="r")] == ["p"]
+        assert [hand.participant for hand in (await client.hand_list(room="r")).hands] == ["p"]
         assert (await client.participant_get(**who)).hand is not None
         assert await client.hand_lower(**who) == []
         assert len((await client.participant_list(room="r", role="listener")).participants) == 1

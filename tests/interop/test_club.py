@@ -117,13 +117,13 @@ async def asked_for_microphone(page: Page) -> bool:
 async def test_a_visit_from_the_door_to_the_stage_and_out(demo: Demo, browser: Browser) -> None:
     """Join, see bots speaking, raise a hand, be called up, talk, be seen talking, be removed."""
     moderator = await enter(browser, demo.moderate, "Mo")
-    visitor = await enter(browser, demo.listen, "Ada")
+    visitor = await enter(browser, demo.listen, "Visitor")
 
     await expect(visitor.locator("#stage .speaking .name")).to_contain_text("bot", timeout=WAIT_MS)
     await expect(visitor.locator("#announcement")).to_contain_text("is speaking", timeout=WAIT_MS)
 
     await visitor.get_by_role("button", name="Raise hand").click()
-    await moderator.get_by_role("button", name="Call up: Ada").first.click()
+    await moderator.get_by_role("button", name="Call up: Visitor").first.click()
     unmute = visitor.get_by_role("button", name="Unmute")
     await expect(unmute).to_be_visible(timeout=WAIT_MS)
     assert not await asked_for_microphone(visitor)
@@ -131,14 +131,14 @@ async def test_a_visit_from_the_door_to_the_stage_and_out(demo: Demo, browser: B
     await unmute.click()
     await expect(visitor.locator("#standing")).to_contain_text("on air", timeout=WAIT_MS)
     assert await asked_for_microphone(visitor)
-    speaking = moderator.locator("#stage .speaking", has_text="Ada")
+    speaking = moderator.locator("#stage .speaking", has_text="Visitor")
     await expect(speaking).to_be_visible(timeout=WAIT_MS)
 
     await visitor.get_by_role("button", name="Mute", exact=True).click()
     await expect(visitor.locator("#standing")).to_contain_text("muted", timeout=WAIT_MS)
     await expect(speaking).to_have_count(0, timeout=WAIT_MS)
 
-    await moderator.get_by_role("button", name="Remove: Ada").click()
+    await moderator.get_by_role("button", name="Remove: Visitor").click()
     await expect(visitor.get_by_role("alert")).to_have_text(
         "You were removed from the room (by Mo).", timeout=WAIT_MS
     )
@@ -155,14 +155,14 @@ async def test_a_page_survives_a_daemon_that_is_started_again(browser: Browser) 
             control = await stack.enter_async_context(Client("127.0.0.1", ports.control))
             app = create_app(Club(control, moderator_key="key"))
             server = await stack.enter_async_context(TestServer(app))
-            page = await enter(browser, str(server.make_url("/")), "Ada")
+            page = await enter(browser, str(server.make_url("/")), "Visitor")
             await expect(page.locator("#standing")).to_have_text(LISTENING, timeout=WAIT_MS)
         await expect(page.get_by_role("alert")).to_contain_text("away", timeout=WAIT_MS)
         with running(ports=ports):
             await expect(page.locator("#banner")).to_be_hidden(timeout=WAIT_MS)
             await expect(page.locator("#standing")).to_have_text(LISTENING, timeout=WAIT_MS)
             snapshot = await control.room_snapshot(room="lobby")
-            assert [state.name for state in snapshot.participants] == ["Ada"]
+            assert [state.name for state in snapshot.participants] == ["Visitor"]
 
 
 async def test_a_taken_port_is_one_clear_line() -> None:

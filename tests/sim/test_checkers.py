@@ -36,13 +36,13 @@ from tests.sim.truth import Violation
 Datagram = tuple[bytes, bytes]
 
 START: tuple[Step, ...] = (
-    Join("ada", shape=STEADY),
-    Join("bob", shape=STEADY),
-    listener("lin"),
-    listener("max"),
+    Join("red", shape=STEADY),
+    Join("blue", shape=STEADY),
+    listener("white"),
+    listener("black"),
     Run(1.0),
-    Talk("ada"),
-    Talk("bob"),
+    Talk("red"),
+    Talk("blue"),
     Run(1.0),
 )
 
@@ -204,9 +204,9 @@ class LosesBeforeReports(Tampering):
         return [] if self.media == 1 else [(data, address)]
 
 
-LEAVING = (Leave("ada"), Run(2.0))
-MUTING = (Mute("ada"), Run(1.0), Unmute("ada"), Run(1.0))
-DYING = (Vanish("ada"), Run(23.0))
+LEAVING = (Leave("red"), Run(2.0))
+MUTING = (Mute("red"), Run(1.0), Unmute("red"), Run(1.0))
+DYING = (Vanish("red"), Run(23.0))
 
 CASES: list[tuple[Callable[[Worker], Tampering], tuple[Step, ...], str]] = [
     (IgnoresMute, MUTING, "audience"),
@@ -249,29 +249,29 @@ def test_without_a_fault_nothing_is_found(steps: tuple[Step, ...]) -> None:
 def test_a_link_that_stays_dead_though_healed_is_found() -> None:
     class NotHealed:
         def apply(self, sim: Simulation) -> None:
-            Heal("lin").apply(sim)
-            down = sim.truth.find("lin").client.down
+            Heal("white").apply(sim)
+            down = sim.truth.find("white").client.down
             down.conditions = replace(down.conditions, blackhole=True)
 
     with pytest.raises(Violation, match="healing"):
-        run((Blackhole("lin"), Run(2.0), NotHealed(), Run(3.0)))
+        run((Blackhole("white"), Run(2.0), NotHealed(), Run(3.0)))
 
 
 def test_a_check_for_what_is_not_heard_fails() -> None:
     dead = Conditions(loss=1.0)
-    with pytest.raises(Violation, match="does not hear bob"):
-        run((Link("bob", dead, "up"), Run(1.0), Hears("lin", ("ada", "bob"), within_s=0.5)))
+    with pytest.raises(Violation, match="does not hear blue"):
+        run((Link("blue", dead, "up"), Run(1.0), Hears("white", ("red", "blue"), within_s=0.5)))
 
 
 def test_a_check_for_what_should_not_be_heard_fails() -> None:
-    with pytest.raises(Violation, match="lin hears ada, bob"):
-        run((Hears("lin", ("ada",), only=True),))
+    with pytest.raises(Violation, match="white hears red, blue"):
+        run((Hears("white", ("red",), only=True),))
 
 
 def test_a_listener_counts_as_one_that_may_not_be_heard() -> None:
-    simulation = run((Join("eve", Role.LISTENER, shape=STEADY), Run(0.5), Talk("eve"), Run(1.0)))
-    eve = simulation.truth.find("eve")
-    assert eve.client.microphone is not None
-    uplink = eve.client.microphone.uplink
+    simulation = run((Join("grey", Role.LISTENER, shape=STEADY), Run(0.5), Talk("grey"), Run(1.0)))
+    grey = simulation.truth.find("grey")
+    assert grey.client.microphone is not None
+    uplink = grey.client.microphone.uplink
     assert len(uplink) > 0
     assert not any(uplink.audible)

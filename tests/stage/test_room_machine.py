@@ -199,7 +199,8 @@ class RoomMachine(RuleBasedStateMachine):
     def something_is_due_only_when_somebody_is_audible_or_nobody_there(self) -> None:
         is_watched = any(p.is_audible for p in self.room.participants.values())
         is_empty = not self.room.participants and not self.room.is_closed
-        assert (self.room.next_deadline() is not None) == (is_watched or is_empty)
+        is_due = self.room.next_deadline() is not None
+        assert is_watched or is_empty == is_due
 
 
 RoomMachine.TestCase.settings = settings(

@@ -167,3 +167,17 @@ def test_snapshots_are_bounded() -> None:
         stage.join(f"p{index}", "speaker", voice=islice(repeat(TONE), 1000), lines=0)
     stage.run(1.0)
     assert len(snapshots(stage)[-1][1].speakers) == ACTIVE_MAX
+
+
+def test_a_room_where_nobody_speaks_rests_and_wakes_with_the_first_voice() -> None:
+    """An open microphone costs nothing while it is silent; its next word loses no packet."""
+    stage = Stage()
+    stage.join("a", "speaker", voice=chain(repeat(TONE, 50), repeat(127, 250), repeat(TONE)))
+    stage.run(1.0)
+    assert stage.room.holders[0] == "a"
+    stage.run(4.5)
+    assert stage.room.next_deadline() is None
+    assert stage.room.holders == [None] * 3
+    stage.run(0.56)
+    assert stage.room.holders[0] == "a"
+    assert [entry.participant for entry in stage.room.state().speakers] == ["a"]
