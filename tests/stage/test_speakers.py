@@ -178,6 +178,6 @@ def test_a_room_where_nobody_speaks_rests_and_wakes_with_the_first_voice() -> No
     stage.run(4.5)
     assert stage.room.next_deadline() is None
     assert stage.room.holders == [None] * 3
-    stage.run(0.56)
+    stage.run(0.75)
     assert stage.room.holders[0] == "a"
     assert [entry.participant for entry in stage.room.state().speakers] == ["a"]
