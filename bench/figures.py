@@ -1,0 +1,139 @@
+"""What the figures of a load are called, in which unit they come, and which way is better.
+
+The glossary lists the figures that the loads of this package produce. A load may add its own: unit
+and direction of those follow from the end of the name, so nothing has to be registered.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["lower", "higher", "neither"]
+
+UNITS = {
+    "ns": "ns",
+    "us": "µs",
+    "ms": "ms",
+    "s": "s",
+    "bytes": "B",
+    "kib": "KiB",
+    "mib": "MiB",
+    "kbps": "kbit/s",
+    "percent": "%",
+    "ratio": "%",  # kept as 0..1, told in percent
+}
+_ANY_UNIT = "|".join(UNITS)
+_RATE = re.compile(rf".*?(?:_(?P<unit>{_ANY_UNIT}))?_per_(?P<per>[a-z_]+)$")
+_PLAIN = re.compile(rf".*_(?P<unit>{_ANY_UNIT})$")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How a figure is told."""
+
+    name: str
+    label: str
+    unit: str  # "" for a bare count
+    better: Direction
+
+    def text(self, value: float | None) -> str:
+        """The value with its unit; a dash where nothing was measured."""
+        if value is None:
+            return "–"
+        if self.unit == "%" and self.name.endswith("_ratio"):
+            value *= 100
+        return " ".join(filter(None, (number(value), self.unit)))
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands set apart by a narrow space, whole when large."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    size = float(f"{abs(value):.3g}")
+    if size >= 100:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    if size < 0.000_001:
+        return f"{value:.1e}"
+    digits = 2 if size >= 0.01 else 1  # a longer tail of digits says nothing that small
+    return f"{value:.{digits - math.floor(math.log10(size))}f}"
+
+
+_GLOSSARY: dict[str, tuple[str, Direction]] = {
+    "delay_p50_ms": ("added delay, median", "lower"),
+    "delay_p99_ms": ("added delay, p99", "lower"),
+    "delay_p999_ms": ("added delay, p99.9", "lower"),
+    "gap_p99_ms": ("extra gap between packets, p99", "lower"),
+    "gap_p999_ms": ("extra gap between packets, p99.9", "lower"),
+    "gap_max_ms": ("worst extra gap", "lower"),
+    "listener_gap_p99_ms": ("worst gap of a listener, p99", "lower"),
+    "loss_ratio": ("packets lost", "lower"),
+    "lost": ("packets lost, count", "lower"),
+    "reordered_ratio": ("packets out of order", "lower"),
+    "reordered": ("packets out of order, count", "lower"),
+    "duplicates": ("packets twice, count", "lower"),
+    "switch_p95_ms": ("change of speaker, p95", "lower"),
+    "switch_p99_ms": ("change of speaker, p99", "lower"),
+    "onset_lost_ms": ("first syllable lost", "lower"),
+    "onset_lost_p95_ms": ("first syllable lost, p95", "lower"),
+    "cpu_us_per_packet": ("server CPU per forwarded packet", "lower"),
+    "cpu_ms_per_join": ("server CPU per join", "lower"),
+    "server_cpu_percent": ("server CPU, of one core", "lower"),
+    "packets_per_s": ("packets forwarded", "higher"),
+    "packets_per_s_per_core": ("packets per s of server CPU", "higher"),
+    "wire_kbps_per_listener": ("on the wire, each listener", "lower"),
+    "rss_kib_per_listener": ("server memory, each listener", "lower"),
+    "rss_mib": ("server memory, whole", "lower"),
+    "joins_per_s": ("joins", "higher"),
+    "join_p50_ms": ("join, median", "lower"),
+    "join_p95_ms": ("join, p95", "lower"),
+    "join_p99_ms": ("join, p99", "lower"),
+    "join_failures": ("joins that failed", "lower"),
+    "commands_per_s": ("commands", "higher"),
+    "command_p50_ms": ("command, median", "lower"),
+    "command_p99_ms": ("command, p99", "lower"),
+}
+NAMES = tuple(_GLOSSARY)
+
+
+def describe(name: str) -> Figure:
+    """How the figure of that name is told, known or not."""
+    unit = _unit(name)
+    if name in _GLOSSARY:
+        label, better = _GLOSSARY[name]
+        base = unit if unit.startswith("/") else unit.split("/")[0]  # the label says per what
+        return Figure(name, label, base, better)
+    return Figure(name, name.replace("_", " "), unit, _direction(name, unit))
+
+
+def _unit(name: str) -> str:
+    rate = _RATE.match(name)
+    if rate:
+        per = rate["per"].replace("_per_", " per ").replace("_", " ")
+        return f"{UNITS[rate['unit']] if rate['unit'] else ''}/{per}"
+    plain = _PLAIN.match(name)
+    return UNITS[plain["unit"]] if plain else ""
+
+
+def _direction(name: str, unit: str) -> Direction:
+    if name.endswith("_per_s"):
+        return "higher"
+    return "lower" if unit else "neither"
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """The glossary's order, then the others by name."""
+    place = {name: index for index, name in enumerate(NAMES)}
+    return sorted(set(names), key=lambda name: (place.get(name, len(place)), name))
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """What somebody who wrote `name` probably meant."""
+    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return found[0] if found else None

@@ -1,0 +1,167 @@
+"""The summary on the terminal: read in twenty seconds, top to bottom.
+
+What was loaded, the verdict, the figures (a column for each target, and how many times the first
+is ahead), join stages, thresholds, notes. The ratios compare runs of this one invocation; there
+are none where a run cannot be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.figures import describe, in_order
+from bench.report.document import Report, titles, told
+from bench.results import Limit, Meta, Run
+
+# Wide enough for three targets where the output is no terminal.
+PLAIN_WIDTH = 110
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Print the summary; coloured on a terminal."""
+    is_terminal = stream.isatty()
+    console = Console(
+        file=stream, width=None if is_terminal else PLAIN_WIDTH, highlight=False, emoji=False
+    )
+    for part in _parts(report):
+        console.print(part)
+
+
+def _parts(report: Report) -> list[Text | Table]:
+    runs = [told(run) for run in report.runs]
+    parts: list[Text | Table] = [_heading(runs)]
+    parts += [_verdict(title, run) for title, run in zip(titles(runs), runs, strict=True)]
+    if any(run.figures for run in runs):
+        parts += [Text(), _figures(runs)]
+    for title, run in zip(titles(runs), runs, strict=True):
+        if run.joins.stages:
+            parts += [Text(), _joins(title, run)]
+    parts += [_failures(run) for run in runs if run.joins.failures]
+    if report.thresholds and report.is_trustworthy:
+        parts += [Text(), *(_outcome(str(one), one.missed) for one in report.thresholds)]
+    notes = dict.fromkeys(note for run in runs for note in run.meta.notes)
+    parts += [Text(f"note: {note}", style="dim") for note in notes]
+    return parts
+
+
+def load_line(run: Run) -> str:
+    """What was loaded, in words: "room: 3 speakers, 800 listeners, ..."."""
+    options = run.options
+    counted = ("rooms", "speakers", "listeners", "slots")
+    words = [f"{options[name]} {name}" for name in counted if options.get(name)]
+    words = [word for word in words if word != "1 rooms"]
+    words += [
+        f"{name.replace('_', ' ')} {options[name]}"
+        for name in ("talk", "join_rate", "segmentation", "seed")
+        if options.get(name) is not None
+    ]
+    return f"{run.meta.load}: {', '.join([*words, f'{run.meta.duration_s:g} s'])}"
+
+
+def machine_line(meta: Meta) -> str:
+    """Where it ran: processor, pinning, kernel, version."""
+    server, load = (",".join(map(str, cpus)) for cpus in (meta.server_cpus, meta.load_cpus))
+    pinned = f" (server on {server or 'any'}, load on {load or 'any'})"
+    version = " ".join(filter(None, (meta.version, meta.commit[:10])))
+    return f"{meta.machine}, {meta.cpus} CPUs{pinned}, Linux {meta.kernel}, {version}"
+
+
+def _heading(runs: Sequence[Run]) -> Text:
+    first = runs[0]
+    text = Text(" against ".join(dict.fromkeys(run.target for run in runs)), style="bold")
+    text.append(f"  {load_line(first)}\n", style="not bold")
+    text.append(machine_line(first.meta), style="not bold dim")
+    return text
+
+
+def verdict_line(run: Run) -> str:
+    """Whether the run can be trusted, with what was closest to its limit, or what gave way."""
+    if not run.verdict.trustworthy:
+        return "NO FIGURES: the load tester was the bottleneck: " + "; ".join(run.verdict.reasons)
+    closest = max(run.verdict.watched, key=_use, default=None)
+    if closest is None:
+        return "trustworthy: the load tester kept up"
+    return f"trustworthy: the load tester kept up (nearest its limit: {limit_text(closest)})"
+
+
+def limit_text(limit: Limit) -> str:
+    """A watched value beside its limit."""
+    return f"{limit.name} {limit.value:.3g} of {limit.limit:g} {limit.unit}".rstrip()
+
+
+def _use(limit: Limit) -> float:
+    return limit.value / limit.limit if limit.limit else limit.value
+
+
+def _verdict(title: str, run: Run) -> Text:
+    style = "green" if run.verdict.trustworthy else "bold red"
+    return Text.assemble(f"{title}: ", (verdict_line(run), style))
+
+
+def figure_rows(runs: Sequence[Run]) -> list[tuple[str, list[str], list[str]]]:
+    """Label, the values of all runs, and the ratios of the runs after the first."""
+    rows = []
+    for name in in_order(name for run in runs for name in run.figures):
+        figure = describe(name)
+        values = [run.figures.get(name) for run in runs]
+        ratios = [ratio_text(name, values[0], value) for value in values[1:]]
+        rows.append((figure.label, [figure.text(value) for value in values], ratios))
+    return rows
+
+
+def ratio_text(name: str, first: float | None, other: float | None) -> str:
+    """How many times the first is ahead: "3.20x", below 1 it is behind; empty without a ratio."""
+    better = describe(name).better
+    if first is None or other is None or better == "neither" or min(first, other) <= 0:
+        return ""
+    return f"{other / first if better == 'lower' else first / other:.2f}x"
+
+
+def _figures(runs: Sequence[Run]) -> Table:
+    names = titles(runs)
+    table = _table("figure", *names, *(f"{names[0]} ahead of {name}" for name in names[1:]))
+    for label, values, ratios in figure_rows(runs):
+        styled = [Text(ratio, style=_ratio_style(ratio)) for ratio in ratios]
+        table.add_row(label, *values, *styled)
+    return table
+
+
+def _ratio_style(ratio: str) -> str:
+    if not ratio:
+        return ""
+    return "green" if float(ratio[:-1]) >= 1 else "red"
+
+
+def _joins(title: str, run: Run) -> Table:
+    joins = run.joins
+    table = _table(f"join, {title}", "p50", "p95", "p99", "worst")
+    for stage in joins.stages:
+        times = (stage.p50_ms, stage.p95_ms, stage.p99_ms, stage.max_ms)
+        figure = describe("stage_ms")
+        table.add_row(stage.name.replace("_", " "), *map(figure.text, times))
+    rate = "" if joins.joins_per_s is None else f", {joins.joins_per_s:.3g} joins/s"
+    table.caption = f"{joins.connected} of {joins.attempted} connected{rate}"
+    return table
+
+
+def _failures(run: Run) -> Text:
+    reasons = sorted(run.joins.failures.items(), key=lambda item: -item[1])
+    told = "; ".join(f"{count} x {why}" for why, count in reasons)
+    return Text(f"{run.target}: joins failed: {told}", style="red")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2), caption_justify="left")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _outcome(line: str, missed: bool) -> Text:
+    return Text(line, style="bold red" if missed else "green")
