@@ -4,6 +4,9 @@
  * header and payload are copied, the sequence number is set, the packet is encrypted in place with
  * its header as additional data (RFC 7714), and whole batches go to the kernel.
  *
+ * With more than one segment, as many packets for one listener leave in one send, which the kernel
+ * cuts (UDP_SEGMENT).
+ *
  * Ports are read from standard input, one a line. Prints "<packets> <cpu microseconds>".
  *
  * libcrypto is found by name at run time and its few functions are declared here, so that neither
@@ -25,7 +28,16 @@
 
 char _Py_NoneStruct[64];
 
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
 enum {
+    SEGMENTS_MAX = 8,
+    CONTROL_BYTES = 32,
     KEY_BYTES = 16,
     IV_BYTES = 12,
     TAG_BYTES = 16,
@@ -76,7 +88,9 @@ struct listener {
 
 struct batch {
     int capacity, count, socket;
-    uint8_t (*memory)[PACKET_BYTES_MAX];
+    int stride; /* bytes of one message, in whole cache lines */
+    uint8_t *memory;
+    uint8_t (*controls)[CONTROL_BYTES];
     struct mmsghdr *messages;
     struct iovec *vectors;
 };
@@ -101,14 +115,15 @@ static int read_listeners(void)
     return count;
 }
 
-static struct batch open_batch(int capacity)
+static struct batch open_batch(int capacity, int message_bytes)
 {
-    struct batch batch = {.capacity = capacity};
+    struct batch batch = {.capacity = capacity, .stride = (message_bytes + 63) / 64 * 64};
     batch.socket = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    batch.memory = calloc(capacity, PACKET_BYTES_MAX);
+    batch.memory = calloc(capacity, batch.stride);
+    batch.controls = calloc(capacity, CONTROL_BYTES);
     batch.messages = calloc(capacity, sizeof *batch.messages);
     batch.vectors = calloc(capacity, sizeof *batch.vectors);
-    if (batch.socket < 0 || !batch.memory || !batch.messages || !batch.vectors)
+    if (batch.socket < 0 || !batch.memory || !batch.controls || !batch.messages || !batch.vectors)
         fail("setup", strerror(errno));
     return batch;
 }
@@ -138,6 +153,17 @@ static void protect(void *context, uint8_t *packet, int header, int payload, uin
         fail("cipher", "failed");
 }
 
+static void ask_for_segments(struct msghdr *message, uint8_t *control, uint16_t size)
+{
+    message->msg_control = control;
+    message->msg_controllen = CMSG_SPACE(sizeof size);
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    header->cmsg_level = SOL_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof size);
+    memcpy(CMSG_DATA(header), &size, sizeof size);
+}
+
 static double cpu_us(void)
 {
     struct rusage used;
@@ -156,37 +182,43 @@ static double now_s(void)
 int main(int argc, char **argv)
 {
     static uint8_t template[PACKET_BYTES_MAX] = {0x91};
-    if (argc != 7)
-        fail("usage", "floor <libcrypto> <batch> <header> <payload> <seconds> <all|cipher|send>");
+    if (argc != 8)
+        fail("usage",
+            "floor <libcrypto> <batch> <header> <payload> <seconds> <all|cipher|send> <segments>");
     load_cipher(argv[1]);
     int capacity = atoi(argv[2]), header = atoi(argv[3]), payload = atoi(argv[4]);
     double seconds = atof(argv[5]);
     int ciphers = strcmp(argv[6], "send") != 0, sends = strcmp(argv[6], "cipher") != 0;
-    int total = header + payload + TAG_BYTES;
-    if (capacity < 1 || capacity > CALL_MAX || header < 4 || payload < 1 || total > PACKET_BYTES_MAX)
-        fail("usage", "batch, header or payload out of range");
+    int segments = atoi(argv[7]), total = header + payload + TAG_BYTES;
+    if (capacity < 1 || capacity > CALL_MAX || header < 4 || payload < 1 || total > PACKET_BYTES_MAX
+        || segments < 1 || segments > SEGMENTS_MAX)
+        fail("usage", "batch, header, payload or segments out of range");
     int count = read_listeners();
     if (count == 0)
         fail("usage", "no ports on standard input");
-    struct batch batch = open_batch(capacity);
+    struct batch batch = open_batch(capacity, segments * total);
     uint64_t packets = 0;
     uint32_t number = 0;
     double started = now_s(), before = cpu_us();
     do {
-        number++;
         for (int index = 0; index < count; index++) {
-            uint8_t *packet = batch.memory[batch.count];
+            uint8_t *start = batch.memory + (size_t)batch.count * batch.stride, *packet = start;
             struct msghdr *message = &batch.messages[batch.count].msg_hdr;
-            memcpy(packet, template, header + payload);
-            packet[2] = (uint8_t)(number >> 8);
-            packet[3] = (uint8_t)number;
-            if (ciphers)
-                protect(listeners[index].context, packet, header, payload, number);
-            batch.vectors[batch.count] = (struct iovec){packet, total};
+            for (int segment = 0; segment < segments; segment++, packet += total) {
+                uint32_t own = number + segment;
+                memcpy(packet, template, header + payload);
+                packet[2] = (uint8_t)(own >> 8);
+                packet[3] = (uint8_t)own;
+                if (ciphers)
+                    protect(listeners[index].context, packet, header, payload, own);
+            }
+            batch.vectors[batch.count] = (struct iovec){start, segments * total};
             message->msg_name = &listeners[index].address;
             message->msg_namelen = sizeof listeners[index].address;
             message->msg_iov = &batch.vectors[batch.count];
             message->msg_iovlen = 1;
+            if (segments > 1)
+                ask_for_segments(message, batch.controls[batch.count], total);
             if (++batch.count == batch.capacity) {
                 if (sends)
                     flush(&batch);
@@ -196,7 +228,8 @@ int main(int argc, char **argv)
         if (sends)
             flush(&batch);
         batch.count = 0;
-        packets += count;
+        packets += (uint64_t)count * segments;
+        number += segments;
     } while (now_s() - started < seconds);
     printf("%llu %.0f\n", (unsigned long long)packets, cpu_us() - before);
     return 0;

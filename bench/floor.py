@@ -32,9 +32,11 @@ class Floor:
         self._program = _built(folder)
         self.libcrypto = self._first_that_works()
 
-    def cost_us(self, *, batch: int, payload_bytes: int, seconds: float, work: Work) -> float:
-        """CPU microseconds (user and system) of one packet."""
-        return self._run(self.libcrypto, batch, payload_bytes, seconds, work)
+    def cost_us(
+        self, *, batch: int, payload_bytes: int, seconds: float, work: Work, segments: int = 1
+    ) -> float:
+        """CPU microseconds (user and system) of one packet; `segments` of them leave in one send."""
+        return self._run(self.libcrypto, batch, payload_bytes, seconds, work, segments)
 
     def _first_that_works(self) -> str:
         complaints = []
@@ -48,11 +50,17 @@ class Floor:
         raise FloorError("no libcrypto with AES-GCM can be loaded:\n" + "\n".join(complaints))
 
     def _run(
-        self, library: str, batch: int, payload_bytes: int, seconds: float, work: Work
+        self,
+        library: str,
+        batch: int,
+        payload_bytes: int,
+        seconds: float,
+        work: Work,
+        segments: int = 1,
     ) -> float:
         sizes = [str(batch), str(self._header_bytes), str(payload_bytes)]
         finished = subprocess.run(
-            [str(self._program), library, *sizes, str(seconds), work],
+            [str(self._program), library, *sizes, str(seconds), work, str(segments)],
             input=self._ports,
             capture_output=True,
             text=True,

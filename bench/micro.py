@@ -19,6 +19,7 @@ from bench.floor import Floor, FloorError
 
 ROUNDS = 7
 DEFAULT_BATCH = 64
+SLOTS = 3
 BATCHES = (16, 64, 128, 256, 512, 1_024)
 BATCH_ROUNDS = 3
 WARM_UP_S = 0.05
@@ -43,6 +44,10 @@ class Report:
     floor_send_us: float
     ours_by_batch_us: dict[int, float]
     ingress_us: dict[str, float]
+    # Three slots that all talk, each listener's packets in one send; the floor likewise.
+    segmented_us: float
+    segmented_floor_us: float
+    segmented_ratio: float
 
 
 def measure(arguments: argparse.Namespace) -> Report:
@@ -85,7 +90,32 @@ def measure(arguments: argparse.Namespace) -> Report:
                 for size in BATCHES
             },
             ingress_us={traffic: fan_out.ingress_us(traffic) for traffic in TRAFFIC},
+            **_segmented(arguments, ports, floor, slice_s),
         )
+
+
+def _segmented(
+    arguments: argparse.Namespace, ports: list[int], floor: Floor, slice_s: float
+) -> dict[str, float]:
+    """The same with SLOTS packets in each send."""
+    fan_out = FanOut(ports, arguments.payload, talkers=SLOTS, segmented=True)
+    batch = arguments.batch
+    fan_out.cost_us(batch=batch * SLOTS, seconds=WARM_UP_S, sends=True)
+    pairs = _alternating(
+        lambda: fan_out.cost_us(batch=batch * SLOTS, seconds=slice_s, sends=True),
+        lambda: floor.cost_us(
+            batch=batch,
+            payload_bytes=arguments.payload,
+            seconds=slice_s,
+            work="all",
+            segments=SLOTS,
+        ),
+    )
+    return {
+        "segmented_us": statistics.median(mine for mine, _ in pairs),
+        "segmented_floor_us": statistics.median(other for _, other in pairs),
+        "segmented_ratio": statistics.median(other / mine for mine, other in pairs),
+    }
 
 
 def _alternating(
@@ -112,6 +142,10 @@ def as_text(report: Report) -> str:
         f"  floor  {report.floor_us:6.3f}   cipher alone {report.floor_cipher_us:.3f}, "
         f"sendmmsg alone {report.floor_send_us:.3f}",
         f"  ratio  {report.ratio:6.3f}   floor / ours, 1 is the best there is",
+        f"segmented, {SLOTS} packets of a listener in one send",
+        f"  ours   {report.segmented_us:6.3f}",
+        f"  floor  {report.segmented_floor_us:6.3f}",
+        f"  ratio  {report.segmented_ratio:6.3f}",
         "ours by batch",
         *(f"  {size:5d}  {cost:6.3f}" for size, cost in report.ours_by_batch_us.items()),
         "packets that come in and go nowhere",

@@ -59,7 +59,20 @@ class Forwarder:
         """
     def level(self, source: int, now: float) -> SourceLevel: ...
     def source_stats(self, source: int) -> SourceStats: ...
-    def add_slot(self) -> int: ...
+    def add_audience(self) -> int:
+        """Those who listen to the same slots, for `set_segmented`."""
+    def remove_audience(self, audience: int) -> None:
+        """Its slots must have been removed before."""
+    def set_segmented(self, audience: int, segmented: bool) -> None:
+        """Hold the packets of these slots back until each that talks has brought one, at most
+        20 ms, so that a listener's packets leave together; drain afterwards.
+        """
+    def next_flush(self) -> float | None:
+        """When `flush` has something to do, None for never."""
+    def flush(self, now: float) -> None:
+        """What has been held back for long enough goes out; drain afterwards."""
+    def add_slot(self, audience: int = -1) -> int:
+        """A virtual microphone; of an audience, which has at most 8."""
     def remove_slot(self, slot: int) -> None: ...
     def assign(self, slot: int, source: int, now: float) -> None:
         """`source` (-1: nobody) holds `slot` from now on. A source holds at most one slot."""
@@ -84,7 +97,7 @@ class Forwarder:
         mid_extension: int = 0,
         mid: bytes = b"",
     ) -> int:
-        """An output track of a transport. `first_sequence` is in [1, 32767] (R-2).
+        """An output track of a transport. `first_sequence` is in [1, 32767].
 
         A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
         header two-byte form (RFC 8285 4.3).
@@ -108,8 +121,9 @@ class Forwarder:
     def slow(self) -> list[Slow]:
         """Take the slow records of the drained batch."""
     def counters(self) -> dict[str, int]:
-        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes`, and
-        `dropped_<reason>`.
+        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes held held_us`,
+        and `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
-        """How many of each are alive: transports addresses sources slots streams egresses."""
+        """How many of each are alive: transports addresses sources slots streams egresses
+        audiences."""

@@ -5,15 +5,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport fabs, floor
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy
 
 from sfu.fast._batch cimport ADDRESS_SIZE, DATAGRAM_SIZE_MAX, Batch, Datagram
-from sfu.fast._egress cimport FIXED_SIZE, anchor, write_header
 from sfu.fast._level cimport ASSUMED_LEVEL, DTX_SIZE_MAX, NO_LEVEL, hear
-from sfu.fast._routes cimport Routes
+from sfu.fast._outlet cimport Outlet
 from sfu.fast._rows cimport (
-    BYTES_BURST_MAX, CHALLENGES_MAX, DROP_REASONS, NOBODY, PACKETS_BURST_MAX, Egress, Outgoing, Pending, Slot, SlowRecord,
-    Source, Stream, Transport,
+    BYTES_BURST_MAX, CHALLENGES_MAX, DROP_REASONS, NOBODY, PACKETS_BURST_MAX, PAYLOAD_SIZE_MAX, Outgoing,
+    Pending, Slot, SlowRecord, Source, Transport,
 )
 from sfu.fast._rtp cimport RtpHeader, find_extension, opus_ticks, parse_rtp, write32
 from sfu.fast._tables cimport grown
@@ -27,9 +25,6 @@ from sfu.fast.records import Challenge, Slow
 ctypedef int (*SrtpCall)(void* session, void* packet, int* length) noexcept nogil
 ctypedef int (*SrtpRemove)(void* session, unsigned int ssrc) noexcept nogil
 
-cdef SrtpCall srtp_protect = <SrtpCall><uintptr_t>int(
-    _ffi.cast("uintptr_t", _ffi.addressof(_lib, "srtp_protect"))
-)
 cdef SrtpCall srtp_unprotect = <SrtpCall><uintptr_t>int(
     _ffi.cast("uintptr_t", _ffi.addressof(_lib, "srtp_unprotect"))
 )
@@ -48,8 +43,6 @@ cdef enum:
     SRTP_OK = 0
     SRTP_REPLAY_FAIL = 9        # srtp_err_status_t
     SRTP_REPLAY_OLD = 10
-    TRAILER_SIZE_MAX = 16       # authentication tag; no MKI is used
-    PAYLOAD_SIZE_MAX = 1280     # 20 ms at 510 kbit/s are 1,275; with all headers it fits 1,400
     CHECK_INTERVAL = 4096       # inaudible packets between two authenticated ones: far below the 32,768
                                 # after which SRTP could no longer tell the roll-over counter
 
@@ -90,13 +83,11 @@ cdef inline uint32_t swapped(uint32_t value) noexcept nogil:
     return turned
 
 
-cdef class Forwarder(Routes):
+cdef class Forwarder(Outlet):
     # the input being worked on
     cdef Batch inbox
     cdef uint32_t inbox_at
     cdef uint32_t inbox_count   # of this input: the caller refills the batch before the next one
-    cdef double now
-    cdef Outgoing outgoing
     cdef bytes pushed           # keeps the payload of a `push` alive while it fans out
     cdef Pending pending[CHALLENGES_MAX]
     cdef int32_t pending_count
@@ -106,10 +97,7 @@ cdef class Forwarder(Routes):
     cdef int32_t slow_count
     # counters
     cdef uint64_t received
-    cdef uint64_t forwarded
-    cdef uint64_t forwarded_bytes
     cdef uint64_t challenged
-    cdef uint64_t protect_errors
     cdef uint64_t ssrc_changes
     cdef uint64_t dropped[DROP_REASONS]
 
@@ -141,8 +129,8 @@ cdef class Forwarder(Routes):
         self.outgoing.csrc = csrc
         self.outgoing.payload = <const uint8_t*>PyBytes_AS_STRING(payload)
         self.outgoing.length = length
-        self._start(stream)
         self.now = now
+        self._dispatch(slot)
         return True
 
     def receive(self, Batch inbox not None, double now):
@@ -215,6 +203,8 @@ cdef class Forwarder(Routes):
             "challenges": self.challenged,
             "protect_errors": self.protect_errors,
             "ssrc_changes": self.ssrc_changes,
+            "held": self.held,
+            "held_us": <uint64_t>(self.held_s * 1e6),
         }
         for reason, name in enumerate(_DROP_NAMES):
             counts[f"dropped_{name}"] = self.dropped[<int>reason]
@@ -226,7 +216,7 @@ cdef class Forwarder(Routes):
         return source.alive and source.serial == pending.serial
 
     cdef int _assert_drained(self) except -1:
-        if self.outgoing.is_active or self.inbox_at < self.inbox_count:
+        if self._is_letting_out() or self.inbox_at < self.inbox_count:
             raise RuntimeError("drain the last input first")
         return 0
 
@@ -235,7 +225,7 @@ cdef class Forwarder(Routes):
     cdef bint _work(self, Batch outbox) noexcept nogil:
         """Go on until nothing is left (False) or `outbox` is full (True)."""
         while True:
-            if self.outgoing.is_active and self._fan_out(outbox):
+            if self._let_out(outbox):
                 return True
             if self.inbox_at >= self.inbox_count:
                 return False
@@ -453,49 +443,4 @@ cdef class Forwarder(Routes):
         out.csrc = source.csrc
         out.payload = packet.payload
         out.length = packet.length
-        self._start(slot.stream)
-
-    cdef void _start(self, int32_t stream) noexcept nogil:
-        self.outgoing.stream = stream
-        self.outgoing.cursor = 0
-        self.outgoing.is_active = True
-
-    cdef bint _fan_out(self, Batch outbox) noexcept nogil:
-        """Send the outgoing packet to the stream's egresses; True when `outbox` is full before the end."""
-        cdef Outgoing* out = &self.outgoing
-        cdef Stream* stream = &self.streams[out.stream]
-        cdef Egress* egress
-        cdef Transport* transport
-        while out.cursor < stream.count:
-            egress = &self.egresses[stream.egresses[out.cursor]]
-            transport = &self.transports[egress.transport]
-            if egress.echo_group == out.echo_group or transport.send == NULL or not transport.is_routed:
-                egress.needs_anchor = True
-            elif not out.is_late or not (egress.needs_anchor or out.index < egress.oldest_index):
-                if not self._emit(outbox, egress, transport):
-                    return True
-            out.cursor += 1
-        out.is_active = False
-        return False
-
-    cdef bint _emit(self, Batch outbox, Egress* egress, Transport* transport) noexcept nogil:
-        """Write, protect and append one packet; False when `outbox` has no room for it."""
-        cdef Outgoing* out = &self.outgoing
-        cdef uint32_t size = FIXED_SIZE + egress.extension_size + out.length
-        cdef uint8_t* data = outbox.reserve(size + TRAILER_SIZE_MAX)
-        cdef int protected = <int>size
-        if data == NULL:
-            return False
-        if egress.needs_anchor:
-            anchor(egress, out)
-        write_header(data, egress, out, self.now)
-        memcpy(data + size - out.length, out.payload, out.length)
-        if srtp_protect(transport.send, data, &protected) != SRTP_OK:
-            self.protect_errors += 1
-            return True
-        outbox.commit(<uint32_t>protected, transport.address)
-        egress.packets += 1
-        egress.octets += out.length
-        self.forwarded += 1
-        self.forwarded_bytes += <uint32_t>protected
-        return True
+        self._dispatch(slot)

@@ -27,10 +27,13 @@ cdef extern from "sys/socket.h" nogil:
         size_t msg_controllen
         int msg_flags
     struct cmsghdr:
+        size_t cmsg_len
         int cmsg_level
         int cmsg_type
     cmsghdr* CMSG_FIRSTHDR(msghdr* message)
     unsigned char* CMSG_DATA(cmsghdr* control)
+    size_t CMSG_LEN(size_t length)
+    size_t CMSG_SPACE(size_t length)
 
 cdef extern from * nogil:
     """
@@ -39,8 +42,16 @@ cdef extern from * nogil:
     #ifndef SO_RXQ_OVFL
     #define SO_RXQ_OVFL 40
     #endif
+    #ifndef SOL_UDP
+    #define SOL_UDP 17
+    #endif
+    #ifndef UDP_SEGMENT
+    #define UDP_SEGMENT 103
+    #endif
     """
     enum: SO_RXQ_OVFL
+    enum: SOL_UDP
+    enum: UDP_SEGMENT
     struct mmsghdr:
         msghdr msg_hdr
         unsigned int msg_len
@@ -65,6 +76,8 @@ cdef enum:
     CALL_MAX = 1024        # the kernel's UIO_MAXIOV: more in one call is refused
     CONTROL_SIZE = 64      # one 32-bit SO_RXQ_OVFL record with room to spare
     INTERRUPTS_MAX = 8     # EINTR in a row before the call counts as failed
+    SEGMENTS_MAX = 64      # the kernel's UDP_MAX_SEGMENTS, before it was raised
+    SEGMENTED_SIZE_MAX = 65000  # an IP packet, headers included, has 65,535 bytes
 
 cdef uint8_t MAPPED[12]
 memset(MAPPED, 0, 10)
@@ -80,6 +93,8 @@ cdef struct Counters:
     uint64_t sent_bytes
     uint64_t receive_calls
     uint64_t send_calls
+    uint64_t segmented
+    uint64_t segmentation_refused
     uint64_t would_block
     uint64_t unreachable
     uint64_t refused
@@ -98,10 +113,12 @@ cdef class Mmsg:
     cdef uint32_t overflow_v4
     cdef uint32_t overflow_v6
     cdef Counters count
+    cdef readonly bint segments
 
-    def __cinit__(self, int fd_v4, int fd_v6):
+    def __cinit__(self, int fd_v4, int fd_v6, bint segments=True):
         self.fd_v4 = fd_v4
         self.fd_v6 = fd_v6
+        self.segments = segments
         self.messages = <mmsghdr*>calloc(CALL_MAX, sizeof(mmsghdr))
         self.vectors = <iovec*>calloc(CALL_MAX, sizeof(iovec))
         self.names = <sockaddr_in6*>calloc(CALL_MAX, sizeof(sockaddr_in6))
@@ -172,6 +189,8 @@ cdef class Mmsg:
             "sent_bytes": self.count.sent_bytes,
             "receive_calls": self.count.receive_calls,
             "send_calls": self.count.send_calls,
+            "segmented": self.count.segmented,
+            "segmentation_refused": self.count.segmentation_refused,
             "dropped_would_block": self.count.would_block,
             "dropped_unreachable": self.count.unreachable,
             "dropped_refused": self.count.refused,
@@ -231,60 +250,146 @@ cdef class Mmsg:
     cdef void _send_run(self, Batch batch, uint32_t first, uint32_t last, bint is_v4) noexcept nogil:
         """Send datagrams [first, last), all of one family; skip what the kernel refuses."""
         cdef int fd = self.fd_v4 if is_v4 else self.fd_v6
-        cdef uint32_t count = last - first
-        cdef uint32_t done = 0
-        cdef uint32_t index, tries = 0
+        cdef uint32_t messages, done = 0
+        cdef uint32_t tries = 0
         cdef int sent
         if fd < 0:
-            self.count.no_socket += count
+            self.count.no_socket += last - first
             return
-        for index in range(count):
-            self._prepare_send(batch, first + index, index, is_v4)
-        while done < count:
-            sent = sendmmsg(fd, self.messages + done, count - done, MSG_DONTWAIT)
+        messages = self._prepare_run(batch, first, last, is_v4)
+        while done < messages:
+            sent = sendmmsg(fd, self.messages + done, messages - done, MSG_DONTWAIT)
             self.count.send_calls += 1
             if sent > 0:
-                for index in range(done, done + sent):
-                    self.count.sent_bytes += self.messages[index].msg_len
-                self.count.sent += sent
-                done += sent
+                self._count_sent(done, done + <uint32_t>sent)
+                done += <uint32_t>sent
                 tries = 0
             elif errno == EINTR and tries < INTERRUPTS_MAX:
                 tries += 1
             elif errno == EAGAIN:
                 # The socket buffer is full: what waits now would only arrive late.
-                self.count.would_block += count - done
+                while done < messages:
+                    self.count.would_block += self.messages[done].msg_hdr.msg_iovlen
+                    done += 1
                 return
+            elif self.messages[done].msg_hdr.msg_iovlen > 1:
+                self._send_apart(fd, &self.messages[done].msg_hdr)
+                done += 1
             else:
                 self._count_refusal()
                 done += 1
 
-    cdef void _prepare_send(self, Batch batch, uint32_t entry_index, uint32_t index, bint is_v4) noexcept nogil:
-        cdef Datagram* entry = &batch.datagrams[entry_index]
-        cdef msghdr* header = &self.messages[index].msg_hdr
+    cdef uint32_t _prepare_run(
+        self, Batch batch, uint32_t first, uint32_t last, bint is_v4
+    ) noexcept nogil:
+        """Lay out the messages for datagrams [first, last); returns how many there are."""
+        cdef uint32_t messages = 0
+        cdef uint32_t entry, end
+        entry = first
+        while entry < last:
+            end = self._segments_end(batch, entry, last) if self.segments else entry + 1
+            self._prepare_send(batch, entry, end, entry - first, messages, is_v4)
+            messages += 1
+            entry = end
+        return messages
+
+    cdef uint32_t _segments_end(self, Batch batch, uint32_t first, uint32_t last) noexcept nogil:
+        """How far datagrams go to one address, equally long but for the last, which may be shorter."""
+        cdef Datagram* head = &batch.datagrams[first]
+        cdef Datagram* entry
+        cdef uint32_t end = first + 1
+        cdef uint32_t size = head.length
+        if head.length == 0:
+            return end
+        while end < last and end - first < SEGMENTS_MAX:
+            entry = &batch.datagrams[end]
+            if entry.length > head.length or size + entry.length > SEGMENTED_SIZE_MAX:
+                break
+            if memcmp(entry.address, head.address, ADDRESS_SIZE) != 0:
+                break
+            size += entry.length
+            end += 1
+            if entry.length < head.length:
+                break
+        return end
+
+    cdef void _prepare_send(
+        self, Batch batch, uint32_t first, uint32_t end, uint32_t vector, uint32_t message, bint is_v4
+    ) noexcept nogil:
+        """Message number `message`: datagrams [first, end), its vectors from `vector` on."""
+        cdef Datagram* entry = &batch.datagrams[first]
+        cdef msghdr* header = &self.messages[message].msg_hdr
         cdef sockaddr_in* v4
         cdef sockaddr_in6* v6
+        cdef uint32_t index
         if is_v4:
-            v4 = <sockaddr_in*>&self.names[index]
+            v4 = <sockaddr_in*>&self.names[message]
             v4.sin_family = AF_INET
             memcpy(&v4.sin_addr, entry.address + 12, 4)
             memcpy(&v4.sin_port, entry.address + 16, 2)
             header.msg_namelen = sizeof(sockaddr_in)
         else:
-            v6 = &self.names[index]
+            v6 = &self.names[message]
             memset(v6, 0, sizeof(sockaddr_in6))
             v6.sin6_family = AF_INET6
             memcpy(&v6.sin6_addr, entry.address, 16)
             memcpy(&v6.sin6_port, entry.address + 16, 2)
             header.msg_namelen = sizeof(sockaddr_in6)
-        self.vectors[index].iov_base = batch.memory + entry.offset
-        self.vectors[index].iov_len = entry.length
-        header.msg_name = &self.names[index]
-        header.msg_iov = &self.vectors[index]
-        header.msg_iovlen = 1
+        for index in range(end - first):
+            self.vectors[vector + index].iov_base = batch.memory + batch.datagrams[first + index].offset
+            self.vectors[vector + index].iov_len = batch.datagrams[first + index].length
+        header.msg_name = &self.names[message]
+        header.msg_iov = &self.vectors[vector]
+        header.msg_iovlen = end - first
         header.msg_control = NULL
         header.msg_controllen = 0
         header.msg_flags = 0
+        if end - first > 1:
+            self._ask_for_segments(header, message, <uint16_t>entry.length)
+
+    cdef void _ask_for_segments(self, msghdr* header, uint32_t message, uint16_t size) noexcept nogil:
+        """The kernel cuts what the vectors hold every `size` bytes."""
+        cdef cmsghdr* control
+        header.msg_control = self.controls + message * CONTROL_SIZE
+        header.msg_controllen = CMSG_SPACE(sizeof(uint16_t))
+        control = CMSG_FIRSTHDR(header)
+        control.cmsg_level = SOL_UDP
+        control.cmsg_type = UDP_SEGMENT
+        control.cmsg_len = CMSG_LEN(sizeof(uint16_t))
+        memcpy(CMSG_DATA(control), &size, sizeof(uint16_t))
+
+    cdef void _send_apart(self, int fd, msghdr* header) noexcept nogil:
+        """The kernel refused a segmented message: its datagrams go one by one, and so do later ones."""
+        cdef mmsghdr single
+        cdef uint32_t index
+        self.count.segmentation_refused += 1
+        # EMSGSIZE is about these datagrams alone; anything else is about the kernel or the route.
+        if errno != EMSGSIZE:
+            self.segments = False
+        single.msg_hdr = header[0]
+        single.msg_hdr.msg_control = NULL
+        single.msg_hdr.msg_controllen = 0
+        single.msg_hdr.msg_iovlen = 1
+        for index in range(header.msg_iovlen):
+            single.msg_hdr.msg_iov = &header.msg_iov[index]
+            self.count.send_calls += 1
+            if sendmmsg(fd, &single, 1, MSG_DONTWAIT) == 1:
+                self.count.sent += 1
+                self.count.sent_bytes += single.msg_len
+            elif errno == EAGAIN:
+                self.count.would_block += 1
+            else:
+                self._count_refusal()
+
+    cdef void _count_sent(self, uint32_t first, uint32_t last) noexcept nogil:
+        cdef uint32_t index
+        cdef size_t datagrams
+        for index in range(first, last):
+            datagrams = self.messages[index].msg_hdr.msg_iovlen
+            self.count.sent += datagrams
+            self.count.sent_bytes += self.messages[index].msg_len
+            if datagrams > 1:
+                self.count.segmented += datagrams
 
     cdef void _count_refusal(self) noexcept nogil:
         if errno == ENETUNREACH or errno == EHOSTUNREACH or errno == EPERM:

@@ -9,10 +9,11 @@ from libc.string cimport memcmp, memcpy, memset
 
 from sfu.fast._batch cimport ADDRESS_SIZE
 from sfu.fast._egress cimport write_extension
+from sfu.fast._held cimport forget_stream
 from sfu.fast._level cimport SILENCE_DB, WINDOW_UNSEEN_DB, decayed, silence
 from sfu.fast._rows cimport (
-    BYTES_BURST_MAX, EGRESS_TABLE_MAX, MID_SIZE_MAX, NOBODY, PACKETS_BURST_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX,
-    TRANSPORT_EGRESSES_MAX, Egress, Slot, Source, Stream, Transport,
+    AUDIENCE_SLOTS_MAX, BYTES_BURST_MAX, EGRESS_TABLE_MAX, MID_SIZE_MAX, NOBODY, PACKETS_BURST_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX,
+    TRANSPORT_EGRESSES_MAX, Audience, Egress, Slot, Source, Stream, Transport,
 )
 from sfu.fast._tables cimport AddressTable, Ids, grown
 
@@ -36,6 +37,8 @@ cdef class Routes:
         self.slot_rows = Ids("slots", TABLE_MAX)
         self.stream_rows = Ids("streams", TABLE_MAX)
         self.egress_rows = Ids("egresses", EGRESS_TABLE_MAX)
+        self.audience_rows = Ids("audiences", TABLE_MAX)
+        self.holding.first = self.holding.last = NOBODY
         self.addresses = AddressTable()
         self.sessions = {}
 
@@ -43,6 +46,10 @@ cdef class Routes:
         cdef int32_t index
         for index in range(self.stream_capacity):
             free(self.streams[index].egresses)
+        for index in range(self.audience_capacity):
+            free(self.audiences[index].held)
+            free(self.audiences[index].payloads)
+        free(self.audiences)
         free(self.transports)
         free(self.sources)
         free(self.slots)
@@ -199,9 +206,30 @@ cdef class Routes:
 
     # ---- slots and streams
 
-    def add_slot(self):
-        cdef int32_t row = self.slot_rows.take()
-        cdef int32_t stream = NOBODY
+    def add_audience(self):
+        cdef int32_t row = self.audience_rows.take()
+        cdef Audience* audience
+        self.audiences = <Audience*>grown(
+            self.audiences, &self.audience_capacity, row + 1, sizeof(Audience)
+        )
+        audience = &self.audiences[row]
+        audience.alive = True
+        audience.is_segmented = False
+        audience.slot_count = audience.held_count = 0
+        audience.next = audience.previous = NOBODY
+        return row
+
+    def remove_audience(self, int32_t audience):
+        if self._audience(audience).slot_count > 0:
+            raise ValueError(f"audience {audience} still has slots")
+        self.audiences[audience].alive = False
+        self.audience_rows.give_back(audience)
+
+    def add_slot(self, int32_t audience=NOBODY):
+        cdef int32_t row, stream
+        if audience != NOBODY and self._audience(audience).slot_count >= AUDIENCE_SLOTS_MAX:
+            raise OverflowError(f"an audience has at most {AUDIENCE_SLOTS_MAX} slots")
+        row = self.slot_rows.take()
         try:
             stream = self.stream_rows.take()
         except OverflowError:
@@ -213,10 +241,14 @@ cdef class Routes:
         self.slots[row].alive = True
         self.slots[row].source = NOBODY
         self.slots[row].stream = stream
+        self.slots[row].audience = audience
         self.slots[row].needs_anchor = True
         self.streams[stream].alive = True
         self.streams[stream].slot = row
         self.streams[stream].count = 0
+        if audience != NOBODY:
+            self.audiences[audience].slots[self.audiences[audience].slot_count] = row
+            self.audiences[audience].slot_count += 1
         return row
 
     def remove_slot(self, int32_t slot):
@@ -224,6 +256,8 @@ cdef class Routes:
         cdef int32_t stream = row.stream
         self._assert_drained()
         self._vacate(slot)
+        if row.audience != NOBODY:
+            self._leave_audience(slot)
         while self.streams[stream].count > 0:
             self._unsubscribe(self.streams[stream].egresses[self.streams[stream].count - 1])
         self.streams[stream].alive = False
@@ -341,6 +375,7 @@ cdef class Routes:
             "slots": self.slot_rows.alive,
             "streams": self.stream_rows.alive,
             "egresses": self.egress_rows.alive,
+            "audiences": self.audience_rows.alive,
         }
 
     # ---- rows, checked
@@ -374,6 +409,11 @@ cdef class Routes:
             raise KeyError(f"no egress {row}")
         return &self.egresses[row]
 
+    cdef Audience* _audience(self, int32_t row) except NULL:
+        if not 0 <= row < self.audience_capacity or not self.audiences[row].alive:
+            raise KeyError(f"no audience {row}")
+        return &self.audiences[row]
+
     cdef const uint8_t* _address(self, bytes address) except NULL:
         if PyBytes_GET_SIZE(address) != ADDRESS_SIZE:
             raise ValueError(f"an address has {ADDRESS_SIZE} bytes, not {PyBytes_GET_SIZE(address)}")
@@ -389,6 +429,17 @@ cdef class Routes:
         # Whoever has the address next must not get what was meant for this one.
         if memcmp(row.address, key, ADDRESS_SIZE) == 0:
             row.is_routed = False
+
+    cdef void _leave_audience(self, int32_t slot):
+        cdef int32_t number = self.slots[slot].audience
+        cdef Audience* audience = &self.audiences[number]
+        cdef int32_t index
+        forget_stream(self.audiences, &self.holding, number, self.slots[slot].stream)
+        for index in range(audience.slot_count):
+            if audience.slots[index] == slot:
+                audience.slot_count -= 1
+                audience.slots[index] = audience.slots[audience.slot_count]
+                break
 
     cdef void _vacate(self, int32_t slot):
         cdef Slot* row = &self.slots[slot]

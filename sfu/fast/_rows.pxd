@@ -13,6 +13,9 @@ cdef enum:
     CHALLENGES_MAX = 64          # in one batch: more talkers than anybody could hear
     EXTENSION_SIZE_MAX = 28      # header, level and a 16-byte MID, padded
     MID_SIZE_MAX = 16
+    AUDIENCE_SLOTS_MAX = 8       # of one room, which has up to six
+    HELD_MAX = 32                # packets of one tick: six slots, short frames, a burst
+    PAYLOAD_SIZE_MAX = 1280      # 20 ms at 510 kbit/s are 1,275; with all headers it fits 1,400
     PACKETS_BURST_MAX = 100      # of one source above its rate
     BYTES_BURST_MAX = 65536      # likewise: a second of the highest Opus bit rate
     DROP_REASONS = 18
@@ -28,6 +31,7 @@ cdef struct Transport:
     uint8_t addresses[TRANSPORT_ADDRESSES_MAX][ADDRESS_SIZE]
     int32_t egress_count
     int32_t egresses[TRANSPORT_EGRESSES_MAX]
+    uint64_t served             # number of the last segmented fan-out that it had its part of
 
 cdef struct Source:
     bint alive
@@ -72,6 +76,7 @@ cdef struct Slot:
     bint has_packets
     int32_t source
     int32_t stream
+    int32_t audience
     int64_t newest_index        # V
     int64_t newest_time         # 48 kHz, unwrapped
     int64_t newest_sequence     # of the source, extended
@@ -112,14 +117,12 @@ cdef struct Egress:
     uint32_t octets
     double sent_at
 
-# A packet on its way to a stream's egresses; fan-out can pause in the middle of it.
+# A packet on its way to a stream's egresses.
 cdef struct Outgoing:
-    bint is_active
     bint is_late
     bint marker
     uint8_t level               # with the voice bit
     int32_t stream
-    int32_t cursor
     int32_t echo_group
     uint32_t csrc
     uint32_t ticks              # how long it lasts
@@ -127,6 +130,20 @@ cdef struct Outgoing:
     const uint8_t* payload
     int64_t index
     int64_t time
+    double placed_at
+
+# Those who listen to the same slots, and what is held back to leave for each of them at once.
+cdef struct Audience:
+    bint alive
+    bint is_segmented
+    int32_t slot_count
+    int32_t slots[AUDIENCE_SLOTS_MAX]
+    int32_t held_count
+    Outgoing* held              # HELD_MAX of them, from the first use on
+    uint8_t* payloads           # PAYLOAD_SIZE_MAX for each
+    double held_at              # the first of them
+    int32_t next                # the audience that began to hold after this one
+    int32_t previous
 
 cdef struct Pending:
     int32_t source

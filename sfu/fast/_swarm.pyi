@@ -93,7 +93,7 @@ class Swarm:
         """Counters since the start, also of clients removed since.
 
         Sending: `sent sent_bytes late_sends skipped_steps send_errors protect_errors`.
-        Media: `received received_bytes decrypted lost reordered duplicates restarts`.
+        Media: `received received_bytes decrypted lost reordered duplicates too_old`.
         Of it not measured: `untimed` (no send time inside), `negative_delays` (arrived before it
         was sent, counted as no delay), `unstamped` (no kernel timestamp: taken when read).
         Dropped: `auth_errors no_keys malformed unknown truncated untracked`.

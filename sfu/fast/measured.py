@@ -40,7 +40,7 @@ class TrackStats(NamedTuple):
     lost: int  # a late packet takes its loss back
     reordered: int  # came after a later one
     duplicates: int
-    restarts: int  # the sequence leapt and went on from there
+    too_old: int  # 64 or more behind the newest: left out, it stays lost
     highest_sequence: int  # extended: 16 bit with wraps counted above
     last_timestamp: int  # RTP time of the newest packet
     last_arrival_ns: int

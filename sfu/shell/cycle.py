@@ -41,6 +41,7 @@ class Worker(Protocol):
     def events(self) -> list[Any]: ...
     def next_deadline(self) -> float | None: ...
     def drain_participants(self, now: float) -> None: ...
+    def observe_load(self, load: float, now: float) -> None: ...
 
 
 class Port(Protocol):
@@ -102,6 +103,10 @@ class Cycle:
     def drain_participants(self) -> None:
         """Make everybody leave: goodbyes go out, events are published."""
         self._turn("drain", self._worker.drain_participants, self._clock())
+
+    def observe_load(self, load: float) -> None:
+        """The share of a core used lately."""
+        self._turn("load", self._worker.observe_load, load, self._clock())
 
     def note_bug(self, where: str, error: Exception, **fields: Any) -> None:
         """Count a bug and log it with its traceback."""

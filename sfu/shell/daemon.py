@@ -37,6 +37,8 @@ STOP_WITHIN_S = 2.0
 # Of that, what backends get to read their last events.
 _CONTROL_CLOSE_S = 0.5
 LAG_INTERVAL_S = 0.1
+# Long enough to mean something, short enough to answer a rush.
+LOAD_INTERVAL_S = 1.0
 # From here on listeners hear it.
 LAG_WARNING_S = 0.1
 # Objects made in bursts (a join makes hundreds) must not start a collection each time.
@@ -95,6 +97,7 @@ class Daemon:
         )
         self._gc_started = 0.0
         self._lag_timer: asyncio.TimerHandle | None = None
+        self._load_timer: asyncio.TimerHandle | None = None
 
     def submit(self, command: AnyCommand) -> Awaitable[Any]:
         """Run a backend's command; called by the control server in order of receipt."""
@@ -121,6 +124,7 @@ class Daemon:
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._port.start(self._loop, self._cycle.readable)
         self._measure_lag(time.monotonic())
+        self._measure_load(time.monotonic(), time.process_time())
         self._tune_gc()
         self._is_ready = True
         _log.info(
@@ -146,8 +150,9 @@ class Daemon:
 
     async def _close(self) -> None:
         self._cycle.stop()
-        if self._lag_timer is not None:
-            self._lag_timer.cancel()
+        for timer in (self._lag_timer, self._load_timer):
+            if timer is not None:
+                timer.cancel()
         self._port.stop(self._loop)
         await self._server.close(within_s=_CONTROL_CLOSE_S)
         await self._http.close()
@@ -162,6 +167,15 @@ class Daemon:
             os._exit(128 + number)
         self._is_ready = False
         self._signals.put_nowait(signal.Signals(number))
+
+    def _measure_load(self, since: float, cpu_s: float) -> None:
+        """Tell the worker which share of a core was used since the last time."""
+        now, cpu_now_s = time.monotonic(), time.process_time()
+        if now > since:
+            self._cycle.observe_load(min(1.0, (cpu_now_s - cpu_s) / (now - since)))
+        self._load_timer = self._loop.call_later(
+            LOAD_INTERVAL_S, self._measure_load, now, cpu_now_s
+        )
 
     def _measure_lag(self, due: float) -> None:
         now = time.monotonic()

@@ -25,7 +25,8 @@ class Floor:
     def __init__(self, forwarder: Forwarder, slots: int) -> None:
         self._forwarder = forwarder
         self._selector = Selector(slots)
-        self._slot_ids = [forwarder.add_slot() for _ in range(slots)]
+        self._audience = forwarder.add_audience()
+        self._slot_ids = [forwarder.add_slot(self._audience) for _ in range(slots)]
         self._by_source: dict[int, Participant] = {}
 
     def __len__(self) -> int:
@@ -66,6 +67,10 @@ class Floor:
         self._forwarder.assign(self._slot_ids[slot], source, now)
         return True, True
 
+    def set_segmented(self, segmented: bool) -> None:
+        """Whether each listener's packets of a tick leave together."""
+        self._forwarder.set_segmented(self._audience, segmented)
+
     def rest(self, now: float) -> None:
         """Nobody has spoken for a while: all slots are free, and the next voice has to ask."""
         for index, holder in enumerate(self.holders()):
@@ -79,12 +84,13 @@ class Floor:
             self._forwarder.remove_slot(slot_id)
         del self._slot_ids[slots:]
         while len(self._slot_ids) < slots:
-            self._slot_ids.append(self._forwarder.add_slot())
+            self._slot_ids.append(self._forwarder.add_slot(self._audience))
         self._selector.resize(slots)
 
     def close(self) -> None:
         """Give the slots back to the forwarder; the floor is of no use afterwards."""
         self.resize(0)
+        self._forwarder.remove_audience(self._audience)
         self._by_source.clear()
 
     def observe(self, now: float) -> list[Observation]:

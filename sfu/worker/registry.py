@@ -32,6 +32,7 @@ from sfu.transport.events import (
 from sfu.transport.sdp import TRACKS_MAX, Negotiation, OfferError, negotiate, parse_offer
 from sfu.transport.transport import Transport, TransportSettings
 from sfu.worker.peers import Peer, Peers
+from sfu.worker.segmentation import Segmentation
 from sfu.worker.settings import WorkerSettings
 from sfu.worker.timers import Timers
 
@@ -75,6 +76,7 @@ class Registry:
         self.room_timers: Timers[Room] = Timers()
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
         self.is_draining = False
+        self.segmentation = Segmentation(settings.segmentation)
         self._dtls = dtls
         self._candidates = tuple(candidates)
         self._entropy = entropy
@@ -116,6 +118,7 @@ class Registry:
         room = self.rooms[room_id] = Room(
             room_id, settings, self.forwarder, now=now, wall_at_zero=self._wall_at_zero
         )
+        room.set_segmented(self.segmentation.is_on)
         self.settle_room(room)
         return room
 
@@ -136,6 +139,12 @@ class Registry:
             self.room_timers.forget(room)
         else:
             self.room_timers.watch(room)
+
+    def observe_load(self, load: float, now: float) -> None:
+        """A busy worker sends each listener's packets together."""
+        if self.segmentation.observe(load, now):
+            for room in self.rooms.values():
+                room.set_segmented(self.segmentation.is_on)
 
     def check_accepting(self) -> None:
         """Raises ControlError `unavailable` when nothing new is taken."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sfu.worker.segmentation import SegmentationMode
+
 # What the forwarder's tables hold: 65,536 transports, as many slots, and up to 6 slots in a room.
 PARTICIPANTS_MAX = 65_536
 ROOMS_MAX = 10_922
@@ -37,6 +39,9 @@ class WorkerSettings:
     join_timeout_s: float = 30.0
     # A room that has been empty this long is closed.
     default_empty_timeout_s: int = 300
+
+    # Whether each listener's packets of a tick leave together: always, never, or when busy.
+    segmentation: SegmentationMode = "auto"
 
     def __post_init__(self) -> None:
         if self.max_rooms > ROOMS_MAX or self.max_participants > PARTICIPANTS_MAX:

@@ -89,6 +89,12 @@ class Worker:
         for room in registry.room_timers.due(now):
             room.tick(now)
             registry.settle_room(room)
+        self.forwarder.flush(now)
+
+    def observe_load(self, load: float, now: float) -> None:
+        """The share of a core that this process used lately, 0 to 1."""
+        self._now = now
+        self._registry.observe_load(load, now)
 
     def execute(self, command: AnyCommand, now: float) -> Any:
         """The command's result; raises ControlError when it is refused."""
@@ -122,6 +128,7 @@ class Worker:
         deadlines = (
             self._registry.peer_timers.next_deadline(),
             self._registry.room_timers.next_deadline(),
+            self.forwarder.next_flush(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -136,6 +143,7 @@ class Worker:
         registry = self._registry
         sizes = {
             "rooms": len(registry.rooms),
+            "rooms_segmented": len(registry.rooms) if registry.segmentation.is_on else 0,
             "participants_moderator": 0,
             "participants_speaker": 0,
             "participants_listener": 0,

@@ -28,7 +28,9 @@ REASONS = (
     "kind unvalidated malformed no_source payload_type ssrc rate inaudible auth replay no_keys "
     "empty opus late early unselected challenges oversize"
 ).split()
-COUNTERS = "received forwarded forwarded_bytes challenges protect_errors ssrc_changes".split()
+COUNTERS = (
+    "received forwarded forwarded_bytes challenges protect_errors ssrc_changes held held_us"
+).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64
 ADDRESSES_MAX = 8

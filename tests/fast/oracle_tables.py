@@ -234,6 +234,7 @@ class OracleTables:
             "slots": len(self._slots),
             "streams": len(self._streams),
             "egresses": len(self._egresses),
+            "audiences": 0,  # holding packets back is outside of what this forwarder models
         }
 
     def _timeline_of(self, source: OracleSource) -> Timeline:

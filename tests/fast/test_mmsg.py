@@ -14,6 +14,7 @@ from tests.fast.peer import batch_of
 
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 FAMILIES = [socket.AF_INET, socket.AF_INET6]
+SO_NO_CHECK = 11  # Linux
 
 
 def _has_ipv6() -> bool:
@@ -248,3 +249,54 @@ def test_addresses_survive_the_kernel(sockets: Sockets) -> None:
             assert unpack_address(batch[0][1]) == (host, port)
             assert mmsg.send(batch) == 1
             assert client.recv(10) == b"ping"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_follows_each_other_to_one_address_leaves_in_one_segmented_send(
+    sockets: Sockets, family: socket.AddressFamily
+) -> None:
+    """It arrives as the datagrams it was, in both families."""
+    mmsg = Mmsg(sockets[socket.AF_INET].fileno(), sockets[socket.AF_INET6].fileno())
+    with udp_socket(family) as first, udp_socket(family) as second:
+        said = [b"a" * 100, b"b" * 100, b"c" * 60, b"d" * 60, b"e" * 61]
+        outbox = batch_of(
+            *((data, address(first)) for data in said),
+            *((data, address(second)) for data in said[:2]),
+        )
+        assert mmsg.send(outbox) == 7
+        assert [first.recv(2048) for _ in said] == said
+        assert [second.recv(2048) for _ in range(2)] == said[:2]
+    counters = mmsg.counters()
+    # a b c | d | e: a longer one begins a new send; then the second address.
+    assert counters["segmented"] == 5
+    assert counters["sent"] == 7
+    assert counters["sent_bytes"] == sum(map(len, said)) + 200
+
+
+def test_segments_are_no_more_than_the_kernel_takes(sockets: Sockets) -> None:
+    mmsg = Mmsg(sockets[socket.AF_INET].fileno(), -1)
+    with udp_socket(socket.AF_INET) as there:
+        assert mmsg.send(batch_of(*((bytes([n]) * 50, address(there)) for n in range(150)))) == 150
+        assert [there.recv(2048)[0] for _ in range(150)] == list(range(150))
+    assert mmsg.counters()["segmentation_refused"] == 0
+
+
+def test_without_segments_each_datagram_is_a_send_of_its_own(sockets: Sockets) -> None:
+    mmsg = Mmsg(sockets[socket.AF_INET].fileno(), -1, segments=False)
+    with udp_socket(socket.AF_INET) as there:
+        assert mmsg.send(batch_of(*((b"x" * 50, address(there)) for _ in range(3)))) == 3
+        assert [there.recv(2048) for _ in range(3)] == [b"x" * 50] * 3
+    assert mmsg.counters()["segmented"] == 0
+
+
+def test_where_the_kernel_refuses_segments_the_datagrams_go_one_by_one() -> None:
+    """A socket that sends without checksums is refused segmentation; everything still arrives."""
+    with udp_socket(socket.AF_INET) as here, udp_socket(socket.AF_INET) as there:
+        here.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
+        mmsg = Mmsg(here.fileno(), -1)
+        outbox = batch_of(*((bytes([n]) * 50, address(there)) for n in range(5)))
+        assert mmsg.send(outbox) == 5
+        assert [there.recv(2048)[0] for _ in range(5)] == list(range(5))
+        assert not mmsg.segments
+        assert mmsg.send(outbox) == 5
+    assert mmsg.counters()["segmentation_refused"] == 1

@@ -23,7 +23,7 @@ from tests.fast.peer import (
 
 NOW = 10.0
 SANITIZED = bool(os.environ.get("ROSTRUM_SANITIZED"))
-EMPTY = dict.fromkeys("transports addresses sources slots streams egresses".split(), 0)
+EMPTY = dict.fromkeys("transports addresses sources slots streams egresses audiences".split(), 0)
 
 
 def _add_source(forwarder: Forwarder, transport: int) -> int:

@@ -82,7 +82,16 @@ class FakeForwarder:
 
     # What a room calls
 
-    def add_slot(self) -> int:
+    def add_audience(self) -> int:
+        return next(self._ids)
+
+    def remove_audience(self, audience: int) -> None:
+        assert not self.slots, "slots go first"
+
+    def set_segmented(self, audience: int, segmented: bool) -> None:
+        pass
+
+    def add_slot(self, audience: int = -1) -> int:
         slot = next(self._ids)
         self.slots[slot] = -1
         return slot
