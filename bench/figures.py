@@ -104,21 +104,22 @@ NAMES = tuple(_GLOSSARY)
 
 def describe(name: str) -> Figure:
     """How the figure of that name is told, known or not."""
-    unit = _unit(name)
+    base, rate = _unit(name)
     if name in _GLOSSARY:
         label, better = _GLOSSARY[name]
-        base = unit if unit.startswith("/") else unit.split("/")[0]  # the label says per what
-        return Figure(name, label, base, better)
+        return Figure(name, label, base or rate, better)  # the label says per what
+    unit = base + rate
     return Figure(name, name.replace("_", " "), unit, _direction(name, unit))
 
 
-def _unit(name: str) -> str:
+def _unit(name: str) -> tuple[str, str]:
+    """The unit and what it is per: ("µs", "/packet"); either may be empty."""
     rate = _RATE.match(name)
     if rate:
         per = rate["per"].replace("_per_", " per ").replace("_", " ")
-        return f"{UNITS[rate['unit']] if rate['unit'] else ''}/{per}"
+        return UNITS[rate["unit"]] if rate["unit"] else "", f"/{per}"
     plain = _PLAIN.match(name)
-    return UNITS[plain["unit"]] if plain else ""
+    return UNITS[plain["unit"]] if plain else "", ""
 
 
 def _direction(name: str, unit: str) -> Direction:

@@ -144,7 +144,7 @@ def overlay(
     """One plot with a line for each run; empty when no run measured it."""
     timelines = [Timeline.of(run) for run in runs]
     lines = [
-        svg.Line(name, timeline.values(field, combine), f"s{index}")
+        svg.Line(name, timeline.values(field, combine), f"s{index} other" if index else "s0")
         for index, (name, timeline) in enumerate(zip(names, timelines, strict=True))
     ]
     if not _known(lines):

@@ -105,7 +105,7 @@ def _figures(runs: Sequence[Run]) -> str:
     ]
     if not rows:
         return ""
-    heads = ["", *names, *(f"{names[0]} ahead of {name}" for name in names[1:])]
+    heads = ["", *names, *(f"ahead of {name}" for name in names[1:])]
     return _section("Figures", _card(_table(heads, rows)))
 
 

@@ -32,8 +32,10 @@ p { margin: 4px 0 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: 100% }
 th, td { padding: 5px 14px 5px 0; text-align: right; border-top: 1px solid var(--rule);
   white-space: nowrap }
-thead th { border-top: 0; color: var(--soft); font-weight: 600; vertical-align: bottom }
-th:first-child, td:first-child { text-align: left; min-width: 8.5em; font-weight: 400; white-space: normal }
+thead th { border-top: 0; color: var(--soft); font-weight: 600; vertical-align: bottom;
+  white-space: normal }
+th:first-child, td:first-child { text-align: left; min-width: 8.5em;
+  font-weight: 400; white-space: normal }
 th:last-child, td:last-child { padding-right: 0 }
 .good { color: var(--good) } .bad { color: var(--bad) }
 pre { overflow-x: auto; margin: 6px 0 0; padding: 10px 12px; background: var(--ground);
@@ -47,6 +49,7 @@ svg text.value { fill: var(--ink); paint-order: stroke; stroke: var(--card); str
 .mark { stroke: var(--ink); stroke-dasharray: 3 3; opacity: .7 }
 .joining { fill: var(--soft); opacity: .12 } .hit { fill: transparent }
 .hit:hover { fill: var(--ink); opacity: .08 }
+.line.other { stroke-dasharray: 8 3 }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; margin: 0 0 4px; font-size: .86rem;
   color: var(--soft) }

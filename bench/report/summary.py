@@ -20,16 +20,25 @@ from bench.results import Limit, Meta, Run
 
 # Wide enough for three targets where the output is no terminal.
 PLAIN_WIDTH = 110
+_OWN_OPTIONS = {
+    "joins": ("joins", "within_s"),
+    "churn": ("churn_rate", "stay_s"),
+    "soak": ("churn_rate", "stay_s"),
+    "control": ("pipeline",),
+}
 
 
 def write(report: Report, stream: TextIO) -> None:
     """Print the summary; coloured on a terminal."""
-    is_terminal = stream.isatty()
-    console = Console(
-        file=stream, width=None if is_terminal else PLAIN_WIDTH, highlight=False, emoji=False
-    )
+    console = console_for(stream)
     for part in _parts(report):
         console.print(part)
+
+
+def console_for(stream: TextIO) -> Console:
+    """Prints as wide as the terminal, or at a fixed width into anything else."""
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
 
 
 def _parts(report: Report) -> list[Text | Table]:
@@ -55,9 +64,11 @@ def load_line(run: Run) -> str:
     counted = ("rooms", "speakers", "listeners", "slots")
     words = [f"{options[name]} {name}" for name in counted if options.get(name)]
     words = [word for word in words if word != "1 rooms"]
+    named = ("talk", *_OWN_OPTIONS.get(run.meta.load, ()), "join_rate", "segmentation", "seed")
     words += [
-        f"{name.replace('_', ' ')} {options[name]}"
-        for name in ("talk", "join_rate", "segmentation", "seed")
+        f"{name.removesuffix('_s').replace('_', ' ')} {options[name]}"
+        + (" s" if name.endswith("_s") else "")
+        for name in named
         if options.get(name) is not None
     ]
     return f"{run.meta.load}: {', '.join([*words, f'{run.meta.duration_s:g} s'])}"
@@ -124,11 +135,11 @@ def ratio_text(name: str, first: float | None, other: float | None) -> str:
 
 def _figures(runs: Sequence[Run]) -> Table:
     names = titles(runs)
-    table = _table("figure", *names, *(f"{names[0]} ahead of {name}" for name in names[1:]))
+    rows = table("figure", *names, *(f"ahead of {name}" for name in names[1:]))
     for label, values, ratios in figure_rows(runs):
         styled = [Text(ratio, style=_ratio_style(ratio)) for ratio in ratios]
-        table.add_row(label, *values, *styled)
-    return table
+        rows.add_row(label, *values, *styled)
+    return rows
 
 
 def _ratio_style(ratio: str) -> str:
@@ -139,14 +150,14 @@ def _ratio_style(ratio: str) -> str:
 
 def _joins(title: str, run: Run) -> Table:
     joins = run.joins
-    table = _table(f"join, {title}", "p50", "p95", "p99", "worst")
+    rows = table(f"join, {title}", "p50", "p95", "p99", "worst")
     for stage in joins.stages:
         times = (stage.p50_ms, stage.p95_ms, stage.p99_ms, stage.max_ms)
         figure = describe("stage_ms")
-        table.add_row(stage.name.replace("_", " "), *map(figure.text, times))
+        rows.add_row(stage.name.replace("_", " "), *map(figure.text, times))
     rate = "" if joins.joins_per_s is None else f", {joins.joins_per_s:.3g} joins/s"
-    table.caption = f"{joins.connected} of {joins.attempted} connected{rate}"
-    return table
+    rows.caption = f"{joins.connected} of {joins.attempted} connected{rate}"
+    return rows
 
 
 def _failures(run: Run) -> Text:
@@ -155,12 +166,13 @@ def _failures(run: Run) -> Text:
     return Text(f"{run.target}: joins failed: {told}", style="red")
 
 
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2), caption_justify="left")
-    table.add_column(first)
+def table(first: str, *others: str) -> Table:
+    """An empty table without lines; all columns but the first hold numbers."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2), caption_justify="left")
+    made.add_column(first)
     for name in others:
-        table.add_column(name, justify="right")
-    return table
+        made.add_column(name, justify="right")
+    return made
 
 
 def _outcome(line: str, missed: bool) -> Text:
