@@ -1,8 +1,13 @@
-"""The compiled core: `Batch` (memory), `Mmsg` (the only compiled IO) and `Forwarder` (pure)."""
+"""The compiled core: `Batch` (memory), `Mmsg` (its IO) and `Forwarder` (pure).
+
+`Swarm` is the other side: the media of virtual clients, for load tests.
+"""
 
 from sfu.fast._batch import ADDRESS_BYTES, DATAGRAM_BYTES_MAX, Batch
 from sfu.fast._forward import DTLS, RTCP, STUN, Forwarder
 from sfu.fast._mmsg import Mmsg
+from sfu.fast._swarm import Swarm
+from sfu.fast.measured import Aside, ListenerStats, Onset, Position, TrackStats
 from sfu.fast.records import Challenge, EgressStats, Slow, SourceLevel, SourceStats
 
 __all__ = [
@@ -11,12 +16,18 @@ __all__ = [
     "DTLS",
     "RTCP",
     "STUN",
+    "Aside",
     "Batch",
     "Challenge",
     "EgressStats",
     "Forwarder",
+    "ListenerStats",
     "Mmsg",
+    "Onset",
+    "Position",
     "Slow",
     "SourceLevel",
     "SourceStats",
+    "Swarm",
+    "TrackStats",
 ]

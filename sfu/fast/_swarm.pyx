@@ -16,9 +16,10 @@ from sfu.fast._sockets cimport (
     read_controls, realtime_ns, recvmmsg, send,
 )
 from sfu.fast._track cimport (
-    REORDER_MAX, TRACKS_MAX, Client, OnsetRecord, Track, distance, excess_gap_ns, find_track, has_come, next_onset,
-    open_track, place,
+    REORDER_MAX, Client, OnsetRecord, Track, distance, excess_gap_ns, find_track, has_come, next_onset, open_track,
+    place,
 )
+from sfu.fast._track cimport TRACKS_MAX as TRACK_ROWS
 from sfu.fast._voice cimport (
     SEND_TIME_SIZE, STEP_TIME_NS, TIME_NS_MAX, Talker, Voice, read_time, skip_steps, write_packet,
 )
@@ -26,6 +27,9 @@ from sfu.fast._voice cimport (
 from pylibsrtp._binding import ffi as _ffi
 from pylibsrtp._binding import lib as _lib
 
+from sfu.fast._crowd import (
+    CLIENTS_MAX, ONSETS_MAX, SEND_TIME_BYTES, STEP_NS, TRACKS_MAX, VOICE_STEPS_MAX, VOICES_MAX,
+)
 from sfu.fast.measured import Aside
 
 ctypedef int (*SrtpCall)(void* session, void* packet, int* length) noexcept nogil
@@ -310,7 +314,7 @@ cdef class Swarm(Crowd):
             ahead = distance(track, header.sequence)
             if self._is_stale(client, track, ahead):
                 return
-        elif client.track_count >= TRACKS_MAX:
+        elif client.track_count >= TRACK_ROWS:
             self.total.untracked += 1
             return
         csrc = read32(data + 12) if data[0] & 0x0F else 0
