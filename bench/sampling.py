@@ -1,0 +1,233 @@
+"""What is measured while a load runs: second by second, and over the measured window.
+
+Only one crowd is measured: those who are there when the window begins. Its listeners' packets are
+counted one by one at both ends of the window, so that one who hears nothing is found as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bench.clients import Client, Crowd
+from bench.report import Live
+from bench.results import Figures, Histogram, Second, Series
+from bench.selfwatch import SelfWatch, waited_s
+from bench.targets import Target
+from bench.targets.processes import Usage, read_usage
+from sfu.fast._swarm import Swarm
+
+# IPv4 and UDP headers, which travel with every packet.
+HEADERS_BYTES = 28
+HEADERS_IPV6_BYTES = 48
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Totals at one end of the window."""
+
+    at_s: float
+    totals: dict[str, int]  # the crowd's
+    counters: dict[str, int]  # the target's
+    usage: Usage | None
+    waited_s: float
+    packets: dict[int, tuple[int, int]]  # by listener: packets, octets
+
+
+class Sampler:
+    """Takes a sample each second; between `begin` and `end` they make the figures."""
+
+    def __init__(
+        self, target: Target, crowd: Crowd, others: Sequence[Crowd], watch: SelfWatch, live: Live
+    ) -> None:
+        self._target = target
+        self._crowd = crowd
+        self._crowds = [crowd, *others]
+        self._watch = watch
+        self._live = live
+        self._edges_ms = [edge / 1e3 for edge in Swarm.delay_edges_us()[1:]]
+        self._seconds: list[Second] = []
+        self._phase_at_s = time.monotonic()
+        self._begun: Mark | None = None
+        self.distributions: dict[str, Histogram] = {}
+        self.commands = 0  # done so far; for loads that steer
+        self._last = self._totals()
+
+    def phase(self, text: str, expected: int | None = None) -> None:
+        """Tell the progress what begins now."""
+        self._phase_at_s = time.monotonic()
+        self._live.phase(text, expected)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while True:
+            due += 1.0
+            await asyncio.sleep(due - clock())
+            self._sample()
+
+    async def begin(self, listeners: Iterable[Client]) -> None:
+        """The measured window begins; what was before counts for nothing but the series."""
+        self.phase("measuring", sum(one.connected for one in self._crowds))
+        self._begun = await self._mark(listeners)
+        self._take_histograms()
+        self._last = self._totals()
+        self._seconds = [replace(one, at_s=one.at_s - self._begun.at_s) for one in self._seconds]
+        self.distributions = {name: self._empty() for name in ("delay", "gap", "lateness")}
+        self._watch.begin(self._crowd.swarm.totals())
+
+    async def end(self, listeners: Iterable[Client]) -> tuple[Mark, Mark]:
+        """The window is over; returns its two ends."""
+        assert self._begun is not None, "begin() comes first"
+        ended = await self._mark(listeners)
+        self._take_histograms()
+        return self._begun, ended
+
+    @property
+    def series(self) -> Series:
+        """Every second so far."""
+        return Series(list(self._seconds))
+
+    def _empty(self) -> Histogram:
+        return Histogram("ms", self._edges_ms, [0] * (len(self._edges_ms) + 1))
+
+    async def _mark(self, listeners: Iterable[Client]) -> Mark:
+        pids = self._target.pids()
+        counters = await self._target.counters()
+        # Without an await from here on: one moment.
+        return Mark(
+            time.monotonic(),
+            self._crowd.swarm.totals(),
+            counters,
+            read_usage(pids) if pids else None,
+            sum(waited_s(pid) for pid in pids),
+            {one.id: _heard(one) for one in listeners if one.is_open and one.id >= 0},
+        )
+
+    def _totals(self) -> tuple[float, dict[str, int], Usage | None, float, int]:
+        pids = self._target.pids()
+        return (
+            time.monotonic(),
+            self._crowd.swarm.totals(),
+            read_usage(pids) if pids else None,
+            time.process_time(),
+            self.commands,
+        )
+
+    def _take_histograms(self) -> dict[str, Histogram]:
+        """What was counted since the last call; within the window it is added up as well."""
+        swarm = self._crowd.swarm
+        taken = {
+            "delay": swarm.take_delays(),
+            "gap": swarm.take_gaps(),
+            "lateness": swarm.take_lateness(),
+        }
+        for name, histogram in self.distributions.items():
+            histogram.add(taken[name])
+        return {name: replace(self._empty(), counts=counts) for name, counts in taken.items()}
+
+    def _sample(self) -> None:
+        before, self._last = self._last, self._totals()
+        now_s, totals, usage, own_s, commands = self._last
+        span_s = now_s - before[0]
+        histograms = self._take_histograms()
+        received = totals["received"] - before[1]["received"]
+        cpu_s = usage.cpu_s - before[2].cpu_s if usage and before[2] else None
+        begun_s = self._begun.at_s if self._begun else 0.0
+        second = Second(
+            at_s=now_s - begun_s,
+            connected=sum(one.connected for one in self._crowds),
+            joining=sum(one.joining for one in self._crowds),
+            packets_per_s=received / span_s,
+            lost=max(0, totals["lost"] - before[1]["lost"]),
+            delay_p50_ms=histograms["delay"].quantile(0.5),
+            delay_p99_ms=histograms["delay"].quantile(0.99),
+            delay_p999_ms=histograms["delay"].quantile(0.999),
+            gap_p99_ms=histograms["gap"].quantile(0.99),
+            server_cpu_percent=None if cpu_s is None else 100 * cpu_s / span_s,
+            cpu_us_per_packet=1e6 * cpu_s / received if cpu_s is not None and received else None,
+            server_rss_kib=None if usage is None else usage.rss_kib,
+            load_cpu_percent=100 * (own_s - before[3]) / span_s,
+            commands_per_s=(commands - before[4]) / span_s if commands else None,
+        )
+        self._seconds.append(second)
+        self._live.second(replace(second, at_s=now_s - self._phase_at_s))
+
+
+def _heard(client: Client) -> tuple[int, int]:
+    stats = client.stats()
+    return stats.packets, stats.octets
+
+
+def figures_of(
+    begun: Mark, ended: Mark, distributions: Mapping[str, Histogram], *, is_ipv6: bool
+) -> Figures:
+    """The figures of a window of media."""
+    span_s = ended.at_s - begun.at_s
+    totals = {name: value - begun.totals[name] for name, value in ended.totals.items()}
+    received, lost = totals["received"], max(0, totals["lost"])
+    figures: Figures = {
+        "received_packets": received,
+        "lost": lost,
+        "duplicates": totals["duplicates"],
+        "packets_per_s": received / span_s,
+    }
+    if received:
+        figures["loss_ratio"] = lost / (received + lost)
+        figures["reordered_ratio"] = totals["reordered"] / received
+    figures |= _quantiles(distributions)
+    figures |= _per_listener(begun, ended, HEADERS_IPV6_BYTES if is_ipv6 else HEADERS_BYTES)
+    figures |= _server(begun, ended, received)
+    return figures
+
+
+def _quantiles(distributions: Mapping[str, Histogram]) -> Figures:
+    figures: Figures = {}
+    for name, shares in (("delay", (0.5, 0.99, 0.999)), ("gap", (0.5, 0.99, 0.999, 1.0))):
+        for share in shares:
+            value = distributions[name].quantile(share)
+            label = {0.5: "p50", 0.99: "p99", 0.999: "p999", 1.0: "max"}[share]
+            if value is not None:
+                figures[f"{name}_{label}_ms"] = value
+    return figures
+
+
+def _per_listener(begun: Mark, ended: Mark, headers_bytes: int) -> Figures:
+    """What listeners got who were there all the time; one who got nothing is told."""
+    pairs = [
+        (one, ended.packets[key]) for key, one in begun.packets.items() if key in ended.packets
+    ]
+    if not pairs:
+        return {}
+    packets = [after[0] - before[0] for before, after in pairs]
+    octets = sum(after[1] - before[1] for before, after in pairs)
+    span_s = ended.at_s - begun.at_s
+    bits = 8 * (octets + headers_bytes * sum(packets))
+    return {
+        "wire_kbps_per_listener": bits / 1e3 / span_s / len(pairs),
+        "packets_per_s_per_listener": sum(packets) / span_s / len(pairs),
+        "silent_listeners": float(sum(1 for one in packets if not one)),
+        "gone_listeners": float(len(begun.packets) - len(pairs)),
+    }
+
+
+def _server(begun: Mark, ended: Mark, received: int) -> Figures:
+    """What the server used, and what it says itself."""
+    counters = {name: value - begun.counters.get(name, 0) for name, value in ended.counters.items()}
+    figures: Figures = {}
+    forwarded = counters.get("forwarded", received)
+    if "forwarded" in counters:
+        figures["forwarded_packets"] = forwarded
+    if "dropped" in counters:
+        figures["dropped_by_server"] = counters["dropped"]
+    if begun.usage is not None and ended.usage is not None:
+        cpu_s = ended.usage.cpu_s - begun.usage.cpu_s
+        figures["server_cpu_percent"] = 100 * cpu_s / (ended.at_s - begun.at_s)
+        figures["rss_mib"] = ended.usage.rss_kib / 1_024
+        if forwarded and cpu_s:
+            figures["cpu_us_per_packet"] = 1e6 * cpu_s / forwarded
+            figures["packets_per_s_per_core"] = forwarded / cpu_s
+    return figures
