@@ -21,7 +21,7 @@ from pylibsrtp import Error as SrtpError
 from pylibsrtp import Session
 
 from bench import rtcp
-from bench.checks import Checks, answers
+from bench.connectivity import Checks, answers
 from bench.descriptions import Local, Remote, build_answer, build_offer, parse
 from bench.handshake import Handshake, HandshakeError, Handshakes
 from bench.timers import Timers
