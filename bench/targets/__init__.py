@@ -133,8 +133,9 @@ class Target(Protocol):
     async def join(self, room: str, participant: str, role: Role, peer: Peer) -> None:
         """Negotiate for one client. Returns when both sides know each other's description.
 
-        The client sends nothing before. Many joins may run at once. Raises JoinRefused, TargetError
-        when the server cannot be reached any more, and what `peer` raises.
+        The client sends nothing before. Many joins may run at once; a listener's may wait until the
+        speakers that joined before it are connected. Raises JoinRefused, TargetError when the
+        server cannot be reached any more, and what `peer` raises.
         """
         ...
 

@@ -19,10 +19,15 @@ from typing import Any, Final, Self
 
 from bench.targets import JoinRefused, Lines, Peer, Place, Role, TargetError
 from bench.targets.janus_api import JanusApi, JanusError
-from bench.targets.janus_config import Settings, find_janus, write_config
+from bench.targets.janus_config import Installed, Settings, find_janus, write_config
 from bench.targets.processes import ServerProcess
 
-_START_WITHIN_S: Final = 15.0
+_START_WITHIN_S: Final = 5.0
+# The thread that serves the API looks whether it may run, and its creator allows that only after
+# having started it: on one core Janus often ends at once, or serves nobody. Chances are about even.
+_START_ATTEMPTS: Final = 12
+# What a listener waits for the speakers before it to be connected.
+_SPEAKERS_WITHIN_S: Final = 20.0
 
 
 @dataclass
@@ -53,21 +58,19 @@ class Janus:
         installed = find_janus()
         if self._place.address.startswith("127.") or self._place.address == "::1":
             raise TargetError("janus refuses loopback addresses: give it a network namespace")
-        self._folder = tempfile.TemporaryDirectory(prefix="sfu-bench-janus-")
-        folder = Path(self._folder.name)
-        socket_path = write_config(folder, installed, self._place, self._settings)
-        self._process = await ServerProcess.start(
-            "janus",
-            self._place,
-            [str(installed.program), "--configs-folder", str(folder)],
-            log=folder / "log",
-            folder=folder,
-        )
-        # Janus makes the socket when it can serve it.
-        await self._process.wait_until(socket_path.is_socket, within_s=_START_WITHIN_S)
-        self._api_or_none = await JanusApi.connect(socket_path)
-        self.version = await self._api.version()
-        self._keeper = await self._api.attach()
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            try:
+                await self._run(installed)
+                break
+            except TargetError:
+                await self.stop()
+                if attempt == _START_ATTEMPTS:
+                    raise
+        self.version = self._api.version
+        try:
+            self._keeper = await self._api.attach()
+        except JanusError as error:
+            raise TargetError(f"janus: {error}") from None
 
     async def stop(self) -> None:
         """Hang up, end it, remove its files."""
@@ -113,9 +116,8 @@ class Janus:
             handle = await self._api.attach()
             if role == "speaker":
                 await self._publish(room, participant, handle, peer)
-                there.speakers.append(participant)
             else:
-                await self._subscribe(room, there.speakers, handle, peer)
+                await self._subscribe(room, there, handle, peer)
         except BaseException as error:
             with contextlib.suppress(JanusError, TargetError):
                 if handle:
@@ -124,6 +126,8 @@ class Janus:
                 raise JoinRefused(f"janus: {error}") from None
             raise
         there.handles[participant] = handle
+        if role == "speaker":
+            there.speakers.append(participant)
 
     async def leave(self, room: str, participant: str) -> None:
         """Detach its handle; whoever is gone already is no error."""
@@ -157,6 +161,20 @@ class Janus:
             raise TargetError("janus is not running")
         return self._api_or_none
 
+    async def _run(self, installed: Installed) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="sfu-bench-janus-")
+        folder = Path(self._folder.name)
+        socket_path = write_config(folder, installed, self._place, self._settings)
+        self._process = await ServerProcess.start(
+            "janus",
+            self._place,
+            [str(installed.program), "--configs-folder", str(folder)],
+            log=folder / "log",
+            folder=folder,
+        )
+        await self._process.wait_until(socket_path.is_socket, within_s=_START_WITHIN_S)
+        self._api_or_none = await JanusApi.connect(socket_path)
+
     async def _publish(self, room: str, participant: str, handle: int, peer: Peer) -> None:
         # Answering `actpass`, Janus would be the DTLS client; every client here is that itself.
         offer = peer.offer(Lines(sends=True, receives=0)).replace(
@@ -167,9 +185,15 @@ class Janus:
         joined = await self._api.message(handle, body, {"type": "offer", "sdp": offer})
         peer.accept(_description(joined))
 
-    async def _subscribe(self, room: str, speakers: list[str], handle: int, peer: Peer) -> None:
+    async def _subscribe(self, room: str, there: _Room, handle: int, peer: Peer) -> None:
+        speakers = list(there.speakers)
         if not speakers:
             raise JoinRefused("janus: a listener needs speakers in the room before it")
+        for speaker in speakers:
+            # Janus knows a speaker's stream from the end of its DTLS handshake on.
+            its = there.handles[speaker]
+            if not await self._api.wait_connected(its, within_s=_SPEAKERS_WITHIN_S):
+                raise JoinRefused(f"janus: the speaker {speaker} is not connected")
         body: dict[str, Any] = {"request": "join", "ptype": "subscriber", "room": room}
         body["streams"] = [{"feed": speaker} for speaker in speakers]
         # Without it a speaker who leaves would start a negotiation with every listener.

@@ -37,8 +37,10 @@ class JanusApi:
         self._unsent: deque[bytes] = deque()
         self._transactions = count(1)
         self._session = 0
+        self.version = ""  # as in `1.1.2`
         # What Janus told without being asked: `webrtcup`, `hangup`, `media` ...
         self.notices: Counter[str] = Counter()
+        self._connected: dict[int, asyncio.Event] = {}
         self._loop.add_reader(connection, self._read)
 
     @classmethod
@@ -53,9 +55,13 @@ class JanusApi:
             raise TargetError(f"janus: cannot connect to {path}: {error.strerror}") from None
         api = cls(connection)
         try:
+            # Before there is a session: with one, `info` would be a request to it.
+            api.version = str((await api._ask({"janus": "info"}))["version_string"])
             created = await api._ask({"janus": "create"})
-        except BaseException:
+        except BaseException as error:
             api.close()
+            if isinstance(error, JanusError):
+                raise TargetError(f"janus: {error}") from None
             raise
         api._session = created["data"]["id"]
         return api
@@ -69,18 +75,29 @@ class JanusApi:
         self._socket.close()
         self._fail("the connection is closed")
 
-    async def version(self) -> str:
-        """As in `1.1.2`."""
-        return str((await self._ask({"janus": "info"}))["version_string"])
-
     async def attach(self) -> int:
         """A new handle, which is one client to Janus."""
         attached = await self._ask({"janus": "attach", "plugin": _PLUGIN})
-        return int(attached["data"]["id"])
+        handle = int(attached["data"]["id"])
+        self._connected[handle] = asyncio.Event()
+        return handle
 
     async def detach(self, handle: int) -> None:
         """End a client; its media stops."""
+        self._connected.pop(handle, None)
         await self._ask({"janus": "detach", "handle_id": handle})
+
+    async def wait_connected(self, handle: int, *, within_s: float) -> bool:
+        """Until the client's DTLS handshake is done; False when it is not in time, or detached."""
+        event = self._connected.get(handle)
+        if event is None:
+            return False
+        try:
+            async with asyncio.timeout(within_s):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def message(self, handle: int, body: Json, jsep: Json | None = None) -> Json:
         """Ask the plugin; returns its data, with a description of Janus's under `jsep`.
@@ -173,6 +190,8 @@ class JanusApi:
         future = self._waiting.get(message.get("transaction", ""))
         if future is None:
             self.notices[str(kind)] += 1
+            if kind == "webrtcup" and message["sender"] in self._connected:
+                self._connected[message["sender"]].set()
         elif not future.done():
             if kind == "error":
                 future.set_exception(JanusError(str(message["error"]["reason"])))
