@@ -69,6 +69,7 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "delay_p50_ms": ("added delay, median", "lower"),
     "delay_p99_ms": ("added delay, p99", "lower"),
     "delay_p999_ms": ("added delay, p99.9", "lower"),
+    "gap_p50_ms": ("extra gap between packets, median", "lower"),
     "gap_p99_ms": ("extra gap between packets, p99", "lower"),
     "gap_p999_ms": ("extra gap between packets, p99.9", "lower"),
     "gap_max_ms": ("worst extra gap", "lower"),
@@ -78,15 +79,23 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "reordered_ratio": ("packets out of order", "lower"),
     "reordered": ("packets out of order, count", "lower"),
     "duplicates": ("packets twice, count", "lower"),
+    "silent_listeners": ("listeners who heard nothing", "lower"),
+    "gone_listeners": ("listeners who were lost", "lower"),
+    "dropped_by_server": ("packets dropped by the server", "lower"),
+    "switch_p50_ms": ("change of speaker, median", "lower"),
     "switch_p95_ms": ("change of speaker, p95", "lower"),
     "switch_p99_ms": ("change of speaker, p99", "lower"),
     "onset_lost_ms": ("first syllable lost", "lower"),
     "onset_lost_p95_ms": ("first syllable lost, p95", "lower"),
+    "turns_missed": ("beginnings of speech not heard", "lower"),
     "cpu_us_per_packet": ("server CPU per forwarded packet", "lower"),
     "cpu_ms_per_join": ("server CPU per join", "lower"),
     "server_cpu_percent": ("server CPU, of one core", "lower"),
     "packets_per_s": ("packets forwarded", "higher"),
     "packets_per_s_per_core": ("packets per s of server CPU", "higher"),
+    "packets_per_s_per_listener": ("packets, each listener", "neither"),
+    "received_packets": ("packets received", "neither"),
+    "forwarded_packets": ("packets the server says it forwarded", "neither"),
     "wire_kbps_per_listener": ("on the wire, each listener", "lower"),
     "rss_kib_per_listener": ("server memory, each listener", "lower"),
     "rss_mib": ("server memory, whole", "lower"),
@@ -94,12 +103,40 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "join_p50_ms": ("join, median", "lower"),
     "join_p95_ms": ("join, p95", "lower"),
     "join_p99_ms": ("join, p99", "lower"),
+    "first_audio_p99_ms": ("DTLS to first audio, p99", "lower"),
     "join_failures": ("joins that failed", "lower"),
     "commands_per_s": ("commands", "higher"),
     "command_p50_ms": ("command, median", "lower"),
     "command_p99_ms": ("command, p99", "lower"),
 }
 NAMES = tuple(_GLOSSARY)
+
+# Left out of the summary on a terminal: those who want them find them in the JSON and on the page.
+DETAILS = frozenset(
+    {
+        "gap_p50_ms",
+        "packets_per_s_per_listener",
+        "received_packets",
+        "forwarded_packets",
+        "packets_per_s_per_core",
+        "switch_p50_ms",
+        "join_p50_ms",
+        "join_p95_ms",
+        "lost",
+        "rss_mib",
+    }
+)
+# Told by the summary only when something is wrong.
+FAULTS = frozenset(
+    {
+        "duplicates",
+        "silent_listeners",
+        "gone_listeners",
+        "dropped_by_server",
+        "turns_missed",
+        "join_failures",
+    }
+)
 
 
 def describe(name: str) -> Figure:
@@ -123,7 +160,7 @@ def _unit(name: str) -> tuple[str, str]:
 
 
 def _direction(name: str, unit: str) -> Direction:
-    if name.endswith("_per_s"):
+    if "_per_s" in name:
         return "higher"
     return "lower" if unit else "neither"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from bench.figures import number
+from bench.figures import in_order, number
 from bench.report import charts
 from bench.report.document import Report, titles, told
 from bench.report.style import SHEET
@@ -101,7 +101,9 @@ def _figures(runs: Sequence[Run]) -> str:
             *map(escape, values),
             *(_marked(ratio, float(ratio[:-1]) >= 1) if ratio else "" for ratio in ratios),
         ]
-        for label, values, ratios in figure_rows(runs)
+        for label, values, ratios in figure_rows(
+            runs, in_order(name for run in runs for name in run.figures)
+        )
     ]
     if not rows:
         return ""

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.figures import describe, in_order
+from bench.figures import DETAILS, FAULTS, describe, in_order, number
 from bench.report.document import Report, titles, told
 from bench.results import Limit, Meta, Run
 
@@ -66,12 +66,16 @@ def load_line(run: Run) -> str:
     words = [word for word in words if word != "1 rooms"]
     named = ("talk", *_OWN_OPTIONS.get(run.meta.load, ()), "join_rate", "segmentation", "seed")
     words += [
-        f"{name.removesuffix('_s').replace('_', ' ')} {options[name]}"
+        f"{name.removesuffix('_s').replace('_', ' ')} {_plain(options[name])}"
         + (" s" if name.endswith("_s") else "")
         for name in named
         if options.get(name) is not None
     ]
-    return f"{run.meta.load}: {', '.join([*words, f'{run.meta.duration_s:g} s'])}"
+    return f"{run.meta.load}: {', '.join([*words, f'{number(run.meta.duration_s)} s'])}"
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def machine_line(meta: Meta) -> str:
@@ -114,10 +118,23 @@ def _verdict(title: str, run: Run) -> Text:
     return Text.assemble(f"{title}: ", (verdict_line(run), style))
 
 
-def figure_rows(runs: Sequence[Run]) -> list[tuple[str, list[str], list[str]]]:
+def headlines(runs: Sequence[Run]) -> list[str]:
+    """The figures that a summary tells: no details, and faults only where there are any."""
+    names = in_order(name for run in runs for name in run.figures)
+    return [
+        name
+        for name in names
+        if name not in DETAILS
+        and (name not in FAULTS or any(run.figures.get(name) for run in runs))
+    ]
+
+
+def figure_rows(
+    runs: Sequence[Run], names: Sequence[str]
+) -> list[tuple[str, list[str], list[str]]]:
     """Label, the values of all runs, and the ratios of the runs after the first."""
     rows = []
-    for name in in_order(name for run in runs for name in run.figures):
+    for name in names:
         figure = describe(name)
         values = [run.figures.get(name) for run in runs]
         ratios = [ratio_text(name, values[0], value) for value in values[1:]]
@@ -136,7 +153,7 @@ def ratio_text(name: str, first: float | None, other: float | None) -> str:
 def _figures(runs: Sequence[Run]) -> Table:
     names = titles(runs)
     rows = table("figure", *names, *(f"ahead of {name}" for name in names[1:]))
-    for label, values, ratios in figure_rows(runs):
+    for label, values, ratios in figure_rows(runs, headlines(runs)):
         styled = [Text(ratio, style=_ratio_style(ratio)) for ratio in ratios]
         rows.add_row(label, *values, *styled)
     return rows
