@@ -36,7 +36,8 @@ class Checker(Protocol):
 class AudienceChecker:
     """Who hears whom: only the audible, only in the same room, never oneself, each packet once."""
 
-    def __init__(self) -> None:
+    def __init__(self, hold_s: float = 0.0) -> None:
+        self._hold_s = hold_s
         self._seen: dict[int, int] = {}
         self._heard: dict[int, set[tuple[int, int]]] = {}
 
@@ -80,8 +81,13 @@ class AudienceChecker:
             return "its own voice"
         assert speaker.client.microphone is not None
         uplink = speaker.client.microphone.uplink
-        if heard.packet >= len(uplink) or uplink.arrived[heard.packet] != heard.emitted:
+        if heard.packet >= len(uplink):
+            return "never said"
+        arrived = uplink.arrived[heard.packet]
+        if not arrived <= heard.emitted <= arrived + self._hold_s:
             return "not when it arrived"
+        # What was held back for its tick counts from its arrival on for the other rules.
+        heard.emitted = arrived
         if not uplink.audible[heard.packet]:
             return f"{speaker.participant} may not be heard"
         return ""

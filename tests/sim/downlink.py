@@ -21,7 +21,8 @@ UNKNOWN = -2
 class Heard:
     """One media packet as it left the server. `speaker` is a client's index, `packet` its packet's.
 
-    `delivered` is when the client got it and could read it, None as long as it has not.
+    `emitted` is when it was due: when it `left`, or, if it was held back for its tick, when it came
+    to the server. `delivered` is when the client got it and could read it, None as long as it has not.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class Heard:
         "delivered",
         "emitted",
         "extension",
+        "left",
         "marker",
         "octets",
         "packet",
@@ -41,7 +43,7 @@ class Heard:
 
     def __init__(self, plain: bytes, now: float) -> None:
         first, second, self.sequence, self.timestamp, self.ssrc = _HEADER.unpack_from(plain)
-        self.emitted = now
+        self.emitted = self.left = now
         self.delivered: float | None = None
         self.marker = second >> 7
         self.payload_type = second & 0x7F
@@ -55,6 +57,8 @@ class Heard:
             end = offset + 4 + 4 * (plain[offset + 2] << 8 | plain[offset + 3])
             self.extension = plain[offset:end]
             offset = end
+        if first & 0x20:
+            plain = plain[: len(plain) - plain[-1]]
         self.octets = len(plain) - offset
         self.speaker, self.packet = UNKNOWN, 0
         if len(plain) > offset + IDENTITY.size and plain[offset] in _OUR_TABLES:

@@ -27,7 +27,7 @@ class Sent:
 
     def count_until(self, track: list[Heard], time: float) -> None:
         """Add what was emitted before `time`."""
-        while self.packets < len(track) and track[self.packets].emitted < time:
+        while self.packets < len(track) and track[self.packets].left < time:
             self.octets += track[self.packets].octets
             self.packets += 1
 
@@ -90,8 +90,8 @@ class ReportChecker:
         """Whoever was sent media all the time was told about it."""
         for ssrc, track in client.downlink.tracks.items():
             last = self._last.get((client.index, ssrc), 0.0)
-            since = [heard for heard in track if heard.emitted > last]
-            late = since[-1].emitted - since[0].emitted if since else 0.0
+            since = [heard for heard in track if heard.left > last]
+            late = since[-1].left - since[0].left if since else 0.0
             if late > INTERVAL_S[1]:
                 raise Violation(
                     "reports", f"none to {client.name} about {ssrc:08x} for {late:.1f} s"
@@ -100,7 +100,7 @@ class ReportChecker:
 
 def _timeline_fault(members: list[Member], last: Heard, report: SenderReport, at: float) -> str:
     ticks = (report.rtp_time - last.timestamp + 2**31) % 2**32 - 2**31
-    error_s = ticks / TICKS_PER_S - (at - last.emitted)
+    error_s = ticks / TICKS_PER_S - (at - last.left)
     spread = max((member.delay_spread_s for member in members), default=0.0)
     if abs(error_s) > WALL_ERROR_S_MAX + spread:
         return f"RTP time is off by {error_s * 1000:.1f} ms"
