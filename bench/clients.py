@@ -25,8 +25,7 @@ from bench.connectivity import Checks, answers
 from bench.descriptions import Local, Remote, build_answer, build_offer, parse
 from bench.handshake import Handshake, HandshakeError, Handshakes
 from bench.timers import Timers
-from sfu.fast import DTLS, STUN
-from sfu.fast._swarm import Swarm
+from sfu.fast import DTLS, STUN, Swarm
 from sfu.fast.measured import ListenerStats
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.loads import room
+from bench.loads import churn, control, joins, room, soak
 from bench.loads.scene import Measured, Scene
 from bench.options import LoadOptions
 from bench.report import Live
@@ -24,6 +24,10 @@ from bench.targets import Target
 LOADS: dict[str, Callable[[Scene], Awaitable[Measured]]] = {
     "room": room.run,
     "rooms": room.run,
+    "joins": joins.run,
+    "churn": churn.run,
+    "control": control.run,
+    "soak": soak.run,
 }
 
 

@@ -17,7 +17,7 @@ from bench.results import Figures, Histogram, Second, Series
 from bench.selfwatch import SelfWatch, waited_s
 from bench.targets import Target
 from bench.targets.processes import Usage, read_usage
-from sfu.fast._swarm import Swarm
+from sfu.fast import Swarm
 
 # IPv4 and UDP headers, which travel with every packet.
 HEADERS_BYTES = 28
@@ -48,8 +48,8 @@ class Sampler:
         self._watch = watch
         self._live = live
         self._edges_ms = [edge / 1e3 for edge in Swarm.delay_edges_us()[1:]]
-        self._seconds: list[Second] = []
-        self._phase_at_s = time.monotonic()
+        self._seconds: list[Second] = []  # by the monotonic clock
+        self._started_s = self._phase_at_s = time.monotonic()
         self._begun: Mark | None = None
         self.distributions: dict[str, Histogram] = {}
         self.commands = 0  # done so far; for loads that steer
@@ -75,7 +75,6 @@ class Sampler:
         self._begun = await self._mark(listeners)
         self._take_histograms()
         self._last = self._totals()
-        self._seconds = [replace(one, at_s=one.at_s - self._begun.at_s) for one in self._seconds]
         self.distributions = {name: self._empty() for name in ("delay", "gap", "lateness")}
         self._watch.begin(self._crowd.swarm.totals())
 
@@ -89,7 +88,8 @@ class Sampler:
     @property
     def series(self) -> Series:
         """Every second so far."""
-        return Series(list(self._seconds))
+        begun_s = self._begun.at_s if self._begun else self._started_s
+        return Series([replace(one, at_s=one.at_s - begun_s) for one in self._seconds])
 
     def _empty(self) -> Histogram:
         return Histogram("ms", self._edges_ms, [0] * (len(self._edges_ms) + 1))
@@ -136,9 +136,8 @@ class Sampler:
         histograms = self._take_histograms()
         received = totals["received"] - before[1]["received"]
         cpu_s = usage.cpu_s - before[2].cpu_s if usage and before[2] else None
-        begun_s = self._begun.at_s if self._begun else 0.0
         second = Second(
-            at_s=now_s - begun_s,
+            at_s=now_s,
             connected=sum(one.connected for one in self._crowds),
             joining=sum(one.joining for one in self._crowds),
             packets_per_s=received / span_s,

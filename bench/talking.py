@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench import speech
 from bench.rtcp import Sent
-from sfu.fast._swarm import Swarm
+from sfu.fast import Swarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from random import Random
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from bench.clients import Client, Crowd, Kit
 from bench.driver import drive
@@ -62,7 +62,7 @@ class Scene:
         self.joining = Joining(target)
         self.listeners: list[Client] = []
         self.heard = Heard()
-        self._by_room: dict[str, list[Client]] = {}
+        self.by_room: dict[str, list[Client]] = {}
         self._book = book
         self._voices: dict[int, list[int]] = {}
         self._podiums: list[Podium] = []
@@ -86,25 +86,31 @@ class Scene:
 
     # Preparation
 
+    @property
+    def rooms(self) -> list[str]:
+        """What the rooms are called."""
+        return [f"bench-{number}" for number in range(self.options.rooms)]
+
     async def fill(self, *, listeners: int) -> None:
         """Make the rooms, let the speakers in and speak, then so many listeners into each room."""
         options = self.options
-        rooms = [f"bench-{number}" for number in range(options.rooms)]
+        rooms = self.rooms
         self.sampler.phase("opening rooms")
         for room in rooms:
             await self.target.create_room(
                 room, slots=options.slots, speakers=max(1, options.speakers)
             )
         seats = self._seats(rooms, "speaker", options.speakers)
-        await self._take_stage(await self._let_in(seats), rooms)
+        # Nobody speaks yet, so their first audio says nothing: their joins are not told.
+        await self._take_stage(await self._let_in(seats, Joining(self.target)), rooms)
         self._rss_kib = self._read_rss_kib()
-        joined = await self._let_in(self._seats(rooms, "listener", listeners))
+        joined = await self._let_in(self._seats(rooms, "listener", listeners), self.joining)
         for seat, client in joined:
             self.listeners.append(client)
-            self._by_room.setdefault(seat.room, []).append(client)
-        if self.joining.result().failed:
+            self.by_room.setdefault(seat.room, []).append(client)
+        if listeners and not joined:
             failures = self.joining.result().failures
-            raise TargetError(f"{self.target.name}: not all clients could join: {failures}")
+            raise TargetError(f"{self.target.name}: nobody could join: {failures}")
 
     async def settle(self) -> None:
         """Until joining no longer shows in anything."""
@@ -125,13 +131,15 @@ class Scene:
         """Let time pass; raises what went wrong in the meantime."""
         await self._sleep(seconds)
 
-    async def end(self) -> tuple[Measured, Mark, Mark]:
-        """The window is over: its figures, and the totals at its two ends."""
+    async def end(self, joining: Joining | None = None) -> tuple[Measured, Mark, Mark]:
+        """The window is over: its figures, and the totals at its two ends. `joining`: whose joins
+        are told, if not those that filled the rooms.
+        """
         begun, ended = await self.sampler.end(self.listeners)
         verdict = self.watch.judge(self.insiders.swarm.totals())
         figures = figures_of(begun, ended, self.sampler.distributions, is_ipv6=self.kit.is_ipv6)
         figures |= self._turn_figures()
-        joins = self.joining.result()
+        joins = (joining or self.joining).result()
         figures |= join_figures(joins)
         if self.listeners and begun.usage is not None:
             growth_kib = begun.usage.rss_kib - self._rss_kib
@@ -160,16 +168,15 @@ class Scene:
         """Room by room in turn, so that all fill at the same pace."""
         return [Seat(room, f"{role}-{n}", role) for n in range(count) for room in rooms]
 
-    async def _let_in(self, seats: Sequence[Seat]) -> list[tuple[Seat, Client]]:
+    async def _let_in(self, seats: Sequence[Seat], joining: Joining) -> list[tuple[Seat, Client]]:
         if not seats:
             return []
         self.sampler.phase(
             f"{len(seats)} {seats[0].role}s join", self.insiders.connected + len(seats)
         )
-        joining = asyncio.create_task(
-            self.joining.join_all(self.insiders, seats, self.options.join_rate)
-        )
-        return await self._unless_broken(joining)
+        rate = self.options.join_rate
+        task = asyncio.create_task(joining.join_all(self.insiders, seats, rate))
+        return await self.unless_broken(task)
 
     async def _take_stage(
         self, joined: Sequence[tuple[Seat, Client]], rooms: Sequence[str]
@@ -202,7 +209,7 @@ class Scene:
     def _note_turn(self, room: str, turn: Turn) -> None:
         if not self._window_ns or turn.start_ns < self._window_ns:
             return
-        listeners = self._by_room.get(room, [])
+        listeners = self.by_room.get(room, [])
         for listener in self.kit.draw.sample(listeners, min(len(listeners), TURN_LISTENERS_MAX)):
             if listener.is_open:
                 self.heard.take(turn, listener.stats().onsets)
@@ -225,14 +232,15 @@ class Scene:
         return read_usage(pids).rss_kib if pids else 0
 
     async def _sleep(self, seconds: float) -> None:
-        await self._unless_broken(asyncio.create_task(asyncio.sleep(seconds)))
+        await self.unless_broken(asyncio.create_task(asyncio.sleep(seconds)))
 
-    async def _unless_broken(self, work: asyncio.Task[T]) -> T:
+    async def unless_broken(self, work: asyncio.Future[T]) -> T:
         """Wait for `work`; what ends the driver or the sampler ends it, too."""
         try:
-            done, _ = await asyncio.wait([work, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+            futures: list[asyncio.Future[Any]] = [work, *self._tasks]
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
             for task in self._tasks:
-                if task in done:
+                if task.done():
                     task.result()
             return await work
         finally:
