@@ -41,7 +41,7 @@ class Swarm:
     def close(self) -> None:
         """Forget everything. Idempotent; the sockets stay open."""
     def fileno(self) -> int:
-        """Readable while a socket of any client has something to read."""
+        """Readable when something has come for any client since `poll` (an epoll descriptor)."""
     def add_client(self, fd: int) -> int:
         """A client on `fd`; switches on kernel receive timestamps and the drop count there.
 
@@ -87,7 +87,7 @@ class Swarm:
     def poll(self) -> list[Aside]:
         """Read every readable socket; measures the media and returns the rest in order.
 
-        Reads a bounded amount: what is left then keeps `fileno()` readable.
+        Reads at most 65,536 datagrams; the next call goes on where this one stopped.
         """
     def totals(self) -> dict[str, int]:
         """Counters since the start, also of clients removed since.

@@ -9,20 +9,18 @@ from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport DATAGRAM_SIZE_MAX
 from sfu.fast._crowd cimport Crowd
-from sfu.fast._histogram cimport BUCKETS, Histogram, lower_edge_us, note
-from sfu.fast._rtp cimport RtpHeader, parse_rtp, read32
+from sfu.fast._histogram cimport BUCKETS, Histogram, lower_edge_us
+from sfu.fast._measure cimport (
+    Measures, is_stale, note_delay, note_lateness, note_newest, note_packet,
+)
+from sfu.fast._rtp cimport RTP_HEADER_SIZE, RtpHeader, parse_rtp, read32
 from sfu.fast._sockets cimport (
     CONTROL_SIZE, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, epoll_event, epoll_wait, iovec, mmsghdr, msghdr,
     read_controls, realtime_ns, recvmmsg, send,
 )
-from sfu.fast._track cimport (
-    REORDER_MAX, Client, OnsetRecord, Track, distance, excess_gap_ns, find_track, has_come, next_onset, open_track,
-    place,
-)
+from sfu.fast._track cimport REORDER_MAX, Client, Track, distance, find_track, open_track
 from sfu.fast._track cimport TRACKS_MAX as TRACK_ROWS
-from sfu.fast._voice cimport (
-    SEND_TIME_SIZE, STEP_TIME_NS, TIME_NS_MAX, Talker, Voice, read_time, skip_steps, write_packet,
-)
+from sfu.fast._voice cimport STEP_TIME_NS, TIME_NS_MAX, Talker, Voice, skip_steps, write_packet
 
 from pylibsrtp._binding import ffi as _ffi
 from pylibsrtp._binding import lib as _lib
@@ -48,17 +46,13 @@ cdef enum:
     SRTP_OK = 0
     DECRYPT_EVERY_MAX = 1000    # SRTP loses count after 32,768 packets that it does not see
     BATCH = 16                  # datagrams a call: what three talkers send in 100 ms
-    VISIT_CALLS_MAX = 4         # of one socket before the others have their turn
     EVENTS = 256                # readable sockets told at once
     POLL_DATAGRAMS_MAX = 65_536     # of one `poll`: a flood must not keep the caller from sending
     ASIDE_ROWS = 4096           # handed over at once, then poll goes on
     ASIDE_BYTES = 2_097_152     # room for 1,024 of the longest
     CATCH_UP_STEPS = 5          # 100 ms: what a client that stalled for longer would say is of no use
     PACKET_ROOM = 1408          # header, extension, the longest payload, authentication tag
-    SEND_TRIES = 3              # an interrupt and an ICMP answer to what was sent before
-
-cdef int64_t LATE_NS = 5_000_000            # a quarter of a step: from here on the sender is what is measured
-cdef int64_t DELAY_NS_MAX = 60_000_000_000  # last 8 bytes that say more than +-60 s are no send time
+    TRIES = 3                   # an interrupt and an ICMP answer to what was sent before
 
 cdef struct AsideRecord:
     int32_t client
@@ -66,19 +60,12 @@ cdef struct AsideRecord:
     uint32_t offset
     uint32_t length
 
-cdef struct Totals:
-    uint64_t sent, sent_bytes, late_sends, skipped_steps, send_errors, protect_errors
-    uint64_t received, received_bytes, decrypted, reordered, duplicates, too_old
-    int64_t lost
-    uint64_t untimed, negative_delays, unstamped
-    uint64_t auth_errors, no_keys, malformed, unknown, truncated, untracked
-    uint64_t socket_drops, receive_errors, datagrams, asides
-
-
 cdef class Swarm(Crowd):
     cdef uint32_t decrypt_every
     # what is read into
     cdef epoll_event events[EVENTS]
+    cdef int event_count
+    cdef int event_at               # the socket to visit next
     cdef mmsghdr messages[BATCH]
     cdef iovec vectors[BATCH]
     cdef uint8_t controls[BATCH][CONTROL_SIZE]
@@ -89,10 +76,7 @@ cdef class Swarm(Crowd):
     cdef uint32_t aside_used
     cdef uint8_t packet[PACKET_ROOM]
     # what is measured
-    cdef Totals total
-    cdef Histogram delays
-    cdef Histogram gaps
-    cdef Histogram lateness
+    cdef Measures measures
 
     def __cinit__(self, int decrypt_every=1):
         if not 1 <= decrypt_every <= DECRYPT_EVERY_MAX:
@@ -113,7 +97,7 @@ cdef class Swarm(Crowd):
     # ---- time passes
 
     def tick(self, int64_t now_ns):
-        cdef uint64_t before = self.total.sent
+        cdef uint64_t before = self.measures.total.sent
         cdef int32_t index
         self._assert_open()
         if not 0 <= now_ns <= TIME_NS_MAX:
@@ -122,11 +106,11 @@ cdef class Swarm(Crowd):
             for index in range(self.talker_count):
                 if self.talkers[index].due_ns <= now_ns:
                     self._speak(&self.talkers[index], now_ns)
-        return self.total.sent - before
+        return self.measures.total.sent - before
 
     def poll(self):
         cdef list taken = []
-        cdef uint64_t until = self.total.datagrams + POLL_DATAGRAMS_MAX
+        cdef uint64_t until = self.measures.total.datagrams + POLL_DATAGRAMS_MAX
         cdef bint is_done = False
         self._assert_open()
         while not is_done:
@@ -138,19 +122,19 @@ cdef class Swarm(Crowd):
     # ---- results
 
     def totals(self):
-        counts = dict(self.total)
+        counts = dict(self.measures.total)
         counts["clients"] = self.client_rows.alive
         counts["talkers"] = self.talker_count
         return counts
 
     def take_delays(self):
-        return taken_from(&self.delays)
+        return taken_from(&self.measures.delays)
 
     def take_gaps(self):
-        return taken_from(&self.gaps)
+        return taken_from(&self.measures.gaps)
 
     def take_lateness(self):
-        return taken_from(&self.lateness)
+        return taken_from(&self.measures.lateness)
 
     @staticmethod
     def delay_edges_us():
@@ -190,7 +174,7 @@ cdef class Swarm(Crowd):
         cdef int64_t missed = (now_ns - talker.due_ns) // STEP_TIME_NS + 1 - CATCH_UP_STEPS
         if missed > 0:
             skip_steps(talker, voice, missed)
-            self.total.skipped_steps += missed
+            self.measures.total.skipped_steps += missed
             talker.marker = True
         while talker.due_ns <= now_ns:
             if voice.steps[talker.step].length > 0:
@@ -205,20 +189,18 @@ cdef class Swarm(Crowd):
         cdef Client* client = &self.clients[talker.client]
         cdef int64_t now_ns = realtime_ns()
         cdef int size = <int>write_packet(self.packet, talker, voice, now_ns)
-        note(&self.lateness, now_ns - talker.due_ns)
-        if now_ns - talker.due_ns > LATE_NS:
-            self.total.late_sends += 1
+        note_lateness(&self.measures, now_ns - talker.due_ns)
         if srtp_protect(client.send, self.packet, &size) != SRTP_OK:
-            self.total.protect_errors += 1
+            self.measures.total.protect_errors += 1
         elif self._transmit(client.fd, size):
-            self.total.sent += 1
-            self.total.sent_bytes += size
+            self.measures.total.sent += 1
+            self.measures.total.sent_bytes += size
         else:
-            self.total.send_errors += 1
+            self.measures.total.send_errors += 1
 
     cdef bint _transmit(self, int fd, int size) noexcept nogil:
         cdef int tries
-        for tries in range(SEND_TRIES):
+        for tries in range(TRIES):
             if send(fd, self.packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) == size:
                 return True
             # ECONNREFUSED answers an earlier datagram, this one has not been tried.
@@ -230,39 +212,43 @@ cdef class Swarm(Crowd):
 
     cdef bint _read_sockets(self, uint64_t until) noexcept nogil:
         """Visit what is readable; True when nothing is left or `until` is reached, False to be called again."""
-        cdef int count, index
-        cdef uint64_t before
         cdef Client* client
-        cdef int32_t row
-        while self.total.datagrams < until:
-            before = self.total.datagrams
-            count = epoll_wait(self.epoll, self.events, EVENTS, 0)
-            for index in range(count):
-                row = <int32_t><uint32_t>self.events[index].data.u64
-                client = &self.clients[row]
-                if client.serial == <uint32_t>(self.events[index].data.u64 >> 32):
-                    if not self._visit(client, row):
-                        return False
-            if self.total.datagrams == before:
-                return True
-        return True
+        cdef uint64_t tag
+        while True:
+            # A socket is told once for what has come: those not visited yet keep their place in `events`.
+            if self.event_at >= self.event_count:
+                self.event_at = 0
+                self.event_count = epoll_wait(self.epoll, self.events, EVENTS, 0)
+                if self.event_count <= 0:
+                    return True
+            tag = self.events[self.event_at].data.u64
+            client = &self.clients[<uint32_t>tag]
+            if client.serial == <uint32_t>(tag >> 32) and not self._visit(client, <int32_t>tag, until):
+                return self.measures.total.datagrams >= until
+            self.event_at += 1
 
-    cdef bint _visit(self, Client* client, int32_t row) noexcept nogil:
-        """Read one socket; False when there is no room for asides left."""
-        cdef int call, got, index
-        for call in range(VISIT_CALLS_MAX):
-            if self.aside_count + BATCH > ASIDE_ROWS or self.aside_used + BATCH * DATAGRAM_SIZE_MAX > ASIDE_BYTES:
+    cdef bint _visit(self, Client* client, int32_t row, uint64_t until) noexcept nogil:
+        """Read one socket until it is empty; False when there is no room for more."""
+        cdef int got, index, errors = 0
+        while errors < TRIES:
+            if (
+                self.aside_count + BATCH > ASIDE_ROWS
+                or self.aside_used + BATCH * DATAGRAM_SIZE_MAX > ASIDE_BYTES
+                or self.measures.total.datagrams >= until
+            ):
                 return False
             got = recvmmsg(client.fd, self.messages, BATCH, MSG_DONTWAIT, NULL)
-            if got < 0:
-                if errno != EAGAIN and errno != EINTR:
-                    self.total.receive_errors += 1
+            if got >= 0:
+                self.measures.total.datagrams += got
+                for index in range(got):
+                    self._take(client, row, index)
+                if got < BATCH:
+                    return True
+            elif errno == EAGAIN:
                 return True
-            self.total.datagrams += got
-            for index in range(got):
-                self._take(client, row, index)
-            if got < BATCH:
-                return True
+            else:
+                errors += 1
+                self.measures.total.receive_errors += errno != EINTR
         return True
 
     cdef void _take(self, Client* client, int32_t row, int index) noexcept nogil:
@@ -273,19 +259,19 @@ cdef class Swarm(Crowd):
         cdef uint32_t overflow = client.overflow
         cdef int64_t arrival_ns = read_controls(message, &overflow)
         message.msg_controllen = CONTROL_SIZE
-        self.total.socket_drops += <uint32_t>(overflow - client.overflow)
+        self.measures.total.socket_drops += <uint32_t>(overflow - client.overflow)
         client.overflow = overflow
         if arrival_ns == 0:
-            self.total.unstamped += 1
+            self.measures.total.unstamped += 1
             arrival_ns = realtime_ns()
         if message.msg_flags & MSG_TRUNC:
-            self.total.truncated += 1
+            self.measures.total.truncated += 1
         elif length > 0 and data[0] <= 3:
             self._set_aside(row, KIND_STUN, data, length)
         elif length > 0 and 20 <= data[0] <= 63:
             self._set_aside(row, KIND_DTLS, data, length)
         elif length < 2 or not 128 <= data[0] <= 191:
-            self.total.unknown += 1
+            self.measures.total.unknown += 1
         elif 192 <= data[1] <= 223:
             self._set_aside(row, KIND_RTCP, data, length)
         else:
@@ -296,131 +282,54 @@ cdef class Swarm(Crowd):
         memcpy(self.aside_memory + self.aside_used, data, length)
         self.aside_count += 1
         self.aside_used += length
-        self.total.asides += 1
+        self.measures.total.asides += 1
 
     cdef void _take_rtp(self, Client* client, uint8_t* data, uint32_t length, int64_t arrival_ns) noexcept nogil:
         """Number, decrypt if it is its turn, then measure (README: What a listener measures)."""
         cdef RtpHeader header
         cdef Track* track
         cdef int ahead = 1
-        cdef uint32_t csrc
+        cdef uint32_t csrc, plain = length
         cdef bint is_onset
         cdef int64_t sent_ns = 0
         if not parse_rtp(data, length, &header):
-            self.total.malformed += 1
+            self.measures.total.malformed += 1
             return
         track = find_track(client, header.ssrc)
         if track != NULL:
             ahead = distance(track, header.sequence)
-            if self._is_stale(client, track, ahead):
+            if is_stale(&self.measures, client, track, ahead):
                 return
         elif client.track_count >= TRACK_ROWS:
-            self.total.untracked += 1
+            self.measures.total.untracked += 1
             return
-        csrc = read32(data + 12) if data[0] & 0x0F else 0
+        csrc = read32(data + RTP_HEADER_SIZE) if data[0] & 0x0F else 0
         is_onset = track == NULL or (ahead > 0 and (header.marker or csrc != track.csrc))
         if is_onset or ahead >= REORDER_MAX or track.undecrypted + 1 >= self.decrypt_every:
-            if not self._decrypt(client, data, length, &header, arrival_ns, &sent_ns):
+            if not self._decrypt(client, data, &plain):
                 return
-            if track != NULL:
-                track.undecrypted = 0
+            sent_ns = note_delay(&self.measures, client, &header, data, plain, arrival_ns)
+            if track == NULL:
+                track = open_track(client, header.ssrc, header.sequence)
+            track.undecrypted = 0
         else:
             track.undecrypted += 1
-        if track == NULL:
-            track = open_track(client, header.ssrc, header.sequence)
-        self._note_packet(client, track, ahead, length, arrival_ns)
+        note_packet(&self.measures, client, track, ahead, length, arrival_ns)
         if ahead > 0:
-            self._note_newest(client, track, &header, csrc, is_onset, arrival_ns, sent_ns)
+            note_newest(&self.measures, client, track, &header, csrc, is_onset, arrival_ns, sent_ns)
 
-    cdef bint _is_stale(self, Client* client, Track* track, int ahead) noexcept nogil:
-        """Whether a packet was here already, or comes so late that nobody can tell."""
-        if ahead <= -REORDER_MAX:
-            track.too_old += 1
-            self.total.too_old += 1
-            return True
-        if ahead <= 0 and has_come(track, ahead):
-            track.duplicates += 1
-            client.duplicates += 1
-            self.total.duplicates += 1
-            return True
-        return False
-
-    cdef bint _decrypt(
-        self, Client* client, uint8_t* data, uint32_t length, const RtpHeader* header, int64_t arrival_ns,
-        int64_t* sent_ns,
-    ) noexcept nogil:
-        """Authenticate a packet and read its send time, 0 if there is none."""
-        cdef int plain = <int>length
-        cdef int64_t delay_ns
+    cdef bint _decrypt(self, Client* client, uint8_t* data, uint32_t* length) noexcept nogil:
+        cdef int plain = <int>length[0]
         if client.receive == NULL:
-            self.total.no_keys += 1
+            self.measures.total.no_keys += 1
             return False
         if srtp_unprotect(client.receive, data, &plain) != SRTP_OK:
             client.auth_errors += 1
-            self.total.auth_errors += 1
+            self.measures.total.auth_errors += 1
             return False
-        self.total.decrypted += 1
-        length = max(<uint32_t>plain, header.size)
-        if header.has_padding and length > header.size:
-            # RFC 3550 5.1: the last byte counts itself.
-            length -= min(<uint32_t>data[length - 1], length - header.size)
-        if length < header.size + SEND_TIME_SIZE:
-            self.total.untimed += 1
-            return True
-        # Wraps: the bytes may be anything.
-        sent_ns[0] = read_time(data + length - SEND_TIME_SIZE)
-        delay_ns = <int64_t>(<uint64_t>arrival_ns - <uint64_t>sent_ns[0])
-        if not -DELAY_NS_MAX <= delay_ns <= DELAY_NS_MAX:
-            self.total.untimed += 1
-            sent_ns[0] = 0
-            return True
-        if delay_ns < 0:
-            self.total.negative_delays += 1
-        note(&self.delays, delay_ns)
-        client.worst_delay_ns = max(client.worst_delay_ns, delay_ns)
+        length[0] = <uint32_t>plain
+        self.measures.total.decrypted += 1
         return True
-
-    cdef void _note_packet(
-        self, Client* client, Track* track, int ahead, uint32_t length, int64_t arrival_ns
-    ) noexcept nogil:
-        cdef int64_t lost = place(track, ahead)
-        if client.packets == 0:
-            client.first_packet_ns = arrival_ns
-        client.last_packet_ns = arrival_ns
-        client.packets += 1
-        client.octets += length
-        client.lost += lost
-        self.total.received += 1
-        self.total.received_bytes += length
-        self.total.lost += lost
-        if ahead <= 0:
-            client.reordered += 1
-            self.total.reordered += 1
-
-    cdef void _note_newest(
-        self, Client* client, Track* track, const RtpHeader* header, uint32_t csrc, bint is_onset,
-        int64_t arrival_ns, int64_t sent_ns,
-    ) noexcept nogil:
-        """What only a packet that comes in its turn can tell: gaps and voices."""
-        cdef int64_t gap_ns
-        cdef OnsetRecord* onset
-        if is_onset:
-            onset = next_onset(client)
-            onset.arrival_ns = arrival_ns
-            onset.sent_ns = sent_ns
-            onset.ssrc = header.ssrc
-            onset.csrc = csrc
-            onset.is_switch = track.packets == 1 or csrc != track.csrc
-        else:
-            gap_ns = excess_gap_ns(track, header.timestamp, arrival_ns)
-            if gap_ns >= 0:
-                note(&self.gaps, gap_ns)
-                client.worst_gap_ns = max(client.worst_gap_ns, gap_ns)
-        track.csrc = csrc
-        track.timestamp = header.timestamp
-        track.payload_type = header.payload_type
-        track.arrival_ns = arrival_ns
-        client.last_csrc = csrc
 
 
 cdef list taken_from(Histogram* histogram):
