@@ -124,7 +124,7 @@ class Daemon:
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._port.start(self._loop, self._cycle.readable)
         self._measure_lag(time.monotonic())
-        self._measure_load(time.monotonic(), time.process_time())
+        self._measure_load()
         self._tune_gc()
         self._is_ready = True
         _log.info(
@@ -168,14 +168,12 @@ class Daemon:
         self._is_ready = False
         self._signals.put_nowait(signal.Signals(number))
 
-    def _measure_load(self, since: float, cpu_s: float) -> None:
-        """Tell the worker which share of a core was used since the last time."""
-        now, cpu_now_s = time.monotonic(), time.process_time()
-        if now > since:
-            self._cycle.observe_load(min(1.0, (cpu_now_s - cpu_s) / (now - since)))
-        self._load_timer = self._loop.call_later(
-            LOAD_INTERVAL_S, self._measure_load, now, cpu_now_s
-        )
+    def _measure_load(self, last: tuple[float, float] | None = None) -> None:
+        """Tell the worker which share of a core was used since `last` (clock, CPU time)."""
+        now = time.monotonic(), time.process_time()
+        if last is not None:
+            self._cycle.observe_load(min(1.0, (now[1] - last[1]) / (now[0] - last[0])))
+        self._load_timer = self._loop.call_later(LOAD_INTERVAL_S, self._measure_load, now)
 
     def _measure_lag(self, due: float) -> None:
         now = time.monotonic()

@@ -15,6 +15,8 @@ ON_ABOVE = 0.6
 OFF_BELOW = 0.2
 # A switch is a change of delay that jitter buffers have to follow.
 DWELL_S = 10.0
+# A rush of joins passes sooner, and is not about media.
+SUSTAINED_S = 3.0
 
 
 class Segmentation:
@@ -23,15 +25,21 @@ class Segmentation:
     def __init__(self, mode: SegmentationMode) -> None:
         self._mode = mode
         self._changed_at = -DWELL_S
+        self._wanted_since: float | None = None
         self.is_on = mode == "on"
 
     def observe(self, load: float, now: float) -> bool:
         """`load` is the share of a core used lately, 0 to 1; True when `is_on` has changed."""
-        if self._mode != "auto" or now - self._changed_at < DWELL_S:
+        if self._mode != "auto":
             return False
-        wanted = load > (OFF_BELOW if self.is_on else ON_ABOVE)
-        if wanted == self.is_on:
+        if (load > (OFF_BELOW if self.is_on else ON_ABOVE)) == self.is_on:
+            self._wanted_since = None
             return False
-        self.is_on = wanted
+        if self._wanted_since is None:
+            self._wanted_since = now
+        if now - self._wanted_since < SUSTAINED_S or now - self._changed_at < DWELL_S:
+            return False
+        self.is_on = not self.is_on
         self._changed_at = now
+        self._wanted_since = None
         return True

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import pytest
 
-from sfu.worker.segmentation import DWELL_S, OFF_BELOW, ON_ABOVE, Segmentation
+from sfu.worker.segmentation import (
+    DWELL_S,
+    OFF_BELOW,
+    ON_ABOVE,
+    SUSTAINED_S,
+    Segmentation,
+)
 from tests.worker.harness import Bench
+
+
+def changes(segmentation: Segmentation, load: float, begin: float, end: float) -> list[float]:
+    """When it changes while the load stays the same, looked at once a second."""
+    return [
+        at
+        for at in (begin + step for step in range(int(end - begin)))
+        if segmentation.observe(load, at)
+    ]
 
 
 def test_it_follows_the_load_with_room_between_on_and_off() -> None:
     segmentation = Segmentation("auto")
-    assert not segmentation.observe(ON_ABOVE - 0.01, 0.0)
-    assert segmentation.observe(ON_ABOVE + 0.01, 1.0) and segmentation.is_on
-    # The load it brought down by itself must not switch it off again.
-    assert not segmentation.observe(ON_ABOVE / 2, 1.0 + DWELL_S)
-    assert segmentation.observe(OFF_BELOW - 0.01, 2.0 + DWELL_S) and not segmentation.is_on
+    assert changes(segmentation, ON_ABOVE - 0.01, 0.0, 20.0) == []
+    assert changes(segmentation, ON_ABOVE + 0.01, 20.0, 40.0) == [20.0 + SUSTAINED_S]
+    # The load that it brought down by itself must not switch it off again.
+    assert changes(segmentation, ON_ABOVE / 2, 40.0, 60.0) == []
+    assert changes(segmentation, OFF_BELOW - 0.01, 60.0, 80.0) == [60.0 + SUSTAINED_S]
+
+
+def test_a_rush_does_not_switch_it() -> None:
+    segmentation = Segmentation("auto")
+    for second in range(60):
+        assert not segmentation.observe(0.0 if second % 3 == 2 else 1.0, float(second))
 
 
 def test_it_dwells() -> None:
     segmentation = Segmentation("auto")
-    assert segmentation.observe(0.9, 0.0)
-    assert not segmentation.observe(0.0, DWELL_S - 0.1)
-    assert segmentation.observe(0.0, DWELL_S)
+    (on,) = changes(segmentation, 0.9, 0.0, 5.0)
+    assert changes(segmentation, 0.0, on + 1.0, on + 30.0) == [on + DWELL_S]
 
 
 @pytest.mark.parametrize("mode", ["on", "off"])
@@ -35,10 +55,14 @@ def test_a_fixed_mode_ignores_the_load(mode: str) -> None:
 def test_rooms_of_a_busy_worker_hold_back_and_new_ones_too() -> None:
     bench = Bench()
     bench.room("a")
-    bench.worker.observe_load(0.9, bench.now)
-    bench.drain()
+    for _ in range(5):
+        bench.worker.observe_load(0.9, bench.now)
+        bench.drain()
+        bench.now += 1.0
     bench.room("b")
     assert bench.worker.sizes()["rooms_segmented"] == 2
-    bench.worker.observe_load(0.0, bench.now + DWELL_S)
-    bench.drain()
+    for _ in range(12):
+        bench.worker.observe_load(0.0, bench.now)
+        bench.drain()
+        bench.now += 1.0
     assert bench.worker.sizes()["rooms_segmented"] == 0
