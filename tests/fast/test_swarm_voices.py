@@ -140,8 +140,18 @@ def test_a_talker_goes_on_where_it_stopped(hall: Hall) -> None:
     assert (hall.swarm.tick(START_NS + 10**9), hall.swarm.next_due_ns()) == (0, None)
 
 
-def test_what_cannot_be_sent_is_counted(hall: Hall) -> None:
-    """A server that is gone answers by ICMP: the voice goes on, the errors are told."""
+def test_a_server_that_is_gone_is_no_error(hall: Hall) -> None:
+    """The kernel's answer to an earlier packet costs no later one."""
+    far = hall.client()
+    far.socket.close()
+    talk(far, hall.swarm.add_voice([TALK_STEP]), start_ns=START_NS - 3 * STEP_NS)
+    assert hall.swarm.tick(START_NS - STEP_NS) == 3
+    assert hall.counted() == {"sent": 3, "talkers": 1}
+    hall.swarm.remove_client(far.id)
+
+
+def test_a_socket_that_cannot_send_is_told(hall: Hall) -> None:
+    """The voice goes on, the errors are counted."""
     far = hall.client()
     talk(far, hall.swarm.add_voice([TALK_STEP]))
     far.near.shutdown(socket.SHUT_WR)
