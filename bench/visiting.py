@@ -62,6 +62,7 @@ class Visits:
         self._crowd.timers.at(due_ns, lambda _: self._start(self._go(room, client, goodbye)))
 
     async def _go(self, room: str, client: Client, goodbye: bool) -> None:
+        client.on_change = None  # what the server says from now on is no failure
         if client.state is State.CONNECTED and goodbye:
             client.close()
         await self._target.leave(room, client.name)

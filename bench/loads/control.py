@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from itertools import cycle
 
+from bench.commanding import Pipeline, open_pipeline
 from bench.loads.scene import Measured, Scene
 from bench.quantiles import quantile
 from bench.results import Figures
-from bench.sampling import Sampler
 from bench.targets import TargetError
 from bench.targets.rostrum import AttachedRostrum
-from control import Client, ConnectionLost, ControlError
+from control import ConnectionLost, ControlError
+from control.commands import (
+    AnyCommand,
+    HandLower,
+    HandRaise,
+    ParticipantGet,
+    RoomGet,
+    TrackMute,
+    TrackUnmute,
+)
 
-Command = Callable[[], Awaitable[object]]
+# How often the count of commands is brought to the progress.
+_TELL_S = 0.2
 
 
 async def run(scene: Scene) -> Measured:
@@ -25,54 +32,59 @@ async def run(scene: Scene) -> Measured:
         raise TargetError("control: only rostrum takes these commands")
     await scene.fill(listeners=scene.options.listeners)
     await scene.settle()
-    await scene.begin()
-    latencies_ms: list[float] = []
-    until = asyncio.get_running_loop().time() + scene.options.duration_s
-    commands = commands_for(target.client, scene)
-    issuing = asyncio.gather(
-        *(
-            _issue(cycle(commands[first:] + commands[:first]), until, latencies_ms, scene.sampler)
-            for first in range(scene.options.pipeline)
-        )
-    )
     try:
-        await scene.unless_broken(asyncio.ensure_future(issuing))
+        pipeline = await open_pipeline(target.client.endpoint, target.key)
+        try:
+            return await _measure(scene, pipeline)
+        finally:
+            pipeline.close()
     except (ControlError, ConnectionLost) as error:
         raise TargetError(f"rostrum: {error}") from None
+
+
+async def _measure(scene: Scene, pipeline: Pipeline) -> Measured:
+    options = scene.options
+    await scene.begin()
+    running = asyncio.create_task(
+        pipeline.run(commands_for(scene), options.pipeline, options.duration_s)
+    )
+    telling = asyncio.create_task(_tell(scene, pipeline))
+    try:
+        await scene.unless_broken(running)
+    finally:
+        telling.cancel()
     measured, begun, ended = await scene.end()
-    measured.figures |= command_figures(latencies_ms, measured.duration_s)
-    if begun.usage is not None and ended.usage is not None and latencies_ms:
+    done = len(pipeline.latencies_ms)
+    measured.figures |= command_figures(pipeline.latencies_ms, measured.duration_s)
+    measured.figures["commands_refused"] = float(pipeline.refused)
+    if begun.usage is not None and ended.usage is not None and done:
         cpu_s = ended.usage.cpu_s - begun.usage.cpu_s
-        measured.figures["cpu_us_per_command"] = 1e6 * cpu_s / len(latencies_ms)
+        measured.figures["cpu_us_per_command"] = 1e6 * cpu_s / done
     return measured
 
 
-def commands_for(client: Client, scene: Scene) -> list[Command]:
+async def _tell(scene: Scene, pipeline: Pipeline) -> None:
+    while True:
+        scene.sampler.commands = len(pipeline.latencies_ms)
+        await asyncio.sleep(_TELL_S)
+
+
+def commands_for(scene: Scene) -> list[AnyCommand]:
     """For each listener: what a backend asks and does, leaving everything as it was."""
-    commands: list[Command] = []
+    commands: list[AnyCommand] = []
     people = [(room, one.name) for room, inside in scene.by_room.items() for one in inside]
-    for room, participant in people:
-        who = {"room": room, "participant": participant}
+    if not people:
+        raise TargetError("control: commands are about listeners, so at least one is needed")
+    for room, name in people:
         commands += [
-            lambda who=who: client.participant_get(**who),  # type: ignore[misc]
-            lambda who=who: client.hand_raise(**who),  # type: ignore[misc]
-            lambda who=who: client.track_mute(**who),  # type: ignore[misc]
-            lambda who=who: client.room_get(room=who["room"]),  # type: ignore[misc]
-            lambda who=who: client.track_unmute(**who),  # type: ignore[misc]
-            lambda who=who: client.hand_lower(**who),  # type: ignore[misc]
+            ParticipantGet(room=room, participant=name),
+            HandRaise(room=room, participant=name),
+            TrackMute(room=room, participant=name),
+            RoomGet(room=room),
+            TrackUnmute(room=room, participant=name),
+            HandLower(room=room, participant=name),
         ]
     return commands
-
-
-async def _issue(
-    commands: cycle[Command], until: float, latencies_ms: list[float], sampler: Sampler
-) -> None:
-    clock = asyncio.get_running_loop().time
-    while clock() < until:
-        began = time.perf_counter()
-        await next(commands)()
-        latencies_ms.append((time.perf_counter() - began) * 1e3)
-        sampler.commands += 1
 
 
 def command_figures(latencies_ms: list[float], seconds: float) -> Figures:

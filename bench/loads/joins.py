@@ -6,60 +6,92 @@ import asyncio
 
 from bench.joining import Joining, Seat
 from bench.loads.scene import Measured, Scene
-from bench.results import Figures
+from bench.results import Figures, Verdict
 from bench.sampling import Mark
 
-# The same room without a storm, for what a packet costs and how it is spaced there.
-BEFORE_S = 3.0
-# The last newcomers' first packets, and the queues that the storm has left.
-AFTER_S = 1.0
+# The same room without a storm, before and after it: how packets are spaced and what they cost.
+CALM_S = 3.0
+# Calm figures that are told beside those of the storm.
+_COMPARED = ("delay_p99_ms", "gap_p99_ms", "gap_max_ms")
+_OF_PACKETS = ("cpu_us_per_packet", "packets_per_s_per_core")
+
+Marks = tuple[Mark, Mark]
 
 
 async def run(scene: Scene) -> Measured:
     """`listeners` are in and measured; `joins` newcomers come within `within_s`."""
-    options = scene.options
-    await scene.fill(listeners=options.listeners)
+    await scene.fill(listeners=scene.options.listeners)
     await scene.settle()
-    await scene.begin()
-    await scene.watch_for(BEFORE_S)
-    before, *calm = await scene.end()
+    calm, *before = await _calm(scene)
     storm = Joining(scene.target)
-    rooms = scene.rooms
+    await scene.begin()
+    measured, *during = await _storm(scene, storm)
+    distributions = scene.distributions
+    calm_again, *after = await _calm(scene)
+    measured.verdict = all_of(
+        {"before the storm": calm.verdict, "": measured.verdict, "after it": calm_again.verdict}
+    )
+    scene.sampler.distributions = distributions
+    for name in _COMPARED:
+        if name in calm.figures:
+            measured.figures[f"calm_{name}"] = calm.figures[name]
+    for name in _OF_PACKETS:
+        measured.figures.pop(name, None)
+    spans = [_span(marks) for marks in (before, during, after)]
+    measured.figures |= join_cost(spans, measured.joins.connected)
+    return measured
+
+
+async def _calm(scene: Scene) -> tuple[Measured, Mark, Mark]:
+    await scene.begin()
+    await scene.watch_for(CALM_S)
+    return await scene.end()
+
+
+async def _storm(scene: Scene, storm: Joining) -> tuple[Measured, Mark, Mark]:
+    options, rooms = scene.options, scene.rooms
     seats = [
         Seat(rooms[number % len(rooms)], f"newcomer-{number}", "listener")
         for number in range(options.joins)
     ]
-    await scene.begin()
     scene.sampler.phase(f"{options.joins} more join", scene.insiders.connected + options.joins)
     joining = asyncio.create_task(
         storm.join_all(scene.visitors, seats, options.joins / options.within_s)
     )
     await scene.unless_broken(joining)
-    await scene.watch_for(AFTER_S)
-    measured, *stormy = await scene.end(storm)
-    for name in ("delay_p99_ms", "gap_p99_ms", "gap_max_ms"):
-        if name in before.figures:
-            measured.figures[f"calm_{name}"] = before.figures[name]
-    measured.figures |= _cost(calm, stormy, measured.joins.connected)
-    return measured
+    return await scene.end(storm)
 
 
-def _cost(calm: list[Mark], stormy: list[Mark], joins: int) -> Figures:
-    """CPU per join: what is left of the storm's when its packets cost what they cost before it.
-
-    Newcomers' packets count as packets, whether measured or not: only the server's own counter
-    knows them. A server without one has no such figure.
-    """
-    calm_s, calm_packets = _used(calm)
-    storm_s, storm_packets = _used(stormy)
-    if not joins or not calm_packets or not storm_s:
-        return {}
-    return {"cpu_ms_per_join": 1e3 * (storm_s - calm_s / calm_packets * storm_packets) / joins}
+def all_of(verdicts: dict[str, Verdict]) -> Verdict:
+    """Trustworthy if all are; what was watched is told of the one without a name."""
+    reasons = tuple(
+        f"{when}: {reason}" if when else reason
+        for when, verdict in verdicts.items()
+        for reason in verdict.reasons
+    )
+    return Verdict(not reasons, reasons, verdicts[""].watched)
 
 
-def _used(marks: list[Mark]) -> tuple[float, int]:
+def _span(marks: list[Mark]) -> tuple[float, float, float]:
+    """Seconds, the server's CPU seconds, and packets it forwarded."""
     begun, ended = marks
-    if begun.usage is None or ended.usage is None:
-        return 0.0, 0
+    cpu_s = ended.usage.cpu_s - begun.usage.cpu_s if begun.usage and ended.usage else 0.0
     packets = ended.counters.get("forwarded", 0) - begun.counters.get("forwarded", 0)
-    return ended.usage.cpu_s - begun.usage.cpu_s, packets
+    return ended.at_s - begun.at_s, cpu_s, packets
+
+
+def join_cost(spans: list[tuple[float, float, float]], joins: int) -> Figures:
+    """CPU per join: what is left of the storm's when its packets cost what they cost in the calm.
+
+    `spans` are before, during and after the storm. Before it there are few packets and after it
+    many, so the straight line between the two tells what any rate of them costs.
+    """
+    if not joins or not all(cpu_s for _, cpu_s, _ in spans):
+        return {}
+    before, during, after = spans
+    low, high = (cpu_s / span_s for span_s, cpu_s, _ in (before, after))
+    low_rate, high_rate = (packets / span_s for span_s, _, packets in (before, after))
+    rate = during[2] / during[0]
+    share = (rate - low_rate) / (high_rate - low_rate) if high_rate > low_rate else 0.5
+    expected_s = (low + share * (high - low)) * during[0]
+    return {"cpu_ms_per_join": 1e3 * (during[1] - expected_s) / joins}

@@ -138,6 +138,8 @@ class Scene:
         begun, ended = await self.sampler.end(self.listeners)
         verdict = self.watch.judge(self.insiders.swarm.totals())
         figures = figures_of(begun, ended, self.sampler.distributions, is_ipv6=self.kit.is_ipv6)
+        if not self.options.speakers:
+            figures.pop("silent_listeners", None)  # there was nothing to hear
         figures |= self._turn_figures()
         joins = (joining or self.joining).result()
         figures |= join_figures(joins)

@@ -59,7 +59,7 @@ class AttachedRostrum:
         self.media_address = media_address
         self.version = ""
         self._control = control
-        self._key = key
+        self.key = key  # of further control connections, too
         self._pids = list(pids)
         self._metrics_url = metrics_url
         self._client: Client | None = None
@@ -73,7 +73,7 @@ class AttachedRostrum:
 
     async def start(self) -> None:
         """Connect; raises TargetError when nobody answers or the key is refused."""
-        client = Client(self._control, key=self._key, name="sfu-bench", deadline_s=_DEADLINE_S)
+        client = Client(self._control, key=self.key, name="sfu-bench", deadline_s=_DEADLINE_S)
         try:
             await client.connect()
             self.version = (await client.server_info()).version
@@ -213,11 +213,11 @@ class Rostrum(AttachedRostrum):
     def _config(self) -> str:
         """In a file rather than on the command line, which every user of the machine can read."""
         host = f"[{self._place.address}]" if ":" in self._place.address else self._place.address
-        assert self._key is not None
+        assert self.key is not None
         return (
             f'[control]\nlisten = "{host}:0"\n'
-            f'keys = [{{id = "{self._key.key_id}", scopes = ["admin"],'
-            f' secret = "{self._key.secret.decode()}"}}]\n'
+            f'keys = [{{id = "{self.key.key_id}", scopes = ["admin"],'
+            f' secret = "{self.key.secret.decode()}"}}]\n'
             f'[media]\nlisten = "{host}:0"\n[http]\nlisten = "{host}:0"\n[log]\nformat = "json"\n'
         )
 
