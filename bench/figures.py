@@ -51,13 +51,13 @@ class Figure:
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands set apart by a narrow space, whole when large."""
+    """Three significant digits, thousands set apart by a narrow space; whole when large or
+    exact.
+    """
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    if value == 0:
-        return "0"
     size = float(f"{abs(value):.3g}")
-    if size >= 100:
+    if size >= 100 or value == int(value):
         return f"{value:,.0f}".replace(",", "\u202f")
     if size < 0.000_001:
         return f"{value:.1e}"

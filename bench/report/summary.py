@@ -80,10 +80,13 @@ def _plain(value: object) -> str:
 
 def machine_line(meta: Meta) -> str:
     """Where it ran: processor, pinning, kernel, version."""
-    server, load = (",".join(map(str, cpus)) for cpus in (meta.server_cpus, meta.load_cpus))
-    pinned = f" (server on {server or 'any'}, load on {load or 'any'})"
+    pinned = ""
+    if meta.server_cpus or meta.load_cpus:
+        server, load = (",".join(map(str, cpus)) for cpus in (meta.server_cpus, meta.load_cpus))
+        pinned = f" (server on {server or 'any'}, load on {load or 'any'})"
     version = " ".join(filter(None, (meta.version, meta.commit[:10])))
-    return f"{meta.machine}, {meta.cpus} CPUs{pinned}, Linux {meta.kernel}, {version}"
+    machine = f"{meta.machine}, {meta.cpus} CPUs{pinned}, Linux {meta.kernel}"
+    return ", ".join(filter(None, (machine, version)))
 
 
 def _heading(runs: Sequence[Run]) -> Text:

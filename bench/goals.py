@@ -1,0 +1,260 @@
+"""What the numbers should be, and the loads that show it: the contents of RESULTS.md.
+
+`tables.py` measures and renders; nothing but data is here. The loads are sized for one core of a
+small virtual machine on each side. A goal is met, missed, or not measured; a missed one is told at
+the head of RESULTS.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Source:
+    """One measurement: `name`.json, and the words of sfu-bench that make it."""
+
+    name: str
+    words: tuple[str, ...]
+    heading: str  # of its column
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`figure` of the source's first target should be so; `ahead_of`: the ratio to that target;
+    `flat_over`: the largest over the smallest of these sources.
+    """
+
+    text: str
+    source: str
+    figure: str
+    sign: str  # one of thresholds.OPERATORS
+    limit: float
+    ahead_of: str | None = None
+    flat_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A section of RESULTS.md: sources side by side, figures below each other."""
+
+    title: str
+    about: str
+    sources: tuple[Source, ...]
+    figures: tuple[str, ...]
+    goals: tuple[Goal, ...]
+
+
+def _source(name: str, heading: str, words: str) -> Source:
+    return Source(name, tuple(words.split()), heading)
+
+
+_DELAYS = ("delay_p50_ms", "delay_p99_ms", "delay_p999_ms")
+_MEDIA = (
+    "cpu_us_per_packet",
+    "server_cpu_percent",
+    "packets_per_s",
+    "packets_per_s_per_core",
+    *_DELAYS,
+    "gap_p99_ms",
+    "loss_ratio",
+    "rss_kib_per_listener",
+)
+_ROOM = "room --speakers 3 --join-rate 200 --duration 30"
+_FLAT = ("room-200", "room-800", "room-2000")
+
+TABLES = (
+    Table(
+        "Fan-out beside its floor",
+        "CPU of one packet to 1,000 listeners, in the compiled core alone, beside a C program that "
+        "encrypts and sends and does nothing else; both in one process, in turns.",
+        (_source("floor", "fan-out", "micro"),),
+        ("ours_us", "floor_us", "ratio", "segmented_us", "segmented_floor_us", "segmented_ratio"),
+        (
+            Goal("floor / ours", "floor", "ratio", ">=", 0.85),
+            Goal("floor / ours, segmented", "floor", "segmented_ratio", ">=", 0.75),
+        ),
+    ),
+    Table(
+        "One room, more listeners",
+        "The whole server under real clients: three speakers who always talk, three slots.",
+        tuple(
+            _source(
+                f"room-{count}",
+                f"{count} listeners",
+                f"{_ROOM} --listeners {count} --segmentation off",
+            )
+            for count in (200, 800, 2_000)
+        ),
+        _MEDIA,
+        (
+            Goal(
+                "CPU per packet, dearest / cheapest",
+                "room-200",
+                "cpu_us_per_packet",
+                "<=",
+                1.15,
+                flat_over=_FLAT,
+            ),
+            Goal("memory of a listener, KiB", "room-800", "rss_kib_per_listener", "<=", 96),
+            Goal("2,000 listeners on one core, lost", "room-2000", "loss_ratio", "==", 0),
+        ),
+    ),
+    Table(
+        "The same with segmentation",
+        "A listener's packets of a tick leave in one send.",
+        (
+            _source(
+                "segmented-800",
+                "800 listeners",
+                f"{_ROOM} --listeners 800 --segmentation on",
+            ),
+            _source(
+                "segmented-3600",
+                "3600 listeners",
+                f"{_ROOM} --listeners 3600 --segmentation on",
+            ),
+        ),
+        _MEDIA,
+        (Goal("3,600 listeners on one core, lost", "segmented-3600", "loss_ratio", "==", 0),),
+    ),
+    Table(
+        "Beside Janus",
+        "The same clients against both servers in one run. Janus VideoRoom, audio only, with "
+        "`event_loops=1`, which serves it best here.",
+        (
+            _source(
+                "janus", "", f"{_ROOM} --listeners 300 --target rostrum,janus --segmentation off"
+            ),
+        ),
+        _MEDIA,
+        (
+            Goal("CPU per packet, times ahead", "janus", "cpu_us_per_packet", ">=", 3, "janus"),
+            Goal("memory, times ahead", "janus", "rss_kib_per_listener", ">=", 1, "janus"),
+        ),
+    ),
+    Table(
+        "Beside Janus, with segmentation",
+        "As above; Janus has no such thing.",
+        (
+            _source(
+                "janus-segmented",
+                "",
+                f"{_ROOM} --listeners 300 --target rostrum,janus --segmentation on",
+            ),
+        ),
+        _MEDIA,
+        (
+            Goal(
+                "CPU per packet, times ahead",
+                "janus-segmented",
+                "cpu_us_per_packet",
+                ">=",
+                6,
+                "janus",
+            ),
+        ),
+    ),
+    Table(
+        "Joins beside Janus",
+        "Newcomers onto a live room.",
+        (
+            _source(
+                "janus-joins",
+                "",
+                "joins --joins 200 --within 10 --listeners 50 --target rostrum,janus",
+            ),
+        ),
+        ("joins_per_s", "join_p50_ms", "join_p99_ms", "cpu_ms_per_join", "join_failures"),
+        (Goal("CPU per join, times ahead", "janus-joins", "cpu_ms_per_join", ">=", 1, "janus"),),
+    ),
+    Table(
+        "Delay by load",
+        "What the server adds between a speaker's send and a listener's receive, by how busy its "
+        "core is.",
+        tuple(
+            _source(
+                f"load-{percent}",
+                f"about {percent} %",
+                f"{_ROOM} --listeners {listeners} --segmentation off",
+            )
+            for percent, listeners in ((30, 500), (60, 1_000), (90, 1_500))
+        ),
+        ("server_cpu_percent", *_DELAYS, "gap_p99_ms", "loss_ratio"),
+        (
+            Goal("median at about 60 %, ms", "load-60", "delay_p50_ms", "<=", 0.5),
+            Goal("p99 at about 60 %, ms", "load-60", "delay_p99_ms", "<=", 5),
+            Goal("lost at about 90 %", "load-90", "loss_ratio", "==", 0),
+        ),
+    ),
+    Table(
+        "A storm of joins",
+        "1,000 joins in 10 s onto a live room. Delay, gaps and loss are those of the listeners who "
+        "were there before.",
+        (_source("joins", "1,000 in 10 s", "joins --joins 1000 --within 10 --listeners 200"),),
+        (
+            "joins_per_s",
+            "join_p50_ms",
+            "join_p99_ms",
+            "first_audio_p99_ms",
+            "cpu_ms_per_join",
+            "join_failures",
+            "gap_p99_ms",
+            "lost",
+        ),
+        (
+            Goal("join, p99, ms", "joins", "join_p99_ms", "<=", 3_000),
+            Goal("joins that failed", "joins", "join_failures", "==", 0),
+            Goal("CPU of a join, ms", "joins", "cpu_ms_per_join", "<=", 1),
+            Goal("extra gap of those inside, p99, ms", "joins", "gap_p99_ms", "<=", 10),
+            Goal("packets lost by those inside", "joins", "lost", "==", 0),
+        ),
+    ),
+    Table(
+        "Many small rooms",
+        "1,000 rooms of two speakers and four listeners, people taking turns.",
+        (
+            _source(
+                "rooms",
+                "1,000 rooms",
+                "rooms --rooms 1000 --speakers 2 --listeners 4 --talk turns --join-rate 300",
+            ),
+        ),
+        _MEDIA,
+        (Goal("CPU of one core, %", "rooms", "server_cpu_percent", "<=", 80),),
+    ),
+    Table(
+        "Taking turns",
+        "Speech with pauses; how soon a change of speaker is heard, and how much of its beginning "
+        "is lost.",
+        (
+            _source(
+                "turns",
+                "100 listeners",
+                "room --speakers 6 --listeners 100 --talk turns --duration 60",
+            ),
+        ),
+        ("switch_p50_ms", "switch_p95_ms", "onset_lost_ms", "onset_lost_p95_ms", "turns_missed"),
+        (Goal("first syllable lost, p95, ms", "turns", "onset_lost_p95_ms", "<=", 60),),
+    ),
+    Table(
+        "Listeners of a silent room",
+        "5,000 listeners, nobody speaks: connectivity checks, reports and timers alone.",
+        (
+            _source(
+                "idle",
+                "5,000 listeners",
+                "room --speakers 0 --listeners 5000 --join-rate 300 --duration 30",
+            ),
+        ),
+        ("server_cpu_percent", "rss_mib", "rss_kib_per_listener"),
+        (Goal("CPU of one core, %", "idle", "server_cpu_percent", "<", 10),),
+    ),
+    Table(
+        "Control",
+        "Commands as a backend sends them, while a room talks.",
+        (_source("control", "", "control --listeners 100"),),
+        ("commands_per_s", "command_p50_ms", "command_p99_ms", "delay_p99_ms", "lost"),
+        (Goal("command, p99, ms", "control", "command_p99_ms", "<=", 100),),
+    ),
+)

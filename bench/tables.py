@@ -1,0 +1,351 @@
+"""RESULTS.md from result files: `python -m bench.tables`.
+
+Reads `measurements/NAME.json` for every source in `goals.py` and writes RESULTS.md: machine,
+kernel, commit and command of each table, the goals with what they came to, and at the head what was
+missed or not measured. `--measure NAME ...` (or `all`) makes the files first.
+
+A ratio is told only between what was measured together: targets of one run, or files of the same
+machine, kernel and commit from the same hours. A run that could not be trusted fills no cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.figures import describe
+from bench.goals import TABLES, Goal, Source, Table
+from bench.machine import commit, processor
+from bench.report.document import Report, ReportError, from_json, titles, told
+from bench.report.summary import machine_line, ratio_text
+from bench.results import Meta
+from bench.thresholds import OPERATORS
+
+FOLDER = Path(__file__).with_name("measurements")
+RESULTS = Path(__file__).with_name("RESULTS.md")
+# Files further apart than this saw another state of the machine: other neighbours, another clock.
+TOGETHER_S = 4 * 3600.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """One target of a source."""
+
+    heading: str
+    figures: Mapping[str, float]
+    distrust: str = ""  # why it has no figures
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A source's file."""
+
+    source: Source
+    meta: Meta
+    columns: tuple[Column, ...]
+
+    def was_with(self, other: Loaded) -> bool:
+        """Whether both were measured together, so that they may be divided."""
+        mine, its = self.meta, other.meta
+        is_same = (mine.machine, mine.kernel, mine.commit, mine.server_cpus) == (
+            its.machine,
+            its.kernel,
+            its.commit,
+            its.server_cpus,
+        )
+        began, its_began = map(datetime.datetime.fromisoformat, (mine.started_at, its.started_at))
+        return is_same and abs((began - its_began).total_seconds()) <= TOGETHER_S
+
+
+def load(source: Source, folder: Path) -> Loaded | None:
+    """A source's file; None when there is none. Raises `ReportError`."""
+    path = folder / f"{source.name}.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    if source.words[0] == "micro":
+        return _floor(source, text, path)
+    report = from_json(text, str(path))
+    return Loaded(source, report.runs[0].meta, tuple(_columns(source, report)))
+
+
+def _columns(source: Source, report: Report) -> Iterable[Column]:
+    is_alone = len(report.runs) == 1
+    for title, run in zip(titles(report.runs), map(told, report.runs), strict=True):
+        heading = source.heading if is_alone and source.heading else title
+        yield Column(heading, run.figures, "; ".join(run.verdict.reasons))
+
+
+def _floor(source: Source, text: str, path: Path) -> Loaded:
+    """The micro benchmark has a format of its own; `measure` puts it beside its origin."""
+    try:
+        raw = json.loads(text)
+        meta = Meta(**raw["meta"])
+        figures = {
+            name: float(value)
+            for name, value in raw["micro"].items()
+            if isinstance(value, int | float)
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReportError(f"{path}: {error}") from None
+    return Loaded(source, meta, (Column(source.heading, figures),))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a goal came to."""
+
+    goal: Goal
+    value: float | None
+    why_not: str = ""  # when there is no value
+
+    @property
+    def word(self) -> str:
+        """met, missed, or not measured."""
+        if self.value is None:
+            return "not measured"
+        return "met" if OPERATORS[self.goal.sign](self.value, self.goal.limit) else "**missed**"
+
+    def cells(self) -> list[str]:
+        """Goal, wanted, measured, outcome."""
+        return [self.goal.text, self._wanted, self._measured, self.word]
+
+    def sentence(self) -> str:
+        """The same for a list."""
+        if self.value is None:
+            return f"wanted {self._wanted}: not measured ({self.why_not})"
+        return f"wanted {self._wanted}, measured {self._measured}: {self.word}"
+
+    @property
+    def _wanted(self) -> str:
+        return f"{self.goal.sign} {self.goal.limit:,g}"
+
+    @property
+    def _measured(self) -> str:
+        return self.why_not if self.value is None else f"{self.value:,.4g}"
+
+
+def judge(goal: Goal, loaded: Mapping[str, Loaded]) -> Result:
+    """Look the goal's figure up; no ratio is made of what was not measured together."""
+    if goal.flat_over:
+        return _flatness(goal, [loaded.get(name) for name in goal.flat_over])
+    found = loaded.get(goal.source)
+    if found is None:
+        return Result(goal, None, "no file")
+    first = found.columns[0]
+    if first.distrust:
+        return Result(goal, None, first.distrust)
+    value = first.figures.get(goal.figure)
+    if goal.ahead_of is None or value is None:
+        return Result(goal, value, "" if value is not None else "no such figure")
+    return _lead(goal, value, found.columns)
+
+
+def _lead(goal: Goal, value: float, columns: Sequence[Column]) -> Result:
+    peer = next((one for one in columns if one.heading == goal.ahead_of), None)
+    if peer is None or goal.figure not in peer.figures:
+        return Result(goal, None, peer.distrust if peer else f"{goal.ahead_of} did not run")
+    text = ratio_text(goal.figure, value, peer.figures[goal.figure])
+    return Result(goal, float(text[:-1]) if text else None, "" if text else "no ratio of zero")
+
+
+def _flatness(goal: Goal, found: Sequence[Loaded | None]) -> Result:
+    known = [one for one in found if one is not None]
+    if len(known) < len(found):
+        return Result(goal, None, "a file is missing")
+    if not all(one.was_with(known[0]) for one in known):
+        return Result(goal, None, "not measured together")
+    values = [one.columns[0].figures.get(goal.figure, 0.0) for one in known]
+    if min(values) <= 0:
+        return Result(goal, None, "a run has no figure")
+    return Result(goal, max(values) / min(values))
+
+
+def render(loaded: Mapping[str, Loaded]) -> str:
+    """The whole of RESULTS.md."""
+    results = {table.title: [judge(goal, loaded) for goal in table.goals] for table in TABLES}
+    lines = [
+        "# Results",
+        "",
+        "Written by `python -m bench.tables` from the files in `measurements/`. Only ratios of one "
+        "run travel to another machine; times do not.",
+        "",
+        *_missed(results),
+    ]
+    for table in TABLES:
+        lines += ["", f"## {table.title}", "", table.about, "", *_section(table, loaded)]
+        goals = [result.cells() for result in results[table.title]]
+        lines += ["", *_markdown(["goal", "wanted", "measured", ""], goals)]
+    return "\n".join(lines) + "\n"
+
+
+def _missed(results: Mapping[str, Sequence[Result]]) -> list[str]:
+    """What the reader should know first."""
+    counts = [result.word for table in results.values() for result in table]
+    total = f"{counts.count('met')} of {len(counts)} goals are met."
+    lines = [
+        f"- {title}: {result.goal.text}: {result.sentence()}"
+        for title, found in results.items()
+        for result in found
+        if result.word != "met"
+    ]
+    return [total, *(["", "Missed or not measured:", "", *lines] if lines else [])]
+
+
+def _section(table: Table, loaded: Mapping[str, Loaded]) -> list[str]:
+    found = [loaded[source.name] for source in table.sources if source.name in loaded]
+    lines = _origins(found)
+    absent = [source for source in table.sources if source.name not in loaded]
+    lines += [f"Not measured: `{command(source)}`\n" for source in absent]
+    columns = [column for one in found for column in one.columns]
+    lines += [f"No figures for {one.heading}: {one.distrust}\n" for one in columns if one.distrust]
+    rows = [
+        [describe(name).label, *(describe(name).text(one.figures.get(name)) for one in columns)]
+        + _ratios(name, found)
+        for name in table.figures
+        if any(name in one.figures for one in columns)
+    ]
+    if rows:
+        heads = ["", *(one.heading for one in columns)]
+        heads += [f"ahead of {one.heading}" for one in _peers(found)]
+        lines += _markdown(heads, rows)
+    return lines
+
+
+def _peers(found: Sequence[Loaded]) -> tuple[Column, ...]:
+    """The other targets of the one run that has them."""
+    return found[0].columns[1:] if len(found) == 1 else ()
+
+
+def _ratios(name: str, found: Sequence[Loaded]) -> list[str]:
+    if not _peers(found):
+        return []
+    first = found[0].columns[0].figures.get(name)
+    return [ratio_text(name, first, peer.figures.get(name)) for peer in _peers(found)]
+
+
+def _origins(found: Sequence[Loaded]) -> list[str]:
+    """Machine, time and command; what several files have in common is told once."""
+    machines = dict.fromkeys(
+        f"{machine_line(one.meta)}; {one.meta.started_at[:10]}" for one in found
+    )
+    notes = dict.fromkeys(note for one in found for note in one.meta.notes)
+    lines = [f"{line}\n" for line in [*machines, *notes]]
+    if found:
+        lines += ["    " + one.meta.command for one in found] + [""]
+    return lines
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [[_cell(cell) for cell in row] for row in (heads, *rows)]
+    rule = "|---|" + "--:|" * (len(heads) - 1)
+    return [
+        "| " + " | ".join(lines[0]) + " |",
+        rule,
+        *("| " + " | ".join(row) + " |" for row in lines[1:]),
+    ]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def command(source: Source) -> str:
+    """What a person types."""
+    return " ".join(["sfu-bench", *source.words])
+
+
+def measure(source: Source, folder: Path) -> str:
+    """Make the source's file; the reason when that failed, else empty."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{source.name}.json"
+    print(f"tables: {command(source)}", file=sys.stderr, flush=True)
+    started = datetime.datetime.now(tz=datetime.UTC)
+    is_floor = source.words[0] == "micro"
+    words = ["bench.micro", "--json"] if is_floor else ["bench.cli", *source.words]
+    output = [] if is_floor else ["--json", str(path), "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-m", *words, *output], capture_output=is_floor, text=True, check=False
+    )
+    # Status 3 leaves a file, too: one that says why there are no figures.
+    if done.returncode not in (0, 3):
+        return f"{source.name}: exit status {done.returncode}"
+    if is_floor:
+        meta = _floor_meta(source, started)
+        raw = {"meta": meta, "micro": json.loads(done.stdout)}
+        path.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+    return ""
+
+
+def _floor_meta(source: Source, started: datetime.datetime) -> dict[str, object]:
+    spent = datetime.datetime.now(tz=datetime.UTC) - started
+    return {
+        "load": "micro",
+        "command": command(source),
+        "started_at": started.isoformat(timespec="seconds"),
+        "duration_s": round(spent.total_seconds(), 1),
+        "version": "",
+        "commit": commit(),
+        "machine": processor(),
+        "cpus": os.cpu_count() or 0,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "server_cpus": [],
+        "load_cpus": [],
+    }
+
+
+def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    names = [source.name for table in TABLES for source in table.sources]
+    parser = argparse.ArgumentParser(prog="python -m bench.tables", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the result files")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="default: bench/RESULTS.md")
+    parser.add_argument(
+        "--measure",
+        nargs="+",
+        default=[],
+        choices=[*names, "all", "missing"],
+        metavar="NAME",
+        help=f"first measure these: all, missing, {', '.join(names)}",
+    )
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure what is asked for, read what is there, write RESULTS.md."""
+    arguments = parse_arguments(words)
+    sources = [source for table in TABLES for source in table.sources]
+    failures = [
+        measure(source, arguments.folder)
+        for source in sources
+        if source.name in arguments.measure
+        or "all" in arguments.measure
+        or (
+            "missing" in arguments.measure
+            and not (arguments.folder / f"{source.name}.json").exists()
+        )
+    ]
+    try:
+        loaded = {source.name: load(source, arguments.folder) for source in sources}
+    except ReportError as error:
+        print(f"tables: {error}", file=sys.stderr)
+        return 2
+    present = {name: one for name, one in loaded.items() if one is not None}
+    arguments.output.write_text(render(present), encoding="utf-8")
+    for failure in filter(None, failures):
+        print(f"tables: {failure}", file=sys.stderr)
+    return 2 if any(failures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
