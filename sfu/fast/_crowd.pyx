@@ -113,6 +113,7 @@ cdef class Crowd:
         self._hush(row)
         unwatch(self.epoll, row.fd)
         row.alive = False
+        row.serial = 0              # no event that was told already is for this row now
         row.receive = NULL
         row.send = NULL
         self.sessions.pop(client, None)

@@ -33,7 +33,7 @@ cdef struct Track:
 cdef struct Client:
     bint alive
     int32_t fd
-    uint32_t serial             # of this use of the row: an event of its last owner is told by it
+    uint32_t serial             # of this use of the row, 0 while free: tells an event of its last owner
     uint32_t overflow           # the socket's running drop count, as last told
     int32_t talker              # row, NOBODY while silent
     int32_t track_count
