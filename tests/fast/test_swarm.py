@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import random
+import socket
+import sys
 import time
 from collections.abc import Iterator
 
@@ -18,6 +20,7 @@ from sfu.fast._swarm import ONSETS_MAX, TRACKS_MAX
 from tests.fast.crowd import SSRC, Hall, opened, timed
 from tests.fast.peer import FRAME_TICKS
 
+UDP_SEGMENT = 103  # linux/udp.h
 EDGES_US = Swarm.delay_edges_us()
 
 
@@ -175,6 +178,24 @@ def test_padding_is_removed_before_the_send_time(hall: Hall) -> None:
     assert sum(hall.swarm.take_delays()) == 0
 
 
+def test_segments_of_one_send_are_packets_of_their_own(hall: Hall) -> None:
+    """Padded to one size, the last one shorter; the kernel's arrival time is on each."""
+    far = hall.client()
+    sizes = [(30, 60), (60, 30), (90, 0), (20, 0)]
+    packets = [
+        far.protected(number, bytes(size) + timed(time.time_ns()), ssrc=number, padding=padding)
+        for number, (size, padding) in enumerate(sizes)
+    ]
+    segment = len(packets[0])
+    assert [len(packet) for packet in packets[1:3]] == [segment, segment]
+    control = [(socket.SOL_UDP, UDP_SEGMENT, segment.to_bytes(2, sys.byteorder))]
+    far.socket.sendmsg(packets, control)
+    hall.poll(4)
+    assert hall.counted() == {"received": 4, "decrypted": 4}
+    assert sum(hall.swarm.take_delays()) == 4
+    assert hall.swarm.listener(far.id).worst_delay_us < 1e6
+
+
 def test_excess_gaps(hall: Hall) -> None:
     """Arrival spacing beyond RTP time spacing, to the nanosecond; not over markers and voices."""
     far = hall.client()
@@ -203,11 +224,17 @@ def test_onsets_tell_who_spoke_since_when(hall: Hall) -> None:
     for number, (csrc, marker) in enumerate([(1, False), (1, False), (2, False), (2, True)], 1):
         far.send(number, timed(sent_ns + number), csrcs=[csrc], marker=marker)
     far.socket.send(late)
-    hall.poll(5)
+    far.send(9, timed(sent_ns), ssrc=SSRC + 1)
+    hall.poll(6)
     heard = hall.swarm.listener(far.id)
     told = [(o.ssrc, o.csrc, o.sent_ns - sent_ns, o.is_switch) for o in heard.onsets]
-    assert told == [(SSRC, 1, 1, True), (SSRC, 2, 3, True), (SSRC, 2, 4, False)]
-    assert heard.last_csrc == heard.tracks[0].last_csrc == 2
+    assert told == [
+        (SSRC, 1, 1, True),
+        (SSRC, 2, 3, True),
+        (SSRC, 2, 4, False),
+        (SSRC + 1, 0, 0, True),
+    ]
+    assert (heard.last_csrc, heard.tracks[0].last_csrc, heard.tracks[1].last_csrc) == (0, 2, 0)
     assert heard.first_packet_ns == heard.onsets[0].arrival_ns
     assert time.time_ns() >= heard.last_packet_ns >= heard.onsets[-1].arrival_ns
 

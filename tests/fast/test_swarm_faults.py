@@ -111,6 +111,9 @@ def test_what_the_kernel_cuts_or_drops_is_counted(hall: Hall) -> None:
     totals = hall.swarm.totals()
     assert totals["socket_drops"] == 101 - totals["received"] > 50
     assert totals["lost"] == totals["socket_drops"]
+    far.send(101)
+    hall.poll(1)
+    assert hall.swarm.totals()["socket_drops"] == totals["socket_drops"]  # told again, not new
 
 
 def test_a_refused_datagram_is_no_end(hall: Hall) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import time
 from collections.abc import Iterator
@@ -138,6 +139,21 @@ def test_a_talker_goes_on_where_it_stopped(hall: Hall) -> None:
     hall.swarm.hush(last.id)
     hall.swarm.remove_client(one.id)
     assert (hall.swarm.tick(START_NS + 10**9), hall.swarm.next_due_ns()) == (0, None)
+
+
+def test_each_talker_is_stopped_for_itself(hall: Hall) -> None:
+    """In whatever order: each tells its own place, and the others are heard."""
+    for order in itertools.permutations(range(3)):
+        crowd = [hall.client(number) for number in range(3)]
+        voice = hall.swarm.add_voice([TALK_STEP])
+        for number, far in enumerate(crowd):
+            talk(far, voice, first_sequence=100 * number)
+        for rank, number in enumerate(order):
+            assert hall.swarm.tick(START_NS + rank * STEP_NS) == 3 - rank
+            position = hall.swarm.hush(crowd[number].id)
+            assert position is not None
+            assert position.sequence == 100 * number + rank + 1
+        assert [len(crowd[number].heard()) for number in order] == [1, 2, 3]
 
 
 def test_a_server_that_is_gone_is_no_error(hall: Hall) -> None:
