@@ -14,7 +14,7 @@ SANITIZED := build/sanitize
 # UBSan must stop the test run, not only print; -O1 keeps the stack traces readable.
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1
 
-.PHONY: help setup build demo test lint format bench test-sanitize wheel lock clean
+.PHONY: help setup build demo test lint format bench bench-check bench-tables test-sanitize wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,6 +57,12 @@ test: setup lint ## lint, then every test; REQUIRE_ALL=1 makes a skip a failure
 
 bench: setup ## what a forwarded packet costs, beside the floor of the kernel and the cipher
 	$(BIN)/python -m bench.micro $(ARGS)
+
+bench-check: setup ## short reference loads against the stored ratios; fails beyond 15 % (ARGS=--update stores them)
+	$(BIN)/python -m bench.check $(ARGS)
+
+bench-tables: setup ## bench/RESULTS.md from bench/measurements (ARGS='--measure all' makes those first)
+	$(BIN)/python -m bench.tables $(ARGS)
 
 $(SANITIZED)/.built: $(VENV)/.built $(COMPILED) pyproject.toml
 	rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)

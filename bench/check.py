@@ -42,7 +42,7 @@ TIMEOUT_S = 120.0
 
 # The reference loads, in the order in which they run: name -> module and its words. Segmentation is
 # given, never chosen by the load, so that every run measures the same path.
-_ROOM = ("bench.cli", "room", "--speakers", "3", "--join-rate", "200", "--duration", "6")
+_ROOM = ("bench.cli", "room", "--speakers", "3", "--join-rate", "300", "--duration", "5")
 LOADS: dict[str, tuple[str, ...]] = {
     "floor": ("bench.micro", "--seconds", "2"),
     "room_200": (*_ROOM, "--listeners", "200", "--segmentation", "off"),
@@ -50,9 +50,9 @@ LOADS: dict[str, tuple[str, ...]] = {
     "room_800_segmented": (*_ROOM, "--listeners", "800", "--segmentation", "on"),
     "rooms": (
         *("bench.cli", "rooms", "--rooms", "50", "--speakers", "2", "--listeners", "4"),
-        *("--join-rate", "200", "--duration", "6", "--segmentation", "off"),
+        *("--join-rate", "300", "--duration", "5", "--segmentation", "off"),
     ),
-    "joins": ("bench.cli", "joins", "--joins", "300", "--within", "5", "--listeners", "50"),
+    "joins": ("bench.cli", "joins", "--joins", "200", "--within", "4", "--listeners", "50"),
 }
 
 # A load's name -> its figures; the floor's are the keys of its report.

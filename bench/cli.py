@@ -121,7 +121,7 @@ def _main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     try:
         options = _options(arguments)
-        thresholds = report.thresholds_of(arguments)
+        thresholds = report.thresholds_of(arguments, arguments.target or ["rostrum"])
         runs = _run_all(options, arguments)
         return report.publish(runs, thresholds, arguments)
     except ValueError as error:  # usage, thresholds among it

@@ -108,6 +108,17 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "commands_per_s": ("commands", "higher"),
     "command_p50_ms": ("command, median", "lower"),
     "command_p99_ms": ("command, p99", "lower"),
+    "command_max_ms": ("slowest command", "lower"),
+    "commands_refused": ("commands refused", "lower"),
+    "cpu_us_per_command": ("server CPU per command", "lower"),
+    "leaves_per_s": ("leaves", "higher"),
+    "calm_delay_p99_ms": ("added delay before the storm, p99", "neither"),
+    "calm_gap_p99_ms": ("extra gap before the storm, p99", "neither"),
+    "calm_gap_max_ms": ("worst extra gap before the storm", "neither"),
+    "rss_growth_kib_per_hour": ("server memory, growth per hour", "lower"),
+    "rss_growth_ratio": ("server memory, growth over the run", "lower"),
+    "open_files_growth": ("open files more than before", "lower"),
+    "threads_growth": ("threads more than before", "lower"),
 }
 NAMES = tuple(_GLOSSARY)
 
@@ -122,6 +133,7 @@ DETAILS = frozenset(
         "switch_p50_ms",
         "join_p50_ms",
         "join_p95_ms",
+        "leaves_per_s",
         "lost",
         "rss_mib",
     }
@@ -135,6 +147,9 @@ FAULTS = frozenset(
         "dropped_by_server",
         "turns_missed",
         "join_failures",
+        "commands_refused",
+        "open_files_growth",
+        "threads_growth",
     }
 )
 

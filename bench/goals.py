@@ -124,7 +124,9 @@ TABLES = (
         "`event_loops=1`, which serves it best here.",
         (
             _source(
-                "janus", "", f"{_ROOM} --listeners 300 --target rostrum,janus --segmentation off"
+                "janus",
+                "",
+                f"{_ROOM} --listeners 300 --target rostrum --target janus --segmentation off",
             ),
         ),
         _MEDIA,
@@ -140,7 +142,7 @@ TABLES = (
             _source(
                 "janus-segmented",
                 "",
-                f"{_ROOM} --listeners 300 --target rostrum,janus --segmentation on",
+                f"{_ROOM} --listeners 300 --target rostrum --target janus --segmentation on",
             ),
         ),
         _MEDIA,
@@ -162,7 +164,7 @@ TABLES = (
             _source(
                 "janus-joins",
                 "",
-                "joins --joins 200 --within 10 --listeners 50 --target rostrum,janus",
+                "joins --joins 200 --within 10 --listeners 50 --target rostrum --target janus",
             ),
         ),
         ("joins_per_s", "join_p50_ms", "join_p99_ms", "cpu_ms_per_join", "join_failures"),

@@ -112,8 +112,13 @@ def _run_of(threshold: Threshold, runs: Sequence[Run]) -> Run:
     for run in runs:
         if run.target == threshold.target:
             return run
-    names = ", ".join(run.target for run in runs)
-    raise ThresholdError(f"--fail-if '{threshold}': no such target ran; these did: {names}")
+    raise absent_target(threshold, [run.target for run in runs])
+
+
+def absent_target(threshold: Threshold, targets: Collection[str]) -> ThresholdError:
+    """The complaint about a threshold of a target that does not run."""
+    names = ", ".join(targets)
+    return ThresholdError(f"--fail-if '{threshold}': no such target; there is: {names}")
 
 
 def _outcome(threshold: Threshold, run: Run) -> Outcome:

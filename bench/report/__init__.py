@@ -13,8 +13,9 @@ A command line of loads uses it so:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from bench.report.document import (
@@ -32,7 +33,7 @@ from bench.report.html import page
 from bench.report.live import Live, live_for
 from bench.report.summary import write as write_summary
 from bench.results import Run
-from bench.thresholds import Threshold, judge, parse
+from bench.thresholds import Threshold, absent_target, judge, parse
 
 __all__ = [
     "EXIT_FINE",
@@ -57,8 +58,10 @@ __all__ = [
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`--json`, `--html`, `--fail-if`, `--quiet`."""
     group = parser.add_argument_group("report")
-    group.add_argument("--json", type=Path, metavar="FILE", help="write the whole report as JSON")
-    group.add_argument("--html", type=Path, metavar="FILE", help="write one page with plots")
+    group.add_argument(
+        "--json", type=_writable, metavar="FILE", help="write the whole report as JSON"
+    )
+    group.add_argument("--html", type=_writable, metavar="FILE", help="write one page with plots")
     group.add_argument(
         "--fail-if",
         action="append",
@@ -70,9 +73,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 
-def thresholds_of(arguments: argparse.Namespace) -> list[Threshold]:
-    """What `--fail-if` says. Raises `ThresholdError` (a `ValueError`): exit status 2."""
-    return [parse(text) for text in arguments.fail_if]
+def _writable(text: str) -> Path:
+    """A file that can be written; a run of an hour must not end in finding that it cannot."""
+    path = Path(text)
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text}: cannot be written")
+    return path
+
+
+def thresholds_of(
+    arguments: argparse.Namespace, targets: Collection[str] | None = None
+) -> list[Threshold]:
+    """What `--fail-if` says; `targets` are the names that will run, if they are known already.
+
+    Raises `ThresholdError` (a `ValueError`): exit status 2.
+    """
+    thresholds = [parse(text) for text in arguments.fail_if]
+    for threshold in thresholds:
+        if targets is not None and threshold.target not in (None, *targets):
+            raise absent_target(threshold, targets)
+    return thresholds
 
 
 def publish(

@@ -56,16 +56,18 @@ def _time_axis(runs: Sequence[Run]) -> svg.Axis:
     return svg.Axis(low, max(high, low + 1))
 
 
-def _joining(x: svg.Axis) -> list[str]:
-    """The time before the measured window, in which clients still join."""
+def _before(x: svg.Axis) -> list[str]:
+    """The time before the measured window, in which clients join and rooms settle."""
     if x.low >= 0:
         return []
     left, right = svg.column(x, x.low), svg.column(x, 0)
-    area = svg.box(left, svg.TOP, right - left, svg.PLOT_HEIGHT, "joining", "clients are joining")
-    is_wide = right - left > 60
+    area = svg.box(
+        left, svg.TOP, right - left, svg.PLOT_HEIGHT, "before", "before the measured window"
+    )
+    is_wide = right - left > 50
     return [
         area,
-        *([svg.text(left + 5, svg.TOP + 14, "joining", style="faint")] if is_wide else []),
+        *([svg.text(left + 5, svg.TOP + 14, "before")] if is_wide else []),
     ]
 
 
@@ -124,7 +126,7 @@ def _over_time(
     shown = [line for line in lines if any(value is not None for value in line.values)]
     times = timeline.times_s
     parts = [
-        *_joining(x),
+        *_before(x),
         *svg.frame(x, y, "time, s", y_label),
         *(svg.polyline(line, times, x, y) for line in shown),
         *_hits(timeline, x, _hints(times, shown, unit)),
@@ -150,7 +152,7 @@ def overlay(
     if not _known(lines):
         return ""
     x, y = _time_axis(runs), svg.axis_for(_known(lines))
-    parts = [*_joining(x), *svg.frame(x, y, "time, s", y_label)]
+    parts = [*_before(x), *svg.frame(x, y, "time, s", y_label)]
     for line, timeline in zip(lines, timelines, strict=True):
         parts.append(svg.polyline(line, timeline.times_s, x, y))
     longest = max(timelines, key=lambda timeline: len(timeline.columns))
@@ -180,8 +182,8 @@ def losses(runs: Sequence[Run], names: Sequence[str]) -> str:
     timelines = [Timeline.of(run) for run in runs]
     values = [[value or 0.0 for value in one.values("lost", sum)] for one in timelines]
     x, highest = _time_axis(runs), max((max(one, default=0) for one in values), default=0)
-    y = svg.axis_for([highest])
-    parts = [*_joining(x), *svg.frame(x, y, "time, s", "packets lost")]
+    y = svg.axis_for([max(highest, 5.0)])  # fewer would put fractions of packets on the axis
+    parts = [*_before(x), *svg.frame(x, y, "time, s", "packets lost")]
     for index, (timeline, lost, name) in enumerate(zip(timelines, values, names, strict=True)):
         parts += _loss_bars(timeline, lost, x, y, index, len(runs), name)
     if not highest:

@@ -21,6 +21,7 @@ _DISTRIBUTIONS = (
     ("gap", "Gaps between packets", "extra gap"),
     ("delay", "Added delay", "added delay"),
     ("listener_worst_gap", "Worst gap of each listener", "worst gap"),
+    ("lateness", "How late the load tester itself sent", "lateness"),
 )
 
 
@@ -108,7 +109,11 @@ def _figures(runs: Sequence[Run]) -> str:
     if not rows:
         return ""
     heads = ["", *names, *(f"ahead of {name}" for name in names[1:])]
-    return _section("Figures", _card(_table(heads, rows)))
+    if len(runs) > 1:
+        return _section("Figures", _card(_table(heads, rows)))
+    middle = (len(rows) + 1) // 2
+    halves = [_card(_table(heads, half)) for half in (rows[:middle], rows[middle:]) if half]
+    return _section("Figures", f'<div class="panels">{"".join(halves)}</div>')
 
 
 def _panels(named: Sequence[tuple[str, str]]) -> str:

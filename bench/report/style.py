@@ -24,7 +24,7 @@ p { margin: 4px 0 }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 14px }
 .panels { display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)) }
-.panels > :only-child { max-width: 760px }
+.panels > :only-child { max-width: 570px }
 .verdict { border-left: 4px solid var(--good); background: var(--good-ground); border-radius: 6px;
   padding: 8px 12px; margin: 12px 0 0 }
 .verdict.bad { border-color: var(--bad); background: var(--bad-ground) }
@@ -47,7 +47,7 @@ svg text.value { fill: var(--ink); paint-order: stroke; stroke: var(--card); str
   stroke-linejoin: round }
 .grid { stroke: var(--rule); stroke-width: 1 } .tick, .axis { stroke: var(--soft) }
 .mark { stroke: var(--ink); stroke-dasharray: 3 3; opacity: .7 }
-.joining { fill: var(--soft); opacity: .12 } .hit { fill: transparent }
+.before { fill: var(--soft); opacity: .12 } .hit { fill: transparent }
 .hit:hover { fill: var(--ink); opacity: .08 }
 .line.other { stroke-dasharray: 8 3 }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round }

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.figures import DETAILS, FAULTS, describe, in_order, number
+from bench.figures import DETAILS, FAULTS, describe, in_order
 from bench.report.document import Report, titles, told
 from bench.results import Limit, Meta, Run
 
@@ -71,7 +71,8 @@ def load_line(run: Run) -> str:
         for name in named
         if options.get(name) is not None
     ]
-    return f"{run.meta.load}: {', '.join([*words, f'{number(run.meta.duration_s)} s'])}"
+    words.append(f"{run.meta.duration_s:.{0 if run.meta.duration_s >= 10 else 1}f} s")
+    return f"{run.meta.load}: {', '.join(words)}"
 
 
 def _plain(value: object) -> str:

@@ -224,3 +224,24 @@ def test_an_unknown_figure_is_an_error_before_anything_runs() -> None:
     """`thresholds_of` is called first."""
     with pytest.raises(ThresholdError, match="did you mean"):
         report.thresholds_of(arguments_of("--fail-if", "delay_p9_ms>5"))
+
+
+def test_a_target_that_will_not_run_is_an_error_before_anything_runs() -> None:
+    """If it is known by then who will."""
+    arguments = arguments_of("--fail-if", "janus:delay_p99_ms>5")
+    assert len(report.thresholds_of(arguments)) == 1
+    assert len(report.thresholds_of(arguments, ["rostrum", "janus"])) == 1
+    with pytest.raises(ThresholdError, match="there is: rostrum"):
+        report.thresholds_of(arguments, ["rostrum"])
+
+
+def test_a_file_that_cannot_be_written_is_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found out before the load, not after it; nothing is created by that."""
+    for path in (tmp_path, tmp_path / "absent" / "a.json"):
+        with pytest.raises(SystemExit, match="2"):
+            arguments_of("--json", str(path))
+        assert "cannot be written" in capsys.readouterr().err
+    arguments_of("--html", str(tmp_path / "a.html"))
+    assert list(tmp_path.iterdir()) == []

@@ -96,5 +96,5 @@ def test_without_a_target_the_first_one_is_judged() -> None:
 
 def test_a_target_that_did_not_run_is_refused() -> None:
     """Naming those that did."""
-    with pytest.raises(ThresholdError, match="these did: rostrum"):
+    with pytest.raises(ThresholdError, match="there is: rostrum"):
         judge([parse("janus:delay_p99_ms>5")], [make_run()])
