@@ -43,8 +43,10 @@ def find_janus(roots: Iterable[Path] = _ROOTS) -> Installed:
 
 def _library(roots: tuple[Path, ...], name: str) -> Path:
     for root in roots:
-        for found in sorted(root.glob(f"lib/**/janus/*/{name}")):
-            return found
+        # Debian has a folder for each architecture.
+        for folder in ("lib/janus", "lib/*/janus"):
+            for found in sorted(root.glob(f"{folder}/*/{name}")):
+                return found
     raise TargetError(f"janus is installed without {name}: Debian's package has it")
 
 

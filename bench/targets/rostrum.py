@@ -58,10 +58,10 @@ class AttachedRostrum:
     ) -> None:
         self.media_address = media_address
         self.version = ""
-        self._control = control
+        self.control = control
         self.key = key  # of further control connections, too
         self._pids = list(pids)
-        self._metrics_url = metrics_url
+        self.metrics_url = metrics_url
         self._client: Client | None = None
         self._slots: dict[str, int] = {}
 
@@ -73,13 +73,13 @@ class AttachedRostrum:
 
     async def start(self) -> None:
         """Connect; raises TargetError when nobody answers or the key is refused."""
-        client = Client(self._control, key=self.key, name="sfu-bench", deadline_s=_DEADLINE_S)
+        client = Client(self.control, key=self.key, name="sfu-bench", deadline_s=_DEADLINE_S)
         try:
             await client.connect()
             self.version = (await client.server_info()).version
         except (ConnectionLost, ControlError) as error:
             await client.close()
-            raise TargetError(f"rostrum at {self._control}: {error}") from None
+            raise TargetError(f"rostrum at {self.control}: {error}") from None
         self._client = client
 
     async def stop(self) -> None:
@@ -136,8 +136,8 @@ class AttachedRostrum:
             counters = dict(await self.client.server_stats())
         except (ConnectionLost, ControlError) as error:
             raise TargetError(f"rostrum: {error}") from None
-        if self._metrics_url is not None:
-            udp = _udp_counters(await http_get(self._metrics_url))
+        if self.metrics_url is not None:
+            udp = _udp_counters(await http_get(self.metrics_url))
             counters |= {f"udp_{name}": value for name, value in udp.items()}
             counters["dropped"] = udp.get("kernel_drops", 0) + sum(
                 value for name, value in udp.items() if name.startswith("dropped_")
@@ -182,7 +182,7 @@ class Rostrum(AttachedRostrum):
         listening = _listening(process.log_text())
         assert listening is not None
         http = f"http://{listening['http']}"
-        self._control, self._metrics_url = listening["control"], f"{http}/metrics"
+        self.control, self.metrics_url = listening["control"], f"{http}/metrics"
         await http_get(f"{http}/readyz")
         self._pids = [process.pid]
         await super().start()
