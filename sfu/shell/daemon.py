@@ -122,7 +122,7 @@ class Daemon:
         self._warn()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
-        self._port.start(self._loop, self._cycle.readable)
+        self._cycle.listen()
         self._measure_lag(time.monotonic())
         self._measure_load()
         self._tune_gc()
@@ -153,7 +153,6 @@ class Daemon:
         for timer in (self._lag_timer, self._load_timer):
             if timer is not None:
                 timer.cancel()
-        self._port.stop(self._loop)
         await self._server.close(within_s=_CONTROL_CLOSE_S)
         await self._http.close()
         self._port.close()

@@ -71,13 +71,18 @@ class UdpPort:
         """Where the sockets are bound, with the ports that the kernel chose."""
         return [Endpoint(*udp.getsockname()[:2]) for udp in self._sockets]
 
+    @property
+    def descriptors(self) -> list[int]:
+        """Of the sockets."""
+        return [udp.fileno() for udp in self._sockets]
+
     def start(self, loop: asyncio.AbstractEventLoop, readable: Callable[[int], None]) -> None:
         """Call `readable(fd)` whenever datagrams wait on a socket."""
         for udp in self._sockets:
             loop.add_reader(udp.fileno(), readable, udp.fileno())
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read no more; sending still works."""
+        """Read no more; sending still works. Idempotent."""
         for udp in self._sockets:
             loop.remove_reader(udp.fileno())
 

@@ -15,6 +15,9 @@ SENDER_REPORT = 200
 RECEIVER_REPORT = 201
 SOURCE_DESCRIPTION = 202
 GOODBYE = 203
+# Packet types by what a reader wants of a compound.
+REPORTS = frozenset((SENDER_REPORT, RECEIVER_REPORT))
+EVERYTHING = REPORTS | {SOURCE_DESCRIPTION, GOODBYE}
 _CNAME = 1
 # A compound fits a datagram; far more packets in one than any client sends means nonsense.
 PACKETS_MAX = 64
@@ -86,8 +89,11 @@ class Goodbye:
 RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye
 
 
-def parse_compound(data: bytes) -> tuple[RtcpPacket, ...]:
-    """The known packets of one decrypted datagram; RtcpError when any of it is malformed."""
+def parse_compound(data: bytes, wanted: frozenset[int] = EVERYTHING) -> tuple[RtcpPacket, ...]:
+    """The packets of the `wanted` types in one decrypted datagram, the others being skipped.
+
+    RtcpError when any of what is read is malformed, or the lengths do not add up.
+    """
     packets: list[RtcpPacket] = []
     position = 0
     for _ in range(PACKETS_MAX):
@@ -99,12 +105,11 @@ def parse_compound(data: bytes) -> tuple[RtcpPacket, ...]:
         end = position + 4 + 4 * words
         if first >> 6 != VERSION or end > len(data):
             raise RtcpError("version or length")
-        body = data[position + 4 : end]
-        if first & 0x20:
-            body = _without_padding(body, is_last=end == len(data))
-        packet = _parse_packet(kind, first & 0x1F, body)
-        if packet is not None:
-            packets.append(packet)
+        if kind in wanted:
+            body = data[position + 4 : end]
+            if first & 0x20:
+                body = _without_padding(body, is_last=end == len(data))
+            packets.append(_parse_packet(kind, first & 0x1F, body))
         position = end
     raise RtcpError("too many packets")
 
@@ -117,8 +122,8 @@ def _without_padding(body: bytes, *, is_last: bool) -> bytes:
     return body[:-size]
 
 
-def _parse_packet(kind: int, count: int, body: bytes) -> RtcpPacket | None:
-    """One packet's value, None for a type that is skipped."""
+def _parse_packet(kind: int, count: int, body: bytes) -> RtcpPacket:
+    """One packet's value."""
     if kind == SENDER_REPORT:
         if len(body) < 24:
             raise RtcpError("sender report")
@@ -131,11 +136,9 @@ def _parse_packet(kind: int, count: int, body: bytes) -> RtcpPacket | None:
         return ReceiverReport(_u32(body, 0), _blocks(body, 4, count))
     if kind == SOURCE_DESCRIPTION:
         return SourceDescription(tuple(_chunks(body, count)))
-    if kind == GOODBYE:
-        if len(body) < 4 * count:
-            raise RtcpError("goodbye")
-        return Goodbye(tuple(_u32(body, 4 * index) for index in range(count)))
-    return None
+    if len(body) < 4 * count:
+        raise RtcpError("goodbye")
+    return Goodbye(tuple(_u32(body, 4 * index) for index in range(count)))
 
 
 def _u32(data: bytes, position: int) -> int:

@@ -212,6 +212,19 @@ class Transport:
             self.heard(now)
         return outcome.authenticated
 
+    def renew_consent(self, data: bytes, address: bytes, now: float) -> bool:
+        """Take a STUN datagram if it is the client's check of the path in use, which is most of
+        what it ever sends. False: nothing has happened, give it to `receive_stun`.
+        """
+        if self._state is not TransportState.CONNECTED:
+            return False
+        reply = self.ice.renew(data, address, now)
+        if reply is None:
+            return False
+        self._datagrams.append((reply, address))
+        self._consent.heard(now)
+        return True
+
     def receive_dtls(self, data: bytes, address: bytes, now: float) -> None:
         """Take a DTLS datagram from a validated address."""
         if self._state in (TransportState.NEW, TransportState.CLOSED):
@@ -281,6 +294,11 @@ class Transport:
         """Take what is to be sent: (datagram, 18-byte address) pairs in order."""
         datagrams, self._datagrams = self._datagrams, []
         return datagrams
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `events` has something to tell."""
+        return bool(self._events)
 
     def events(self) -> list[TransportEvent]:
         """Take what happened, in order."""

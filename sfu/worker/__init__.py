@@ -4,6 +4,7 @@ worker     the inputs and outputs, and the way of a datagram that compiled code 
 registry   the rooms and peers, and the only place that adds and removes them
 commands   what each command of the control protocol does
 peers      which transport belongs to which participant
+backlog    DTLS that waits, so that handshakes never hold up media
 timers     one heap of deadlines for all of them
 settings   what a worker is told at its start
 """

@@ -15,7 +15,8 @@ ADDRESS_KEPT_S = 3.0
 class Peer:
     """A participant's connection: relations only, the behaviour is in its parts.
 
-    `row` and `source` are the forwarder's ids (`source` -1 without a microphone m-line).
+    `row` and `source` are the forwarder's ids (`source` -1 without a microphone m-line);
+    `waiting_dtls` is how many of its datagrams are in the backlog.
     """
 
     room: Room
@@ -23,6 +24,7 @@ class Peer:
     transport: Transport
     row: int
     source: int
+    waiting_dtls: int = 0
 
     def next_deadline(self) -> float | None:
         """When its transport wants to be woken."""

@@ -28,9 +28,13 @@ class Timers(Generic[W]):
     the earliest time it ever asked for; when that comes it is asked again and, if need be, put
     back. The heap holds at most one live entry for each owner and those that an earlier one made
     stale.
+
+    With a `grain_s` owners come due at its multiples, up to that much late: those with deadlines
+    close to each other need one wake.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grain_s: float = 0.0) -> None:
+        self._grain_s = grain_s
         self._heap: list[tuple[float, int, W]] = []
         self._armed: dict[W, float] = {}
         self._order = 0  # ties go to whoever asked first, so that runs repeat
@@ -43,11 +47,15 @@ class Timers(Generic[W]):
         deadline = owner.next_deadline()
         if deadline is None:
             return
+        when = deadline
+        if self._grain_s:
+            # Never before the deadline, however the multiple is rounded.
+            when = max(when, (deadline // self._grain_s + 1.0) * self._grain_s)
         armed = self._armed.get(owner)
-        if armed is None or deadline < armed:
-            self._armed[owner] = deadline
+        if armed is None or when < armed:
+            self._armed[owner] = when
             self._order += 1
-            heapq.heappush(self._heap, (deadline, self._order, owner))
+            heapq.heappush(self._heap, (when, self._order, owner))
 
     def forget(self, owner: W) -> None:
         """The owner is gone, and nothing here keeps it in memory for long."""

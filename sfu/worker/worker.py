@@ -4,6 +4,10 @@ One input (`receive`, `handle_timer`, `execute`, `drain_participants`), then all
 `drain` until it returns False, take `events`, look at `next_deadline`; then the next input. The
 shell does so with sockets and a clock, the simulator with neither.
 
+No input takes long: of handshakes, and of what is due, a turn does a limited share. While
+something is left, `next_deadline` is not later than `now`; the owner reads its sockets and then
+calls `handle_timer` again.
+
 A packet of a speaker who holds a slot passes through `receive` and `drain` without any Python of
 this package. What comes up here is what changes something: connectivity checks, handshakes,
 reports, and packets of those who would like a slot.
@@ -11,8 +15,10 @@ reports, and packets of those who would like a slot.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from control.commands import AnyCommand
@@ -22,12 +28,18 @@ from sfu.stage import RoomEvent
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
 from sfu.transport.ice import StunLimiter, username_of
+from sfu.worker.backlog import Backlog
 from sfu.worker.commands import Commands
 from sfu.worker.peers import Peer
 from sfu.worker.registry import Registry
 from sfu.worker.settings import WorkerSettings
 
 REASON_DRAINED = "drained"
+# What one turn does, each a few tenths of a millisecond: steps of handshakes, participants' timers,
+# rooms. Media that came meanwhile waits no longer than the three together.
+HANDSHAKE_STEPS = 4
+PEERS_PER_TURN = 64
+ROOMS_PER_TURN = 32
 
 
 class Worker:
@@ -62,7 +74,9 @@ class Worker:
         self._stun_limiter = StunLimiter()
         self._on_bug = on_bug
         self._now = 0.0
-        self._has_received = False
+        self._received = 0
+        self._heard_media_at = -math.inf
+        self._backlog = Backlog()
         self._challenges: deque[Challenge] = deque()
         self._outgoing: deque[tuple[bytes, bytes]] = deque()
 
@@ -76,17 +90,20 @@ class Worker:
     def receive(self, inbox: Batch, now: float) -> None:
         """Take a batch; it must stay as it is until `drain` has returned False."""
         self._now = now
-        self._has_received = True
+        self._received = len(inbox)
         self._challenges.clear()  # a bug may have left some; their packets are gone
         self.forwarder.receive(inbox, now)
 
     def handle_timer(self, now: float) -> None:
-        """Do what is due."""
+        """Do what is due, or some of it."""
         self._now = now
         registry = self._registry
-        for peer in registry.peer_timers.due(now):
+        for peer, data, address in self._backlog.take(HANDSHAKE_STEPS):
+            if self._is_here(peer):
+                self._guarded(peer, peer.transport.receive_dtls, data, address, now)
+        for peer in islice(registry.peer_timers.due(now), PEERS_PER_TURN):
             self._guarded(peer, peer.transport.handle_timer, now)
-        for room in registry.room_timers.due(now):
+        for room in islice(registry.room_timers.due(now), ROOMS_PER_TURN):
             room.tick(now)
             registry.settle_room(room)
         self.forwarder.flush(now)
@@ -125,12 +142,19 @@ class Worker:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` wants to be called, None for never."""
+        if self._backlog:
+            return self._now
         deadlines = (
             self._registry.peer_timers.next_deadline(),
             self._registry.room_timers.next_deadline(),
             self.forwarder.next_flush(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    @property
+    def heard_media_at(self) -> float:
+        """When the last datagram came that was neither STUN nor DTLS nor RTCP."""
+        return self._heard_media_at
 
     def counters(self) -> dict[str, int]:
         """Counts since the start, by name."""
@@ -147,6 +171,7 @@ class Worker:
             "participants_moderator": 0,
             "participants_speaker": 0,
             "participants_listener": 0,
+            "dtls_waiting": len(self._backlog),
             "timers": len(registry.peer_timers) + len(registry.room_timers),
         }
         for room in registry.rooms.values():
@@ -160,9 +185,12 @@ class Worker:
 
     def _digest(self) -> bool:
         """Handle what the batch brought up; True when the forwarder has work again."""
-        if self._has_received:
-            self._has_received = False
-            for slow in self.forwarder.slow():
+        if self._received:
+            slow_ones = self.forwarder.slow()
+            if len(slow_ones) < self._received:
+                self._heard_media_at = self._now
+            self._received = 0
+            for slow in slow_ones:
                 self._take_slow(slow)
             self._challenges.extend(self.forwarder.challenges())
         while self._challenges:
@@ -187,14 +215,18 @@ class Worker:
         if peer is None:
             # It left while this batch was being worked on.
             self._registry.counters["dropped_departed"] += 1
-            return
-        transport = peer.transport
-        take = transport.receive_dtls if slow.kind == DTLS else transport.receive_rtcp
-        self._guarded(peer, take, slow.data, slow.address, self._now)
+        elif slow.kind == DTLS:
+            if not self._backlog.add(peer, slow.data, slow.address):
+                self._registry.counters["dropped_dtls_backlog"] += 1
+        else:
+            self._noted(peer, peer.transport.receive_rtcp, slow)
 
     def _take_stun(self, slow: Slow) -> None:
         """Find the participant by the user fragment; strangers are limited before any HMAC."""
         counters = self._registry.counters
+        known = self._registry.peers.by_row(slow.transport)
+        if known is not None and self._noted(known, known.transport.renew_consent, slow):
+            return
         ufrag = username_of(slow.data)
         peer = None if ufrag is None else self._registry.peers.by_ufrag(ufrag)
         if peer is None:
@@ -207,26 +239,39 @@ class Worker:
         if not is_known and not self._stun_limiter.take(slow.address, self._now):
             counters["dropped_stun_rate"] += 1
             return
-        is_authentic = self._guarded(
-            peer, peer.transport.receive_stun, slow.data, slow.address, self._now
-        )
+        is_authentic = self._noted(peer, peer.transport.receive_stun, slow)
         if is_authentic and not is_known:
             self._stun_limiter.give_back(slow.address)
 
-    def _guarded(self, peer: Peer, take: Callable[..., Any], *arguments: Any) -> Any:
+    def _is_here(self, peer: Peer) -> bool:
+        """Whether it has not left meanwhile."""
+        return self._registry.peers.by_row(peer.row) is peer
+
+    def _guarded(self, peer: Peer, take: Callable[..., Any], *arguments: Any) -> None:
         """Give something to a peer's transport; a bug costs this participant and nobody else."""
         try:
-            result = take(*arguments)
+            take(*arguments)
             self._registry.settle(peer, self._now)
         except Exception as error:
-            self._registry.counters["bugs"] += 1
-            if self._on_bug is None:
-                raise
-            self._on_bug(error)
-            if self._registry.peers.by_row(peer.row) is peer:
-                self._registry.depart(peer, LeaveReason.WORKER_LOST, self._now)
+            self._on_peer_bug(peer, error)
+
+    def _noted(self, peer: Peer, take: Callable[[bytes, bytes, float], Any], slow: Slow) -> Any:
+        """The same for a sign of life, of which there are thousands a second; what `take` said."""
+        try:
+            result = take(slow.data, slow.address, self._now)
+            self._registry.settle_sign_of_life(peer, self._now)
+        except Exception as error:
+            self._on_peer_bug(peer, error)
             return None
         return result
+
+    def _on_peer_bug(self, peer: Peer, error: Exception) -> None:
+        self._registry.counters["bugs"] += 1
+        if self._on_bug is None:
+            raise error
+        self._on_bug(error)
+        if self._is_here(peer):
+            self._registry.depart(peer, LeaveReason.WORKER_LOST, self._now)
 
     def _flush(self, outbox: Batch) -> bool:
         """Append what transports send; False when `outbox` has no room for all of it."""

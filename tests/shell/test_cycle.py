@@ -32,6 +32,9 @@ class FakeWorker:
         self.answer: Any = Empty()
         self.failing: set[str] = set()
         self.is_endless = False
+        self.heard_media_at = time.monotonic()
+        self.execution_s = self.spent_s = 0.0  # of virtual time
+        self.executed: list[AnyCommand] = []
 
     def _maybe_fail(self, where: str) -> None:
         assert where not in self.failing, where
@@ -48,6 +51,8 @@ class FakeWorker:
 
     def execute(self, command: AnyCommand, now: float) -> Any:
         self._maybe_fail("execute")
+        self.executed.append(command)
+        self.spent_s += self.execution_s
         if isinstance(self.answer, ControlError):
             raise self.answer
         return self.answer
@@ -67,6 +72,9 @@ class FakeWorker:
         self._maybe_fail("deadline")
         return self.deadline
 
+    def observe_load(self, load: float, now: float) -> None:
+        self.seen.append(load)
+
     def drain_participants(self, now: float) -> None:
         self.pending.append(b"BYE")
 
@@ -78,6 +86,14 @@ class FakePort:
         self.waiting: list[list[bytes]] = []
         self.sent: list[bytes] = []
         self.error: OSError | None = None
+        self.descriptors = [3]
+        self.is_watched = False
+
+    def start(self, loop: asyncio.AbstractEventLoop, readable: Callable[[int], None]) -> None:
+        self.is_watched = True
+
+    def stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.is_watched = False
 
     def receive(self, fd: int, inbox: Batch) -> int:
         if self.error:
@@ -101,7 +117,7 @@ class Rig:
         self.cycle = Cycle(
             self.worker,
             self.port,
-            clock=time.monotonic,
+            clock=lambda: time.monotonic() + self.worker.spent_s,
             publish=lambda room, body: self.published.append((room, body)),
         )
 
@@ -122,15 +138,23 @@ async def test_everything_leaves_after_each_input(rig: Rig) -> None:
     rig.port.waiting = [[b"a", b"b"], [b"c"]]
     rig.worker.occurred = [("room", HandLowered(participant="p"))]
     rig.cycle.readable(3)
+    rig.cycle.readable(3)
     assert rig.worker.seen == [b"a", b"b", b"c"]
     assert rig.port.sent == [b"A", b"B", b"C"]
     assert rig.published == [("room", HandLowered(participant="p"))]
 
 
 async def test_a_wake_takes_only_so_much(rig: Rig) -> None:
-    rig.port.waiting = [[b"x"]] * 100
+    rig.port.waiting = [[b"x"] * cycle.INBOX_DATAGRAMS] * 100
     rig.cycle.readable(3)
-    assert len(rig.worker.seen) == BATCHES_PER_WAKE
+    assert len(rig.worker.seen) == BATCHES_PER_WAKE * cycle.INBOX_DATAGRAMS
+
+
+async def test_a_batch_with_room_left_is_the_last(rig: Rig) -> None:
+    """Asking the kernel once more would only hear that nothing is there."""
+    rig.port.waiting = [[b"x"] * cycle.INBOX_DATAGRAMS, [b"y"], [b"z"]]
+    rig.cycle.readable(3)
+    assert rig.worker.seen[-1] == b"y"
 
 
 async def test_a_socket_error_is_survived(rig: Rig) -> None:
@@ -219,3 +243,81 @@ async def test_nothing_is_timed_after_stop(rig: Rig) -> None:
     rig.cycle.submit(Ping())
     await asyncio.sleep(0.02)
     assert rig.worker.seen == []
+
+
+async def test_a_burst_of_commands_leaves_the_loop_to_media_and_keeps_its_order(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cycle_s = 1.0
+    monkeypatch.setattr(cycle, "COMMANDS_S", cycle_s)
+    rig.worker.execution_s = 0.7 * cycle_s
+    commands = [Ping() for _ in range(7)]
+    done = [rig.cycle.submit(command) for command in commands]
+    assert len(rig.worker.executed) == 2  # the second goes past the limit, the rest waits
+    turns = 0
+    while not done[-1].done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns >= 3
+    assert all(one is other for one, other in zip(rig.worker.executed, commands, strict=True))
+
+
+async def test_what_is_due_already_waits_for_the_sockets_only(rig: Rig) -> None:
+    """Not for the timer's tick of a millisecond, and not within the same turn of the loop."""
+    rig.worker.deadline = time.monotonic() - 1.0
+    rig.cycle.readable(3)
+    rig.port.waiting = [[b"a"]]
+    rig.cycle.readable(3)
+    assert rig.worker.seen == [b"a"]
+    await asyncio.sleep(0)
+    assert rig.worker.seen == [b"a", "timer"]
+
+
+class Quiet:
+    """A cycle whose worker has heard no media for long, and that is woken twice in a row."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        rig.worker.heard_media_at = -1e9
+        rig.cycle.listen()
+        assert rig.port.is_watched
+        rig.cycle.readable(3)
+        rig.cycle.readable(3)
+
+
+async def test_without_media_frequent_wakes_become_looks_in_step(rig: Rig) -> None:
+    Quiet(rig)
+    assert not rig.port.is_watched
+    rig.port.waiting = [[b"a"], [b"b"]]
+    await until(lambda: rig.worker.seen == [b"a", b"b"])
+    assert not rig.port.is_watched
+    await until(lambda: rig.port.is_watched)  # a look that found nothing
+
+
+async def test_media_ends_the_looks_at_once(rig: Rig) -> None:
+    Quiet(rig)
+    rig.worker.heard_media_at = time.monotonic()
+    rig.port.waiting = [[b"a"], [b"b"]]
+    await until(lambda: rig.port.is_watched)
+    assert rig.worker.seen == [b"a"]
+    rig.cycle.readable(3)
+    rig.cycle.readable(3)
+    assert rig.port.is_watched
+
+
+async def test_rare_wakes_are_served_at_once(rig: Rig) -> None:
+    rig.worker.heard_media_at = -1e9
+    rig.cycle.listen()
+    for _ in range(3):
+        rig.cycle.readable(3)
+        await asyncio.sleep(2 * cycle.DOZE_S)
+    assert rig.port.is_watched
+
+
+async def test_nothing_is_looked_at_after_stop(rig: Rig) -> None:
+    Quiet(rig)
+    rig.cycle.stop()
+    rig.port.waiting = [[b"a"]]
+    await asyncio.sleep(3 * cycle.DOZE_S)
+    assert rig.worker.seen == []
+    assert not rig.port.is_watched

@@ -26,6 +26,8 @@ from tests.sim.truth import Truth, Violation
 ARRIVALS_PER_S = 1_000
 # A fan-out to every client of a scenario through an outbox of four datagrams takes a few hundred.
 DRAIN_STEPS_MAX = 5_000
+# A handshake of every client at once, a few datagrams in a turn, is a few hundred.
+TURNS_MAX = 1_000
 INBOX_DATAGRAMS = 64
 DATAGRAM_BYTES = 2_048
 # Whoever is nobody's client, in the trace.
@@ -69,6 +71,7 @@ class World:
         self._inbox = Batch(INBOX_DATAGRAMS, INBOX_DATAGRAMS * DATAGRAM_BYTES)
         self._outbox = Batch(outbox_datagrams, outbox_datagrams * DATAGRAM_BYTES)
         self._deadline: float | None = None
+        self._turns = 0
         self._trace = hashlib.blake2b(digest_size=16)
         self._log = log
 
@@ -184,8 +187,14 @@ class World:
             self.truth.apply(event, now)
         self._check_goodbyes(goodbyes)
         self._deadline = self.server.next_deadline()
-        if self._deadline is not None and self._deadline <= now:
-            raise Violation("deadline", f"{self._deadline} is not after {now}, though drained")
+        self._check_progress(now)
+
+    def _check_progress(self, now: float) -> None:
+        """The server may do its work in turns, but not for ever."""
+        is_left = self._deadline is not None and self._deadline <= now
+        self._turns = self._turns + 1 if is_left else 0
+        if self._turns > TURNS_MAX:
+            raise Violation("deadline", f"still not after {now}, {TURNS_MAX} turns later")
 
     def _depart(self, data: bytes, address: bytes, now: float) -> None:
         if data[0] < 4 and address in self._claims:

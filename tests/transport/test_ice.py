@@ -211,3 +211,39 @@ def test_two_participants_behind_one_nat_keep_apart() -> None:
     assert plain(first, here, 0.0).routed == here
     assert second.receive(check("more:peer", "another-password-of-24-c"), there, 0.0).routed
     assert second.receive(check(USER, PASSWORD), there, 0.0).drop is IceDrop.USERNAME
+
+
+def test_a_check_of_the_path_in_use_renews_it_and_changes_nothing_else(ice: IceLite) -> None:
+    plain(ice, HOME, 0.0)
+    plain(ice, OFFICE, 0.1)
+    assert ice.current == OFFICE
+    request = check(USER, PASSWORD)
+    assert ice.renew(request, OFFICE, 7.0) == ice.receive(request, OFFICE, 7.0).reply
+    assert (ice.current, ice.heard_at(OFFICE), ice.heard_at(HOME)) == (OFFICE, 7.0, 0.0)
+
+
+def test_a_nominating_check_of_the_path_in_use_makes_it_the_chosen_one(ice: IceLite) -> None:
+    plain(ice, OFFICE, 0.0)
+    plain(ice, HOME, 0.0)
+    assert ice.renew(check(USER, PASSWORD, nominate=True), HOME, 0.0) is not None
+    assert plain(ice, OFFICE, CHOSEN_QUIET_AFTER_S).routed is None
+    assert plain(ice, OFFICE, CHOSEN_QUIET_AFTER_S + 0.1).routed == OFFICE
+
+
+def test_what_is_no_renewal_leaves_no_trace(ice: IceLite) -> None:
+    assert ice.renew(check(USER, PASSWORD), HOME, 0.0) is None
+    plain(ice, HOME, 0.0)
+    plain(ice, OFFICE, 0.1)
+    assert ice.renew(check(USER, PASSWORD), HOME, 1.0) is None
+    for _ in range(500):
+        assert ice.renew(check(USER, "forged"), OFFICE, 1.0) is None
+    assert (ice.heard_at(HOME), ice.heard_at(OFFICE)) == (0.0, 0.1)
+    assert ice.renew(check(USER, PASSWORD), OFFICE, 1.0) is not None
+
+
+def test_renewals_are_limited_with_the_other_checks(ice: IceLite) -> None:
+    plain(ice, HOME, 0.0)
+    request = check(USER, PASSWORD)
+    renewed = sum(ice.renew(request, HOME, 0.0) is not None for _ in range(500))
+    assert 50 <= renewed <= 100
+    assert ice.receive(request, HOME, 0.0).drop is IceDrop.RATE

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sfu.transport.rtcp import (
     COMPOUND_BYTES_MAX,
     PACKETS_MAX,
+    REPORTS,
     Goodbye,
     ReceiverReport,
     ReportBlock,
@@ -193,3 +194,15 @@ def test_no_report_to_answer_or_an_absurd_trip_is_none() -> None:
     assert echo(0.1, lsr=0) is None
     assert echo(-5.0) is None
     assert echo(100.0) is None
+
+
+def test_types_that_are_not_wanted_are_skipped_unread() -> None:
+    data = build_source_description((1,), "name") + build_receiver_report(ReceiverReport(6))
+    broken = bytearray(data)
+    broken[8] = 200  # an item of a type and length that make no sense
+    broken[9] = 200
+    assert parse_compound(bytes(broken), REPORTS) == (ReceiverReport(6),)
+    with pytest.raises(RtcpError):
+        parse_compound(bytes(broken))
+    with pytest.raises(RtcpError):
+        parse_compound(data[:-1], REPORTS)

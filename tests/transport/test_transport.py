@@ -435,3 +435,37 @@ def test_rtcp_and_dtls_are_limited_in_rate(client: Client) -> None:
         "rtcp_rate": 300 - DATAGRAMS_BURST,
         "dtls_rate": 300 - DTLS_BURST,
     }
+
+
+def renew(client: Client, now: float, address: bytes = HOME) -> bool:
+    """A check, offered as one that may renew consent."""
+    username = f"{client.ice.local_ufrag}:{client.ice.remote_ufrag}"
+    return client.transport.renew_consent(check(username, client.ice.local_pwd), address, now)
+
+
+def test_a_check_of_the_path_renews_consent_without_news(client: Client) -> None:
+    client.secure(0.0)
+    assert renew(client, 4.0)
+    ((_, address),) = client.take()
+    assert address == HOME
+    assert not client.transport.has_news and client.events() == []
+    assert client.run(8.9) == []
+    assert client.run(9.1)[-1][1] == Suspected()
+
+
+def test_consent_is_renewed_quickly_only_while_connected(client: Client) -> None:
+    """Before and in between a check is news: it has to take the long way."""
+    assert not renew(client, 0.0)
+    client.secure(0.0)
+    client.run(6.0)
+    assert client.state() is TransportState.SUSPECT
+    assert not renew(client, 6.0)
+    assert client.check(6.0)
+    assert client.transport.has_news
+    assert client.events() == [Recovered()]
+
+
+def test_a_check_of_another_path_is_no_renewal(client: Client) -> None:
+    client.secure(0.0)
+    assert not renew(client, 1.0, OFFICE)
+    assert client.take() == []

@@ -97,3 +97,24 @@ def test_nobody_is_late_and_nobody_is_early(moves: list[tuple[int, int]]) -> Non
         assert set(fired) == expected and len(fired) == len(expected)
         for owner in fired:
             owner.deadline = None
+
+
+def test_with_a_grain_deadlines_close_to_each_other_come_due_together_and_never_early() -> None:
+    timers: Timers[Owner] = Timers(0.25)
+    first, second, third = Owner(1.01), Owner(1.2), Owner(1.3)
+    for owner in (second, first, third):
+        timers.watch(owner)
+    assert timers.next_deadline() == 1.25
+    assert list(timers.due(1.2)) == []
+    assert set(timers.due(1.25)) == {first, second}
+    assert timers.next_deadline() == 1.5
+
+
+@given(st.floats(0, 1e6), st.sampled_from([0.005, 0.02]))
+def test_a_grain_makes_nobody_wait_longer_than_itself(deadline: float, grain_s: float) -> None:
+    timers: Timers[Owner] = Timers(grain_s)
+    owner = Owner(deadline)
+    timers.watch(owner)
+    when = timers.next_deadline()
+    assert when is not None and deadline <= when <= deadline + grain_s * 1.001 + 1e-9
+    assert list(timers.due(when)) == [owner]
