@@ -70,11 +70,11 @@ class Joining:
         on_join: Callable[[Seat, Client], None] | None = None,
     ) -> list[tuple[Seat, Client]]:
         """Join at that rate; returns those who are connected when all are or have failed."""
-        began = asyncio.get_running_loop().time()
+        began = time.monotonic()
         async with asyncio.TaskGroup() as group:
             tasks = []
             for number, seat in enumerate(seats):
-                wait_s = began + number / rate_per_s - asyncio.get_running_loop().time()
+                wait_s = began + number / rate_per_s - time.monotonic()
                 if wait_s > 0:
                     await asyncio.sleep(wait_s)
                 tasks.append(group.create_task(self.join(crowd, seat)))

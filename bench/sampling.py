@@ -62,7 +62,7 @@ class Sampler:
 
     async def run(self) -> None:
         """Until cancelled."""
-        clock = asyncio.get_running_loop().time
+        clock = time.monotonic
         due = clock()
         while True:
             due += 1.0

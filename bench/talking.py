@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 STEP_NS = 20_000_000
 TURN_S = 1.6
 BREATH_S = 0.4
+# Where a voice detector finds a voice in speech like this; between syllables it does not.
+VOICED_LEVEL_MAX = 50
+VOICE_BIT = 0x80
 # A voice is given to the swarm this long before its first packet is due.
 LEAD_NS = 100_000_000
 # RFC 3550 5.1; below 2**15 so that the first packets cannot wrap (libsrtp's index guess).
@@ -46,16 +49,24 @@ class Phrasebook:
     """The voices of a load, made once and given to every swarm that uses them."""
 
     def __init__(self, seed: int, talk: speech.Talk, voices: int) -> None:
-        self.voices = [speech.voice(seed, number, talk) for number in range(voices)]
+        self.voices: list[speech.Voice] = []
         self._packets: list[list[int]] = []
         self._octets: list[list[int]] = []
-        for voice in self.voices:
-            self._packets.append(list(accumulate(bool(packet) for packet, _ in voice.steps)))
-            self._octets.append(list(accumulate(len(packet) for packet, _ in voice.steps)))
+        for number in range(voices):
+            self.add(speech.voice(seed, number, talk))
+
+    def add(self, voice: speech.Voice) -> None:
+        """One more voice."""
+        self.voices.append(voice)
+        self._packets.append(list(accumulate(bool(packet) for packet, _ in voice.steps)))
+        self._octets.append(list(accumulate(len(packet) for packet, _ in voice.steps)))
 
     def give(self, swarm: Swarm) -> list[int]:
         """The ids of the voices in `swarm`."""
-        return [swarm.add_voice(voice.steps) for voice in self.voices]
+        return [
+            swarm.add_voice([(packet, _octet(level)) for packet, level in voice.steps])
+            for voice in self.voices
+        ]
 
     def sent(self, number: int, first_step: int, steps: int) -> tuple[int, int]:
         """Packets and octets within so many steps of a voice, from `first_step` on."""
@@ -64,6 +75,11 @@ class Phrasebook:
             _looped(sums, first_step + steps) - _looped(sums, first_step)
             for sums in (packets, octets)
         )
+
+
+def _octet(level: int) -> int:
+    """Level and voice bit as RFC 6464 has them in one octet."""
+    return level | (VOICE_BIT if level <= VOICED_LEVEL_MAX else 0)
 
 
 def _looped(sums: Sequence[int], steps: int) -> int:

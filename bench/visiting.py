@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
 from itertools import count
 from typing import Any
@@ -33,7 +34,7 @@ class Visits:
         """One after the other for so long; returns when the last one has left. Raises what went
         wrong with any of them.
         """
-        clock = asyncio.get_running_loop().time
+        clock = time.monotonic
         began = clock()
         try:
             for number in range(max(1, round(seconds * rate_per_s))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from bench.joining import Joining, Seat
 from bench.loads.scene import Measured, Scene
@@ -80,7 +81,7 @@ def _span(marks: list[Mark]) -> tuple[float, float, float]:
     return ended.at_s - begun.at_s, cpu_s, packets
 
 
-def join_cost(spans: list[tuple[float, float, float]], joins: int) -> Figures:
+def join_cost(spans: Sequence[tuple[float, float, float]], joins: int) -> Figures:
     """CPU per join: what is left of the storm's when its packets cost what they cost in the calm.
 
     `spans` are before, during and after the storm. Before it there are few packets and after it

@@ -71,11 +71,11 @@ def test_the_lock_holds_names_versions_and_hashes_only() -> None:
 def test_a_wheel_runs_outside_the_checkout(tmp_path: Path) -> None:
     """Built from a copy, unpacked where the libraries are seen and the checkout is not."""
     source = tmp_path / "source"
-    for package in ("control", "sfu"):
+    for package in ("bench", "control", "sfu"):
         shutil.copytree(
             ROOT / package,
             source / package,
-            ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"),
+            ignore=shutil.ignore_patterns("*.so", "_*.c", "__pycache__"),
         )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -83,8 +83,8 @@ def test_a_wheel_runs_outside_the_checkout(tmp_path: Path) -> None:
     (wheel,) = (source / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {"control/py.typed", "sfu/py.typed", "sfu/fast/_forward.pyi"} <= set(names)
-    assert not [name for name in names if name.startswith(("tests/", "deploy/", "bench/"))]
-    assert not [name for name in names if name.endswith(".c")]
+    assert not [name for name in names if name.startswith(("tests/", "deploy/"))]
+    assert [name for name in names if name.endswith(".c")] == ["bench/floor.c"]
 
     run(sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv"), cwd=tmp_path)
     (packages,) = (tmp_path / "venv").glob("lib/python3*/site-packages")
@@ -98,6 +98,7 @@ def test_a_wheel_runs_outside_the_checkout(tmp_path: Path) -> None:
     told = run(python, "-m", "sfu.shell.cli", "version")
     assert told.startswith("rostrum 0.1.0, Python 3.")
     assert '"candidates"' in run(python, "-m", "sfu.shell.cli", "check-config")
+    assert "--listeners" in run(python, "-m", "bench.cli", "room", "--help")
 
 
 def run(*command: str, cwd: Path | None = None) -> str:
