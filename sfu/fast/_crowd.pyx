@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 
 from sfu.fast._rows cimport NOBODY
 from sfu.fast._rtp cimport opus_ticks
-from sfu.fast._sockets cimport EPOLL_CLOEXEC, close, epoll_create1, unwatch, watch
+from sfu.fast._sockets cimport EPOLL_CLOEXEC, close, epoll_create1, stamp, unwatch, watch
 from sfu.fast._tables cimport Ids, grown
 from sfu.fast._track cimport Client, OnsetRecord, Track
 from sfu.fast._track cimport ONSETS_MAX as ONSET_ROWS
@@ -35,18 +35,26 @@ SEND_TIME_BYTES = SEND_TIME_SIZE
 STEP_NS = STEP_TIME_NS
 
 
+cdef inline uint64_t tag_of(uint32_t serial, int32_t row) noexcept nogil:
+    """What an event tells: whose it is, and of which use of that row."""
+    return (<uint64_t>serial << 32) | <uint32_t>row
+
+
 cdef class Crowd:
     def __cinit__(self):
+        cdef int number
         self.client_rows = Ids("clients", CLIENT_ROWS)
         self.sessions = {}
-        self.epoll = epoll_create1(EPOLL_CLOEXEC)
-        if self.epoll < 0:
-            raise OSError(errno, "epoll_create1 failed")
+        memset(self.epolls, 0xFF, sizeof(self.epolls))      # all -1
+        for number in range(ROUNDS):
+            self.epolls[number] = epoll_create1(EPOLL_CLOEXEC)
+            if self.epolls[number] < 0:
+                raise OSError(errno, "epoll_create1 failed")
+        self.is_open = True
 
     def __dealloc__(self):
         cdef int32_t index
-        if self.epoll >= 0:
-            close(self.epoll)
+        self._close_rounds()
         for index in range(self.voice_count):
             free(self.voices[index].data)
             free(self.voices[index].steps)
@@ -62,17 +70,12 @@ cdef class Crowd:
 
     def close(self):
         cdef int32_t client
-        if self.epoll < 0:
+        if not self.is_open:
             return
         for client in range(self.client_rows.used):
             if self.clients[client].alive:
                 self.remove_client(client)
-        close(self.epoll)
-        self.epoll = -1
-
-    def fileno(self):
-        self._assert_open()
-        return self.epoll
+        self._close_rounds()
 
     # ---- clients
 
@@ -86,7 +89,7 @@ cdef class Crowd:
         try:
             self.clients = <Client*>grown(self.clients, &self.client_capacity, row + 1, sizeof(Client))
             self.serial += 1
-            if watch(self.epoll, fd, (<uint64_t>self.serial << 32) | <uint32_t>row) < 0:
+            if stamp(fd) < 0 or watch(self.epolls[0], fd, tag_of(self.serial, row)) < 0:
                 raise OSError(errno, f"cannot watch descriptor {fd}")
         except BaseException:
             self.client_rows.give_back(row)
@@ -104,6 +107,7 @@ cdef class Crowd:
         # Both are looked at before either is kept: a row never points to what nobody keeps alive.
         cdef uintptr_t receive_context = int(_ffi.cast("uintptr_t", receive._srtp[0]))
         cdef uintptr_t send_context = int(_ffi.cast("uintptr_t", send._srtp[0]))
+        self._settle(row, client)
         self.sessions[client] = (receive, send)
         row.receive = <void*>receive_context
         row.send = <void*>send_context
@@ -111,7 +115,7 @@ cdef class Crowd:
     def remove_client(self, int32_t client):
         cdef Client* row = self._client(client)
         self._hush(row)
-        unwatch(self.epoll, row.fd)
+        unwatch(self.epolls[row.round], row.fd)
         row.alive = False
         row.serial = 0              # no event that was told already is for this row now
         row.receive = NULL
@@ -210,8 +214,27 @@ cdef class Crowd:
 
     # ---- what the above is made of
 
+    cdef void _close_rounds(self) noexcept:
+        cdef int number
+        self.is_open = False
+        for number in range(ROUNDS):
+            if self.epolls[number] >= 0:
+                close(self.epolls[number])
+                self.epolls[number] = -1
+
+    cdef int _settle(self, Client* client, int32_t row) except -1:
+        """A client with keys needs no quick answers: its socket is read in its turn."""
+        cdef int32_t number = 1 + row % (ROUNDS - 1)
+        if client.round != 0:
+            return 0
+        if watch(self.epolls[number], client.fd, tag_of(client.serial, row)) < 0:
+            raise OSError(errno, f"cannot watch descriptor {client.fd}")
+        unwatch(self.epolls[0], client.fd)
+        client.round = number
+        return 0
+
     cdef int _assert_open(self) except -1:
-        if self.epoll < 0:
+        if not self.is_open:
             raise ValueError("the swarm is closed")
         return 0
 

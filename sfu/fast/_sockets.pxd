@@ -27,6 +27,7 @@ cdef extern from * nogil:
     enum: EPOLL_CTL_DEL
     const uint32_t EPOLLIN
     const uint32_t EPOLLET
+    enum: CLOCK_MONOTONIC
     enum: CLOCK_REALTIME
     struct iovec:
         void* iov_base
@@ -72,17 +73,24 @@ cdef inline int64_t realtime_ns() noexcept nogil:
     clock_gettime(CLOCK_REALTIME, &now)
     return now.tv_sec * 1_000_000_000 + now.tv_nsec
 
-cdef inline int watch(int epoll, int fd, uint64_t tag) noexcept nogil:
-    """Let the kernel stamp and count what comes to `fd`, and tell when there is any; -1: errno says why not."""
+cdef inline int64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1_000_000_000 + now.tv_nsec
+
+cdef inline int stamp(int fd) noexcept nogil:
+    """Let the kernel stamp and count what comes to `fd`; -1: errno says why not."""
     cdef int on = 1
+    if setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) < 0:
+        return -1
+    return setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on))
+
+cdef inline int watch(int epoll, int fd, uint64_t tag) noexcept nogil:
+    """Tell with `tag` when something comes to `fd`; -1: errno says why not."""
     cdef epoll_event event
     # Edge-triggered: else the kernel asks each socket that was emptied once more, a tenth of the cost.
     event.events = EPOLLIN | EPOLLET
     event.data.u64 = tag
-    if setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) < 0:
-        return -1
-    if setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on)) < 0:
-        return -1
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)
 
 cdef inline void unwatch(int epoll, int fd) noexcept nogil:

@@ -26,10 +26,14 @@ class Swarm:
     populations apart (those already in, those who join), use two swarms.
     """
 
-    def __init__(self, decrypt_every: int = 1) -> None:
+    def __init__(self, decrypt_every: int = 1, *, visit_every_ms: int = 40) -> None:
         """`decrypt_every` N in [1, 1000]: of each track only every Nth packet is decrypted and its
         delay measured, beside the first one and each onset; sequence, gaps and speakers are read
         from all.
+
+        `visit_every_ms` in [0, 500]: how often `poll` reads the socket of a client that has keys.
+        Reading several datagrams at once is cheaper, and arrivals are stamped by the kernel. A
+        client without keys is read at each `poll`. 0: everybody at each `poll`.
         """
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -40,8 +44,6 @@ class Swarm:
     ) -> None: ...
     def close(self) -> None:
         """Forget everything. Idempotent; the sockets stay open."""
-    def fileno(self) -> int:
-        """Readable when something has come for any client since `poll` (an epoll descriptor)."""
     def add_client(self, fd: int) -> int:
         """A client on `fd`; switches on kernel receive timestamps and the drop count there.
 
@@ -85,7 +87,7 @@ class Swarm:
     def next_due_ns(self) -> int | None:
         """When the next step of any talker is due; None when nobody talks."""
     def poll(self) -> list[Aside]:
-        """Read every readable socket; measures the media and returns the rest in order.
+        """Read the readable sockets whose turn it is; measures the media, returns the rest in order.
 
         Reads at most 65,536 datagrams; the next call goes on where this one stopped.
         """

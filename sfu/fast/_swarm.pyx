@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport DATAGRAM_SIZE_MAX
-from sfu.fast._crowd cimport Crowd
+from sfu.fast._crowd cimport ROUNDS, Crowd
 from sfu.fast._histogram cimport BUCKETS, Histogram, lower_edge_us
 from sfu.fast._measure cimport (
     Measures, is_stale, note_delay, note_lateness, note_newest, note_packet,
@@ -16,7 +16,7 @@ from sfu.fast._measure cimport (
 from sfu.fast._rtp cimport RTP_HEADER_SIZE, RtpHeader, parse_rtp, read32
 from sfu.fast._sockets cimport (
     CONTROL_SIZE, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, epoll_event, epoll_wait, iovec, mmsghdr, msghdr,
-    read_controls, realtime_ns, recvmmsg, send,
+    monotonic_ns, read_controls, realtime_ns, recvmmsg, send,
 )
 from sfu.fast._track cimport REORDER_MAX, Client, Track, distance, find_track, open_track
 from sfu.fast._track cimport TRACKS_MAX as TRACK_ROWS
@@ -44,6 +44,7 @@ cdef enum:
     KIND_DTLS = 1
     KIND_RTCP = 2
     SRTP_OK = 0
+    VISIT_EVERY_MS_MAX = 500    # three tracks send 75 packets in it, a default receive buffer holds 200
     DECRYPT_EVERY_MAX = 1000    # SRTP loses count after 32,768 packets that it does not see
     BATCH = 16                  # datagrams a call: what three talkers send in 100 ms
     EVENTS = 256                # readable sockets told at once
@@ -63,6 +64,8 @@ cdef struct AsideRecord:
 cdef class Swarm(Crowd):
     cdef uint32_t decrypt_every
     # what is read into
+    cdef int64_t intervals_ns[ROUNDS]
+    cdef int64_t dues_ns[ROUNDS]    # when to ask each round again, on the monotonic clock
     cdef epoll_event events[EVENTS]
     cdef int event_count
     cdef int event_at               # the socket to visit next
@@ -78,10 +81,15 @@ cdef class Swarm(Crowd):
     # what is measured
     cdef Measures measures
 
-    def __cinit__(self, int decrypt_every=1):
+    def __cinit__(self, int decrypt_every=1, *, int visit_every_ms=40):
+        cdef int number
         if not 1 <= decrypt_every <= DECRYPT_EVERY_MAX:
             raise ValueError(f"decrypt_every is 1 to {DECRYPT_EVERY_MAX}, not {decrypt_every}")
+        if not 0 <= visit_every_ms <= VISIT_EVERY_MS_MAX:
+            raise ValueError(f"visit_every_ms is 0 to {VISIT_EVERY_MS_MAX}, not {visit_every_ms}")
         self.decrypt_every = <uint32_t>decrypt_every
+        for number in range(1, ROUNDS):
+            self.intervals_ns[number] = <int64_t>visit_every_ms * 1_000_000
         self.memory = <uint8_t*>malloc(BATCH * DATAGRAM_SIZE_MAX)
         self.aside_memory = <uint8_t*>malloc(ASIDE_BYTES)
         self.aside_records = <AsideRecord*>malloc(ASIDE_ROWS * sizeof(AsideRecord))
@@ -112,10 +120,11 @@ cdef class Swarm(Crowd):
         cdef list taken = []
         cdef uint64_t until = self.measures.total.datagrams + POLL_DATAGRAMS_MAX
         cdef bint is_done = False
+        cdef int64_t now_ns = monotonic_ns()
         self._assert_open()
         while not is_done:
             with nogil:
-                is_done = self._read_sockets(until)
+                is_done = self._read_sockets(now_ns, until)
             self._hand_out(taken)
         return taken
 
@@ -210,22 +219,36 @@ cdef class Swarm(Crowd):
 
     # ---- receiving
 
-    cdef bint _read_sockets(self, uint64_t until) noexcept nogil:
+    cdef bint _read_sockets(self, int64_t now_ns, uint64_t until) noexcept nogil:
         """Visit what is readable; True when nothing is left or `until` is reached, False to be called again."""
         cdef Client* client
         cdef uint64_t tag
+        cdef int number
         while True:
             # A socket is told once for what has come: those not visited yet keep their place in `events`.
-            if self.event_at >= self.event_count:
-                self.event_at = 0
-                self.event_count = epoll_wait(self.epoll, self.events, EVENTS, 0)
-                if self.event_count <= 0:
-                    return True
-            tag = self.events[self.event_at].data.u64
-            client = &self.clients[<uint32_t>tag]
-            if client.serial == <uint32_t>(tag >> 32) and not self._visit(client, <int32_t>tag, until):
-                return self.measures.total.datagrams >= until
-            self.event_at += 1
+            while self.event_at < self.event_count:
+                tag = self.events[self.event_at].data.u64
+                client = &self.clients[<uint32_t>tag]
+                if client.serial == <uint32_t>(tag >> 32) and not self._visit(client, <int32_t>tag, until):
+                    return self.measures.total.datagrams >= until
+                self.event_at += 1
+            for number in range(ROUNDS):
+                if self.dues_ns[number] <= now_ns:
+                    break
+            else:
+                return True
+            self.event_at = 0
+            self.event_count = epoll_wait(self.epolls[number], self.events, EVENTS, 0)
+            if self.event_count < EVENTS:
+                self.dues_ns[number] = self._next_visit_ns(number, now_ns)
+
+    cdef int64_t _next_visit_ns(self, int number, int64_t now_ns) noexcept nogil:
+        """The rounds have their turns evenly over an interval, so that no `poll` has all of them."""
+        cdef int64_t interval_ns = self.intervals_ns[number]
+        cdef int64_t phase_ns = interval_ns * number // ROUNDS
+        if interval_ns == 0:
+            return now_ns + 1
+        return now_ns - (now_ns - phase_ns) % interval_ns + interval_ns
 
     cdef bint _visit(self, Client* client, int32_t row, uint64_t until) noexcept nogil:
         """Read one socket until it is empty; False when there is no room for more."""

@@ -35,6 +35,7 @@ cdef struct Client:
     int32_t fd
     uint32_t serial             # of this use of the row, 0 while free: tells an event of its last owner
     uint32_t overflow           # the socket's running drop count, as last told
+    int32_t round               # which set of sockets it is in: 0 until it has keys
     int32_t talker              # row, NOBODY while silent
     int32_t track_count
     void* receive               # libsrtp contexts, NULL without keys

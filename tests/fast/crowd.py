@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -70,9 +71,9 @@ class Far:
 class Hall:
     """A swarm and the far ends of its clients."""
 
-    def __init__(self, stack: ExitStack, decrypt_every: int = 1) -> None:
+    def __init__(self, stack: ExitStack, decrypt_every: int, visit_every_ms: int) -> None:
         self._stack = stack
-        self.swarm = stack.enter_context(Swarm(decrypt_every))
+        self.swarm = stack.enter_context(Swarm(decrypt_every, visit_every_ms=visit_every_ms))
 
     def client(self, number: int = 1, *, keys: bool = True, buffer_bytes: int = 0) -> Far:
         """A further client."""
@@ -95,9 +96,10 @@ class Hall:
     def poll(self, datagrams: int) -> list[Aside]:
         """Poll until the swarm has read `datagrams` more."""
         wanted = self.swarm.totals()["datagrams"] + datagrams
+        until = time.monotonic() + WAIT_S
         taken = self.swarm.poll()
         while self.swarm.totals()["datagrams"] < wanted:
-            assert select.select([self.swarm.fileno()], [], [], WAIT_S)[0], "nothing comes"
+            assert time.monotonic() < until, "nothing comes"
             taken += self.swarm.poll()
         assert self.swarm.totals()["datagrams"] == wanted
         return taken
@@ -109,10 +111,10 @@ class Hall:
 
 
 @contextmanager
-def opened(decrypt_every: int = 1) -> Iterator[Hall]:
+def opened(decrypt_every: int = 1, visit_every_ms: int = 0) -> Iterator[Hall]:
     """A hall that closes everything at the end."""
     with ExitStack() as stack:
-        yield Hall(stack, decrypt_every)
+        yield Hall(stack, decrypt_every, visit_every_ms)
 
 
 def join(peer: Peer, swarm: Swarm, client: int) -> None:

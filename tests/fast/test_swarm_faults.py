@@ -16,8 +16,8 @@ import pytest
 from pylibsrtp import Session
 
 from sfu.fast import DTLS, RTCP, STUN, Swarm
-from tests.fast.crowd import Far, Hall, opened, timed
-from tests.fast.peer import srtp_session
+from tests.fast.crowd import SSRC, Far, Hall, opened, timed
+from tests.fast.peer import rtp, srtp_session
 
 
 @pytest.fixture
@@ -45,6 +45,18 @@ def test_wrong_and_missing_keys_are_counted(hall: Hall) -> None:
     assert hall.swarm.listener(far.id).packets == 1
 
 
+def test_a_leap_is_believed_only_when_it_is_authentic() -> None:
+    """Also where most packets are not decrypted: one forged packet makes no loss."""
+    with opened(1_000) as hall:
+        far = hall.client()
+        for number in range(3):
+            far.send(number)
+        far.socket.send(rtp(70, 0, bytes(40), ssrc=SSRC))
+        far.send(3)
+        hall.poll(5)
+        assert hall.counted("untimed") == {"received": 4, "decrypted": 1, "auth_errors": 1}
+
+
 def test_asides_are_handed_out_in_order(hall: Hall) -> None:
     """STUN, DTLS and RTCP as they came, also with media between them, also more than fit once."""
     far = hall.client()
@@ -61,13 +73,13 @@ def test_asides_are_handed_out_in_order(hall: Hall) -> None:
     assert [(aside.client, aside.kind, aside.data) for aside in asides] == [
         (far.id, *entry) for entry in wanted
     ]
-    crowd = [hall.client(number) for number in range(2, 52)]
-    for number, one in itertools.product(range(100), crowd):
-        one.socket.send(b"\x16" + number.to_bytes(2, "big"))
+    crowd = [hall.client(number) for number in range(2, 102)]
+    ordered = [b"\x16" + number.to_bytes(2, "big") + bytes(1_000) for number in range(50)]
+    for data, one in itertools.product(ordered, crowd):
+        one.socket.send(data)
     by_client: dict[int, list[bytes]] = {}
     for aside in hall.poll(5_000):
         by_client.setdefault(aside.client, []).append(aside.data)
-    ordered = [b"\x16" + number.to_bytes(2, "big") for number in range(100)]
     assert by_client == {one.id: ordered for one in crowd}
 
 
@@ -139,6 +151,8 @@ def test_ids_are_used_again_and_begin_anew(hall: Hall) -> None:
     hall.poll(1)
     old.send(2)
     hall.swarm.remove_client(old.id)
+    assert hall.swarm.add_client(old.near.fileno()) == old.id  # the socket itself is free again
+    hall.swarm.remove_client(old.id)
     new = hall.client(2)
     assert new.id == old.id
     new.send(9, ssrc=5)
@@ -167,6 +181,28 @@ def test_a_removed_client_leaves_no_keys(hall: Hall) -> None:
         hall.swarm.set_keys(far.id, object(), object())
     hall.swarm.remove_client(far.id)
     assert [session() is None for session in kept] == [True] * 4
+
+
+def test_clients_with_keys_are_read_in_their_turn() -> None:
+    """Once an interval, in rounds spread over it; those without keys at each poll."""
+    with opened(visit_every_ms=500) as hall:
+        crowd = [hall.client(number) for number in range(32)]
+        waiting = hall.client(99, keys=False)
+        hall.swarm.poll()  # every round's first turn
+        began = time.monotonic()
+        rounds = []
+        for far in crowd:
+            far.send(1)
+        waiting.socket.send(b"\x00")
+        while len(rounds) < 32:
+            asides = hall.swarm.poll()
+            assert time.monotonic() - began < 5
+            if asides or not rounds:
+                assert [aside.client for aside in asides] == [waiting.id]
+                waiting.socket.send(b"\x00")
+            read = hall.swarm.totals()["received"]
+            rounds += [time.monotonic() - began] * (read - len(rounds))
+        assert len(set(rounds)) > 3  # 16 of them unless this process is held up
 
 
 def is_readable(far: Far) -> bool:
@@ -207,10 +243,13 @@ def test_unknown_clients_and_a_closed_swarm_are_refused() -> None:
         hall.swarm.close()
         assert hall.counted() == {}
         assert hall.swarm.totals()["clients"] == 0
-        for closed in (hall.swarm.poll, hall.swarm.fileno, lambda: hall.swarm.listener(0)):
+        for closed in (hall.swarm.poll, lambda: hall.swarm.tick(0), lambda: hall.swarm.listener(0)):
             with pytest.raises(ValueError, match="closed"):
                 closed()
     assert os.listdir("/proc/self/fd") == before
     for decrypt_every in (0, -1, 1_001):
         with pytest.raises(ValueError, match="decrypt_every"):
             Swarm(decrypt_every)
+    for visit_every_ms in (-1, 501):
+        with pytest.raises(ValueError, match="visit_every_ms"):
+            Swarm(visit_every_ms=visit_every_ms)
