@@ -7,12 +7,11 @@ import os
 import platform
 import resource
 import shlex
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from bench import machine
 from bench.loads import churn, control, joins, room, soak
 from bench.loads.scene import Measured, Scene
 from bench.options import LoadOptions
@@ -95,8 +94,8 @@ def _meta(
         started_at=started.isoformat(timespec="seconds"),
         duration_s=round(duration_s, 3),
         version=target.version,
-        commit=_commit(),
-        machine=_processor(),
+        commit=machine.commit(),
+        machine=machine.processor(),
         cpus=os.cpu_count() or 0,
         kernel=platform.release(),
         python=platform.python_version(),
@@ -104,24 +103,3 @@ def _meta(
         load_cpus=cores.load,
         notes=notes,
     )
-
-
-def _processor() -> str:
-    """As the kernel names it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in ("model name", "Model"):
-            return value.strip()
-    return platform.machine()
-
-
-def _commit() -> str:
-    """Of the checkout that this file is in; empty outside of one."""
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() if found.returncode == 0 else ""

@@ -51,6 +51,7 @@ class Loaded:
     source: Source
     meta: Meta
     columns: tuple[Column, ...]
+    versions: str = ""  # of the servers
 
     def was_with(self, other: Loaded) -> bool:
         """Whether both were measured together, so that they may be divided."""
@@ -75,7 +76,8 @@ def load(source: Source, folder: Path) -> Loaded | None:
     if source.words[0] == "micro":
         return _floor(source, text, path)
     report = from_json(text, str(path))
-    return Loaded(source, report.runs[0].meta, tuple(_columns(source, report)))
+    versions = ", ".join(f"{run.target} {run.meta.version}".rstrip() for run in report.runs)
+    return Loaded(source, report.runs[0].meta, tuple(_columns(source, report)), versions)
 
 
 def _columns(source: Source, report: Report) -> Iterable[Column]:
@@ -236,7 +238,8 @@ def _ratios(name: str, found: Sequence[Loaded]) -> list[str]:
 def _origins(found: Sequence[Loaded]) -> list[str]:
     """Machine, time and command; what several files have in common is told once."""
     machines = dict.fromkeys(
-        f"{machine_line(one.meta)}; {one.meta.started_at[:10]}" for one in found
+        "; ".join(filter(None, (machine_line(one.meta), one.versions, one.meta.started_at[:10])))
+        for one in found
     )
     notes = dict.fromkeys(note for one in found for note in one.meta.notes)
     lines = [f"{line}\n" for line in [*machines, *notes]]

@@ -13,7 +13,14 @@ from bench.figures import in_order, number
 from bench.report import charts
 from bench.report.document import Report, titles, told
 from bench.report.style import SHEET
-from bench.report.summary import figure_rows, load_line, machine_line, verdict_line
+from bench.report.summary import (
+    figure_rows,
+    load_line,
+    machine_line,
+    names_with_version,
+    notes,
+    verdict_line,
+)
 from bench.results import Run
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -32,7 +39,10 @@ def page(report: Report) -> str:
     body = "".join(
         (
             _header(heading, runs[0]),
-            *(_verdict(title, run) for title, run in zip(titles(runs), runs, strict=True)),
+            *(
+                _verdict(name, run)
+                for name, run in zip(names_with_version(runs), runs, strict=True)
+            ),
             _thresholds(report),
             _figures(runs),
             _time_plots(runs),
@@ -200,8 +210,7 @@ def _watched(runs: Sequence[Run]) -> str:
 
 
 def _origin(runs: Sequence[Run]) -> str:
-    notes = dict.fromkeys(note for run in runs for note in run.meta.notes)
     commands = dict.fromkeys(run.meta.command for run in runs)
-    content = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    content = "".join(f"<p>{escape(note)}</p>" for note in notes(runs))
     content += f"<pre>{escape(chr(10).join(commands))}</pre>"
     return _section("How it was measured", f'<div class="card">{content}</div>')

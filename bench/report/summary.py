@@ -44,7 +44,9 @@ def console_for(stream: TextIO) -> Console:
 def _parts(report: Report) -> list[Text | Table]:
     runs = [told(run) for run in report.runs]
     parts: list[Text | Table] = [_heading(runs)]
-    parts += [_verdict(title, run) for title, run in zip(titles(runs), runs, strict=True)]
+    parts += [
+        _verdict(title, run) for title, run in zip(names_with_version(runs), runs, strict=True)
+    ]
     if any(run.figures for run in runs):
         parts += [Text(), _figures(runs)]
     for title, run in zip(titles(runs), runs, strict=True):
@@ -53,9 +55,24 @@ def _parts(report: Report) -> list[Text | Table]:
     parts += [_failures(run) for run in runs if run.joins.failures]
     if report.thresholds and report.is_trustworthy:
         parts += [Text(), *(_outcome(str(one), one.missed) for one in report.thresholds)]
-    notes = dict.fromkeys(note for run in runs for note in run.meta.notes)
-    parts += [Text(f"note: {note}", style="dim") for note in notes]
+    parts += [Text(f"note: {note}", style="dim") for note in notes(runs)]
     return parts
+
+
+def names_with_version(runs: Sequence[Run]) -> list[str]:
+    """The title of each run with the version of its server, where that is known."""
+    pairs = zip(titles(runs), runs, strict=True)
+    return [f"{title} {run.meta.version}".rstrip() for title, run in pairs]
+
+
+def notes(runs: Sequence[Run]) -> list[str]:
+    """What the loads noted; said of one target when several ran."""
+    pairs = zip(titles(runs), runs, strict=True)
+    return [
+        f"{title}: {note}" if len(runs) > 1 else note
+        for title, run in pairs
+        for note in run.meta.notes
+    ]
 
 
 def load_line(run: Run) -> str:
@@ -80,14 +97,15 @@ def _plain(value: object) -> str:
 
 
 def machine_line(meta: Meta) -> str:
-    """Where it ran: processor, pinning, kernel, version."""
+    """Where it ran: processor, pinning, kernel, commit of the load tester."""
     pinned = ""
     if meta.server_cpus or meta.load_cpus:
         server, load = (",".join(map(str, cpus)) for cpus in (meta.server_cpus, meta.load_cpus))
         pinned = f" (server on {server or 'any'}, load on {load or 'any'})"
-    version = " ".join(filter(None, (meta.version, meta.commit[:10])))
     machine = f"{meta.machine}, {meta.cpus} CPUs{pinned}, Linux {meta.kernel}"
-    return ", ".join(filter(None, (machine, version)))
+    # A long hash says no more than ten digits, but its "+" says that files differed from it.
+    commit = meta.commit[:10] + ("+" if meta.commit.endswith("+") else "")
+    return f"{machine}, commit {commit}" if commit else machine
 
 
 def _heading(runs: Sequence[Run]) -> Text:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import check
+from bench import check, cli
+from bench.goals import TABLES, Source
 
 FIGURES: dict[str, dict[str, float]] = {
     "floor": {"ratio": 0.9, "segmented_ratio": 0.8, "floor_us": 3.0},
@@ -156,3 +157,32 @@ def test_every_ratio_is_made_of_loads_that_run() -> None:
     for ratio in check.RATIOS:
         assert ratio.loads <= check.LOADS.keys()
         assert ratio.of(FIGURES) is not None
+
+
+def refusal(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command line says of these words and of an impossible threshold, which it looks at
+    last before it would run them.
+    """
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*words, "--fail-if", "nonsense"])
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in check.LOADS if name != "floor"])
+def test_the_command_line_takes_the_reference_loads(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A renamed option would be found a minute later by somebody else."""
+    assert "--fail-if 'nonsense': write" in refusal(check.LOADS[name][1:], capsys)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [one for table in TABLES for one in table.sources if one.words[0] != "micro"],
+    ids=lambda source: source.name,
+)
+def test_the_command_line_takes_the_loads_of_the_tables(
+    source: Source, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Likewise."""
+    assert "--fail-if 'nonsense': write" in refusal(source.words, capsys)

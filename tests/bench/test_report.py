@@ -113,8 +113,8 @@ def test_summary_tells_load_verdict_figures_and_stages() -> None:
     """In that order, with units."""
     text = text_of(make_run())
     assert line_with(text, "room:").startswith("rostrum room: 3 speakers, 200 listeners, talk al")
-    assert "Test Processor, 2 CPUs (server on 0, load on 1), Linux 6.1.0" in text
-    assert "trustworthy: the load tester kept up (nearest its limit: loop lag p99 1.5 of" in text
+    assert "Test Processor, 2 CPUs (server on 0, load on 1), Linux 6.1.0, commit 0123456789" in text
+    assert "rostrum 0.1.0: trustworthy: the load tester kept up (nearest its limit: loop" in text
     assert line_with(text, "added delay, p99") == "added delay, p99 0.900 ms"
     assert line_with(text, "server CPU per") == "server CPU per forwarded packet 3.50 µs"
     assert line_with(text, "dtls") == "dtls 5 ms 9 ms 14 ms 20 ms"
@@ -125,12 +125,13 @@ def test_summary_tells_load_verdict_figures_and_stages() -> None:
 
 def test_two_targets_stand_side_by_side_with_ratios() -> None:
     """How many times the first is ahead, whichever way is better."""
-    text = text_of(make_run(), make_run("janus", scale=3.0, joins_per_s=50.0))
+    text = text_of(make_run(joins_per_s=100.0), make_run("janus", scale=3.0, joins_per_s=50.0))
     assert line_with(text, "figure") == "figure rostrum janus ahead of janus"
     assert line_with(text, "server CPU per") == (
         "server CPU per forwarded packet 3.50 µs 10.5 µs 3.00x"
     )
     assert line_with(text, "packets forwarded").endswith("1.00x")
+    assert line_with(text, "joins ").endswith("100 /s 50 /s 2.00x")
     assert line_with(text, "packets lost") == "packets lost 0 % 0 %"
 
 
@@ -168,6 +169,7 @@ def test_notes_failures_and_thresholds_end_the_summary() -> None:
     assert line_with(text, "MISSED") == "MISSED delay_p99_ms>0.5 (rostrum: 0.900 ms)"
     assert line_with(text, "loss_ratio") == "kept loss_ratio>0 (rostrum: 0 %)"
     assert "note: the server waited" in text
+    assert "note: rostrum: the server waited" in text_of(run, make_run("janus"))
 
 
 def test_markup_in_names_is_text() -> None:

@@ -45,7 +45,8 @@ def test_a_table_tells_where_how_and_what(tmp_path: Path) -> None:
     """Machine, kernel, commit, command, figures, goals."""
     store_rooms(tmp_path)
     found = section(made(tmp_path), "One room, more listeners")
-    assert "Test Processor, 2 CPUs (server on 0, load on 1), Linux 6.1.0, 0.1.0 0123456789" in found
+    assert "Test Processor, 2 CPUs (server on 0, load on 1), Linux 6.1.0, commit" in found
+    assert " 0123456789; rostrum 0.1.0; 2026-05-01" in found
     assert "    sfu-bench room --listeners 200\n" in found
     assert "|  | 200 listeners | 800 listeners | 2000 listeners |" in found
     assert "| server CPU per forwarded packet | 3.50 µs | 3.50 µs | 3.85 µs |" in found
