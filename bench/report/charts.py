@@ -16,6 +16,7 @@ MAX_COLUMNS = 240
 PERCENTILES = (("p50", "delay_p50_ms"), ("p99", "delay_p99_ms"), ("p99.9", "delay_p999_ms"))
 STAGE_PARTS = (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
 BAR_PX, GROUP_GAP_PX = 15, 12
+MIN_BAR_PX = 6.0
 
 
 @dataclass(frozen=True)
@@ -252,52 +253,64 @@ def _stages(stages: Sequence[Stage], x: svg.Axis) -> str:
 
 
 def histograms(found: Sequence[Histogram | None], label: str) -> list[str]:
-    """A panel for each distribution: the share of values in each bucket, logarithmic, so that one
+    """A panel for each distribution: the share of values in each bar, logarithmic, so that one
     packet in a million can be seen; empty for a run without values.
     """
     known = [one for one in found if one is not None and one.total]
     if not known:
         return ["" for _ in found]
     x = _bucket_axis(known)
-    smallest = min(count / one.total for one in known for count in one.counts if count)
-    y = svg.log_axis(smallest * 50, 100.0)
+    shares = [100 * count / one.total for one in known for _, _, count in _bars(one, x)]
+    y = svg.log_axis(min(shares) / 2, 100.0)
     return [_histogram(one, x, y, label) if one and one.total else "" for one in found]
 
 
 def _bucket_axis(known: Sequence[Histogram]) -> svg.Axis:
     """From the first to the last bucket in which any of them has a value."""
-    spans = [bucket for one in known for bucket in _buckets(one)]
+    spans = [bucket for one in known for bucket in _buckets(one) if bucket[2]]
     low = min(left for left, _, _ in spans)
     high = max(right if math.isfinite(right) else left for left, right, _ in spans)
-    first_edge = min(edge for one in known for edge in one.edges if edge > 0)
+    first_edge = min((edge for one in known for edge in one.edges if edge > 0), default=1.0)
     if low >= 0 and high / max(low, first_edge) > svg.LOG_SPREAD:
         return svg.log_axis(max(low, first_edge / 2), high)
     return svg.Axis(low, high if high > low else low + 1)
 
 
 def _buckets(one: Histogram) -> list[tuple[float, float, int]]:
-    """(lower edge, upper edge, count) of the buckets that hold something."""
+    """(lower edge, upper edge, count)."""
     lower = [min(0.0, one.edges[0]), *one.edges]
-    upper = [*one.edges, math.inf]
-    spans = zip(lower, upper, one.counts, strict=False)
-    return [(left, right, count) for left, right, count in spans if count]
+    return list(zip(lower, [*one.edges, math.inf], one.counts, strict=True))
+
+
+def _bars(one: Histogram, x: svg.Axis) -> list[tuple[float, float, int]]:
+    """Neighbouring buckets together until they are wide enough to be seen; empty ones left out.
+
+    Buckets that are finer than a pixel, or of changing width, would draw a comb that is not in the
+    values.
+    """
+    bars: list[tuple[float, float, int]] = []
+    begin, count = 0.0, 0
+    for left, right, values in _buckets(one):
+        begin = begin if count else left
+        count += values
+        is_wide = svg.column(x, right) - svg.column(x, begin) >= MIN_BAR_PX
+        if count and (is_wide or math.isinf(right)):
+            bars.append((begin, right, count))
+            count = 0
+    return bars
 
 
 def _histogram(one: Histogram, x: svg.Axis, y: svg.Axis, label: str) -> str:
     parts = svg.frame(x, y, f"{label}, {one.unit}", "share, %")
-    bottom = svg.TOP + svg.PLOT_HEIGHT
-    for left, right, count in _buckets(one):
+    bottom, end = svg.TOP + svg.PLOT_HEIGHT, svg.LEFT + svg.PLOT_WIDTH
+    for low, high, count in _bars(one, x):
         share = 100 * count / one.total
-        start, end = svg.column(x, left), svg.column(x, right)
+        left = min(svg.column(x, low), end - MIN_BAR_PX)
+        width = max(MIN_BAR_PX, svg.column(x, high) - left) - 0.7
+        upper = f"to {number(high)}" if math.isfinite(high) else "and more"
+        hint = f"{number(low)} {upper} {one.unit}\n{number(share)} %, {count} values"
         top = svg.row(y, share)
-        upper = f"to {number(right)}" if math.isfinite(right) else "and more"
-        hint = f"{number(left)} {upper} {one.unit}\n{number(share)} %, {count} values"
-        width = max(1.5, end - start - 0.5)
-        parts.append(
-            svg.box(
-                min(start, svg.LEFT + svg.PLOT_WIDTH - 1.5), top, width, bottom - top, "s0", hint
-            )
-        )
+        parts.append(svg.box(left, top, width, bottom - top, "s0", hint))
     parts += _marks(one, x)
     return svg.figure(f"{label}, distribution", parts)
 

@@ -203,6 +203,19 @@ def test_values_beyond_the_histogram_stay_on_the_plot() -> None:
     assert "nan" not in markup
 
 
+def test_fine_buckets_share_a_bar() -> None:
+    """A bar each would be a comb; no value is lost by it."""
+    edges = [0.001 * 1.01**index for index in range(1_000)]
+    counts = [index % 7 for index in range(1_001)]
+    run = make_run()
+    run.distributions["gap"] = Histogram("ms", edges, counts)
+    titles = Reader(page(Report((run,)))).texts["title"]
+    told = [re.search(r"%, (\d+) values", title) for title in titles]
+    values = [int(found[1]) for found in told if found]
+    assert 20 < len(values) < 80
+    assert sum(values) == sum(counts)
+
+
 # Axes
 
 
