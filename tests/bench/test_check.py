@@ -101,6 +101,20 @@ def test_a_disturbed_measurement_is_repeated(checked: Callable[..., int]) -> Non
     assert machine.ran == [*check.LOADS, "room_200", "rooms"]
 
 
+def test_a_load_that_was_disturbed_itself_is_repeated(checked: Callable[..., int]) -> None:
+    """Once; a machine that is always busy makes it exit 3."""
+    calm, failures = Machine(), ["rooms"]
+
+    def disturbed(name: str) -> Mapping[str, float]:
+        if name in failures:
+            failures.remove(name)
+            raise check.Untrustworthy("waiting for a core")
+        return calm(name)
+
+    assert checked(disturbed) == 0
+    assert calm.ran == list(check.LOADS)
+
+
 def test_what_is_not_measured_any_more_fails(checked: Callable[..., int]) -> None:
     """A figure that went away must not pass for a good one."""
 
