@@ -87,7 +87,7 @@ class Swarm:
     def next_due_ns(self) -> int | None:
         """When the next step of any talker is due; None when nobody talks."""
     def poll(self) -> list[Aside]:
-        """Read the readable sockets whose turn it is; measures the media, returns the rest in order.
+        """Read the sockets whose turn it is; measures the media and returns the rest in order.
 
         Reads at most 65,536 datagrams; the next call goes on where this one stopped.
         """

@@ -190,7 +190,7 @@ def test_clients_with_keys_are_read_in_their_turn() -> None:
         waiting = hall.client(99, keys=False)
         hall.swarm.poll()  # every round's first turn
         began = time.monotonic()
-        rounds = []
+        rounds: list[float] = []
         for far in crowd:
             far.send(1)
         waiting.socket.send(b"\x00")
