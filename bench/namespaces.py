@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -85,13 +84,6 @@ def inside(name: str) -> Iterator[None]:
             yield
         finally:
             _set_namespace(before.fileno())
-
-
-def leftovers() -> list[str]:
-    """Namespaces of this tool that are there now, of whatever process."""
-    if not _NAMED.is_dir():
-        return []
-    return sorted(path.name for path in _NAMED.iterdir() if re.match(r"sfu-bench-\d", path.name))
 
 
 def _start_keeper(pair: Pair) -> subprocess.Popen[bytes]:

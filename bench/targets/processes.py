@@ -17,6 +17,8 @@ _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _POLL_S: Final = 0.02
 # What a server gets to leave in peace after SIGTERM.
 _STOP_WITHIN_S: Final = 5.0
+# Who was killed before its child asked for the signal would never cause it.
+_IF_STILL_WANTED: Final = 'test "$PPID" = "$0" && exec "$@"'
 # Of a log: enough for the reason of a failed start.
 _TAIL_BYTES: Final = 2_000
 
@@ -110,11 +112,11 @@ def command_at(place: Place, arguments: Sequence[str]) -> list[str]:
     It may open as many files as this process may at most, and does not outlive it.
     """
     _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limits = ["prlimit", f"--nofile={files_max}:{files_max}", "setpriv", "--pdeathsig", "KILL"]
     return [
+        *("setpriv", "--pdeathsig", "KILL", "sh", "-c", _IF_STILL_WANTED, str(os.getpid())),
         *(["ip", "netns", "exec", place.namespace] if place.namespace else []),
         *(["taskset", "--cpu-list", str(place.cpu)] if place.cpu is not None else []),
-        *limits,
+        *("prlimit", f"--nofile={files_max}:{files_max}"),
         *arguments,
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -158,8 +159,21 @@ async def test_a_server_does_not_outlive_a_load_tester_that_is_killed(tmp_path: 
 
 def test_a_place_with_a_namespace_is_entered_first() -> None:
     command = command_at(Place(cpu=3, namespace="there"), ["server", "--on"])
-    assert command[:7] == ["ip", "netns", "exec", "there", "taskset", "--cpu-list", "3"]
+    entered = command.index("ip")
+    assert command[entered : entered + 4] == ["ip", "netns", "exec", "there"]
+    assert command[entered + 4 : entered + 7] == ["taskset", "--cpu-list", "3"]
     assert command[-2:] == ["server", "--on"]
+
+
+def test_nothing_is_started_for_a_load_tester_that_is_gone(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    command = command_at(Place(), ["touch", str(touched)])
+    assert str(os.getpid()) in command
+    # Its parent is another process than the one the command was made for.
+    subprocess.run(["sh", "-c", '"$@"; true', "sh", *command], check=True)
+    assert not touched.exists()
+    subprocess.run(command, check=True)
+    assert touched.exists()
 
 
 # Rostrum
