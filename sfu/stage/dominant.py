@@ -98,6 +98,12 @@ class _Activity:
     volume: float = 0.0
     immediate: int = 0
     mediums: deque[int] = field(default_factory=lambda: deque([0] * _MEDIUMS, maxlen=_MEDIUMS))
+    high_windows: int = 0  # medium windows until those that may have a high sample are forgotten
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all windows are empty: nothing can be said of it but that it is silent."""
+        return self.high_windows == 0 and self.immediate == 0 and not self.volume
 
     @property
     def scores(self) -> tuple[float, float, float]:
@@ -108,10 +114,17 @@ class _Activity:
             _LONG_SCORE[self.mediums.count(_SAMPLES)],
         )
 
+    def _fill(self, highs: int, windows: int) -> None:
+        """`windows` medium windows of `highs` high samples each."""
+        self.mediums.extend((highs,) * windows)
+        self.high_windows = _MEDIUMS if highs else max(0, self.high_windows - windows)
+
     def sample(self, level: SourceLevel, windows: int) -> None:
         """Fill `windows` medium windows up to now from what the source says of itself."""
         filled = windows * _SAMPLES
         silent = self._silent_samples(level, filled)
+        if silent >= filled and self.is_idle:
+            return
         newest = 0.0 if silent >= filled else _VOLUME_MAX + level.level_db
         instant = 0.0 if silent else float(_VOLUME_MAX - level.instant)
         self.floor.learn(instant)
@@ -119,7 +132,9 @@ class _Activity:
         self.immediate = int(instant) // _SUBBAND if instant >= audible_from else 0
         high_from = max(audible_from, _HIGH_VOLUME)
         if max(self.volume, newest) < high_from:
-            self.mediums.extend([0] * windows)  # the common case: nothing to interpolate
+            self._fill(0, windows)  # a common case: nothing to interpolate
+        elif not silent and min(self.volume, newest) >= high_from:
+            self._fill(_SAMPLES, windows)  # the other: everything between is as high
         else:
             self._interpolate(newest, filled, silent, high_from)
         self.volume = 0.0 if silent else newest
@@ -130,6 +145,7 @@ class _Activity:
         step = (newest - self.volume) / max(1, heard)
         highs = [self.volume + step * (index + 1) >= high_from for index in range(heard)]
         highs += [False] * silent
+        self.high_windows = _MEDIUMS
         self.mediums.extend(
             sum(highs[start : start + _SAMPLES]) for start in range(0, filled, _SAMPLES)
         )
@@ -195,7 +211,7 @@ class DominantSpeaker:
         immediate, medium, long = holder.scores if holder is not None else _SILENCE
         best_lead = _MARGIN_MEDIUM
         for participant, activity in self._activities.items():
-            if activity is holder:
+            if activity is holder or activity.is_idle:
                 continue
             scores = activity.scores
             lead = scores[1] - medium

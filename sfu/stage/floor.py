@@ -95,12 +95,10 @@ class Floor:
 
     def observe(self, now: float) -> list[Observation]:
         """Everybody who may be heard, in the order they became audible."""
+        level = self._forwarder.level
+        held = self._selector.held()
         return [
-            Observation(
-                participant.id,
-                self._forwarder.level(source, now),
-                self._selector.slot_of(source),
-            )
+            Observation(participant.id, level(source, now), held.get(source))
             for source, participant in self._by_source.items()
         ]
 

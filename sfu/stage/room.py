@@ -320,13 +320,13 @@ class Room:
 
     def tick(self, now: float) -> None:
         """Do what is due. Early and repeated calls do nothing."""
-        expires_at = self._expires_at()
-        if expires_at is not None and now >= expires_at:
-            self.close(REASON_EMPTY, now)
-            return
         deadline = self._watch.deadline
         if deadline is not None and now >= deadline:
             self._look(now)
+            return
+        expires_at = self._expires_at()
+        if expires_at is not None and now >= expires_at:
+            self.close(REASON_EMPTY, now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do, None for never."""

@@ -116,6 +116,10 @@ class Selector:
                 return slot.index
         return None
 
+    def held(self) -> dict[int, int]:
+        """The slot index of every source that holds one."""
+        return {slot.holder: slot.index for slot in self.slots if slot.holder is not None}
+
     def challenge(
         self, source: int, loudness: Loudness, now: float, loudness_of: LoudnessOf
     ) -> int | None:
@@ -146,6 +150,8 @@ class Selector:
 
     def prune(self, now: float) -> None:
         """Forget challengers whose turn is over. `challenge` does not depend on being pruned."""
+        if not self._challengers:
+            return
         stale = [
             source
             for source, challenger in self._challengers.items()

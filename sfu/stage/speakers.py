@@ -31,6 +31,7 @@ LEVEL_STEP_DB = 6
 ACTIVE_MAX = 32
 
 _LEVEL_SILENT = 127
+_NOT_TOLD = -1  # no slot of anybody
 
 
 @dataclass(slots=True)
@@ -41,13 +42,13 @@ class _Voice:
     is_active: bool = False
 
     def observe(self, seen: Observation) -> None:
-        level = seen.level
-        within_s = max(VOICED_WITHIN_S, 1.5 * level.frame_ms / 1000.0)
-        self.voiced_ticks = self.voiced_ticks + 1 if level.voiced_age <= within_s else 0
-        if self.is_active:
-            self.is_active = level.voiced_age < OFF_AFTER_S
-        else:
-            self.is_active = self.voiced_ticks >= ON_TICKS
+        age_s = seen.level.voiced_age
+        if age_s >= OFF_AFTER_S:
+            self.voiced_ticks, self.is_active = 0, False
+            return
+        within_s = max(VOICED_WITHIN_S, 1.5 * seen.level.frame_ms / 1000.0)
+        self.voiced_ticks = self.voiced_ticks + 1 if age_s <= within_s else 0
+        self.is_active = self.is_active or self.voiced_ticks >= ON_TICKS
 
 
 class Speakers:
@@ -76,12 +77,17 @@ class Speakers:
         self, observations: Sequence[Observation], dominant: str | None, now: float
     ) -> SpeakersChanged | None:
         """Look at all audible participants (once per tick): a snapshot if one is due."""
-        active: list[ActiveSpeaker] = []
+        voiced: list[Observation] = []
         for seen in observations:
-            voice = self._voices.setdefault(seen.participant, _Voice())
+            voice = self._voices.get(seen.participant)
+            if voice is None:
+                voice = self._voices[seen.participant] = _Voice()
             voice.observe(seen)
             if voice.is_active:
-                active.append(_entry(seen))
+                voiced.append(seen)
+        if now - self._told_at < LEVELS_EVERY_S and self._is_as_told(voiced, dominant):
+            return None
+        active = [_entry(seen) for seen in voiced]
         active.sort(key=lambda speaker: (speaker.participant != dominant, speaker.level))
         del active[ACTIVE_MAX:]
         if not self._is_news(active, dominant, now):
@@ -93,6 +99,19 @@ class Speakers:
         self._revision += 1
         self._snapshot = speakers
         return SpeakersChanged(revision=self._revision, speakers=list(speakers))
+
+    def _is_as_told(self, voiced: Sequence[Observation], dominant: str | None) -> bool:
+        """Whether nothing but levels can differ from the last snapshot: the common case, quickly.
+
+        A snapshot without the dominant speaker, or one that was cut, is not judged here.
+        """
+        told = self._snapshot
+        if len(voiced) != len(told) or len(told) >= ACTIVE_MAX:
+            return False
+        if told and told[0].participant != dominant:
+            return False
+        slots = {speaker.participant: speaker.slot for speaker in told}
+        return all(slots.get(seen.participant, _NOT_TOLD) == seen.slot for seen in voiced)
 
     def _is_news(self, active: list[ActiveSpeaker], dominant: str | None, now: float) -> bool:
         if not active:

@@ -32,6 +32,7 @@ RTT_S_MAX = 30.0
 
 _HEADER = Struct("!BBH")
 _SENDER_INFO = Struct("!QIII")
+_SENDER = Struct("!BBHIQIII")  # a whole sender report without blocks
 _REPORT = Struct("!IB3sIIII")
 
 
@@ -182,14 +183,18 @@ def _chunks(body: bytes, count: int) -> Iterable[tuple[int, str]]:
 
 def build_sender_report(report: SenderReport) -> bytes:
     """A sender report, with its blocks."""
-    info = _SENDER_INFO.pack(
+    blocks = _build_blocks(report.reports) if report.reports else b""
+    packet = _SENDER.pack(
+        VERSION << 6 | len(report.reports),
+        SENDER_REPORT,
+        6 + len(blocks) // 4,
+        report.ssrc,
         report.ntp,
         report.rtp_time & 0xFFFFFFFF,
         report.packets & 0xFFFFFFFF,
         report.octets & 0xFFFFFFFF,
     )
-    body = report.ssrc.to_bytes(4, "big") + info + _build_blocks(report.reports)
-    return _build(SENDER_REPORT, len(report.reports), body)
+    return packet + blocks
 
 
 def build_receiver_report(report: ReceiverReport) -> bytes:
@@ -220,6 +225,8 @@ def build_compounds(
 
     Each sender report goes with its own description, so that a compound can be cut between any two.
     """
+    if receiver is None and not senders:
+        return []
     parts: list[bytes] = []
     if receiver is not None:
         description = build_source_description((receiver.ssrc,), cname)

@@ -7,7 +7,7 @@ from itertools import chain, dropwhile, islice, repeat
 
 import pytest
 
-from sfu.stage.dominant import DominantSpeaker
+from sfu.stage.dominant import DominantSpeaker, _Activity
 from sfu.stage.observation import Observation
 from tests.stage import speech
 from tests.stage.fakes import FakeForwarder
@@ -163,3 +163,45 @@ def test_forgotten_speaker_is_not_dominant() -> None:
     dominant.forget("a")
     assert dominant.participant is None
     assert dominant.update([], 3.0) is None
+
+
+def crowd() -> dict[str, Iterator[int | None]]:
+    """Talk, noises, pauses with and without packets."""
+    return {
+        "talks": speech.talk(1),
+        "types": speech.typing(2),
+        "listens": speech.silence(3),
+        "stops": chain(islice(speech.talk(4), 400), repeat(None, 300), speech.talk(5)),
+        "shouts": chain(repeat(None, 500), repeat(5, 200), repeat(None)),
+    }
+
+
+@pytest.mark.parametrize("ticks", [1, 3, 15])
+def test_shortcuts_for_silence_and_steady_voices_change_no_decision(
+    monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    """Without them every window is filled sample by sample."""
+    quick = follow(crowd(), 30.0, ticks=ticks)
+    assert len({dominant for _, dominant in quick}) >= 2
+
+    def fill(self: _Activity, highs: int, windows: int) -> None:
+        self.mediums.extend([highs] * windows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Activity, "is_idle", False)
+        patch.setattr(_Activity, "_fill", fill)
+        assert follow(crowd(), 30.0, ticks=ticks) == quick
+
+
+def test_a_voice_is_idle_only_when_nothing_of_it_is_left() -> None:
+    forwarder = FakeForwarder()
+    source = forwarder.new_source()
+    activity = _Activity()
+    for step in range(100):
+        now = step * 0.02
+        if step < 20:
+            forwarder.speak(source, 20, now, 20)
+        if step % 5 == 0:
+            activity.sample(forwarder.as_forwarder().level(source, now), 1)
+            assert not activity.is_idle or not any(activity.mediums)
+    assert activity.is_idle

@@ -9,7 +9,7 @@ import pytest
 from control.events import SpeakersChanged
 from control.types import LeaveReason, Role
 from sfu.stage import RoomSettings
-from sfu.stage.speakers import ACTIVE_MAX
+from sfu.stage.speakers import ACTIVE_MAX, Speakers
 from tests.stage import speech
 from tests.stage.harness import Stage
 
@@ -181,3 +181,20 @@ def test_a_room_where_nobody_speaks_rests_and_wakes_with_the_first_voice() -> No
     stage.run(0.75)
     assert stage.room.holders[0] == "a"
     assert [entry.participant for entry in stage.room.state().speakers] == ["a"]
+
+
+def test_the_quick_look_hides_no_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it and without it the same is told at the same time."""
+
+    def told() -> list[tuple[float, SpeakersChanged]]:
+        stage = Stage()
+        stage.join("a", "speaker", voice=speech.talk(1))
+        stage.join("b", "speaker", voice=speech.talk(2, loudness_db=-30.0))
+        stage.join("c", "speaker", voice=chain(repeat(70, 400), speech.talk(3)))
+        stage.run(20.0)
+        return snapshots(stage)
+
+    quick = told()
+    assert len(quick) > 10
+    monkeypatch.setattr(Speakers, "_is_as_told", lambda *_: False)
+    assert told() == quick
