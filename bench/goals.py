@@ -49,6 +49,15 @@ def _source(name: str, heading: str, words: str) -> Source:
     return Source(name, tuple(words.split()), heading)
 
 
+# The micro benchmark's keys, and what they are called here: its ratios are no percentages.
+FLOOR_FIGURES = {
+    "ours_us": "ours, µs",
+    "floor_us": "floor, µs",
+    "ratio": "floor / ours",
+    "segmented_us": "segmented: ours, µs",
+    "segmented_floor_us": "segmented: floor, µs",
+    "segmented_ratio": "segmented: floor / ours",
+}
 _DELAYS = ("delay_p50_ms", "delay_p99_ms", "delay_p999_ms")
 _MEDIA = (
     "cpu_us_per_packet",
@@ -69,10 +78,10 @@ TABLES = (
         "CPU of one packet to 1,000 listeners, in the compiled core alone, beside a C program that "
         "encrypts and sends and does nothing else; both in one process, in turns.",
         (_source("floor", "fan-out", "micro"),),
-        ("ours_us", "floor_us", "ratio", "segmented_us", "segmented_floor_us", "segmented_ratio"),
+        tuple(FLOOR_FIGURES.values()),
         (
-            Goal("floor / ours", "floor", "ratio", ">=", 0.85),
-            Goal("floor / ours, segmented", "floor", "segmented_ratio", ">=", 0.75),
+            Goal("floor / ours", "floor", "floor / ours", ">=", 0.85),
+            Goal("floor / ours, segmented", "floor", "segmented: floor / ours", ">=", 0.75),
         ),
     ),
     Table(
@@ -255,7 +264,7 @@ TABLES = (
     Table(
         "Control",
         "Commands as a backend sends them, while a room talks.",
-        (_source("control", "", "control --listeners 100"),),
+        (_source("control", "", "control --speakers 3 --listeners 100"),),
         ("commands_per_s", "command_p50_ms", "command_p99_ms", "delay_p99_ms", "lost"),
         (Goal("command, p99, ms", "control", "command_p99_ms", "<=", 100),),
     ),

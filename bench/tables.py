@@ -15,6 +15,8 @@ import datetime
 import json
 import os
 import platform
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import describe
-from bench.goals import TABLES, Goal, Source, Table
+from bench.goals import FLOOR_FIGURES, TABLES, Goal, Source, Table
 from bench.machine import commit, processor
 from bench.report.document import Report, ReportError, from_json, titles, told
 from bench.report.summary import machine_line, ratio_text
@@ -93,9 +95,9 @@ def _floor(source: Source, text: str, path: Path) -> Loaded:
         raw = json.loads(text)
         meta = Meta(**raw["meta"])
         figures = {
-            name: float(value)
-            for name, value in raw["micro"].items()
-            if isinstance(value, int | float)
+            label: float(raw["micro"][key])
+            for key, label in FLOOR_FIGURES.items()
+            if key in raw["micro"]
         }
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"{path}: {error}") from None
@@ -187,7 +189,7 @@ def render(loaded: Mapping[str, Loaded]) -> str:
         lines += ["", f"## {table.title}", "", table.about, "", *_section(table, loaded)]
         goals = [result.cells() for result in results[table.title]]
         lines += ["", *_markdown(["goal", "wanted", "measured", ""], goals)]
-    return "\n".join(lines) + "\n"
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 
 def _missed(results: Mapping[str, Sequence[Result]]) -> list[str]:
@@ -244,8 +246,20 @@ def _origins(found: Sequence[Loaded]) -> list[str]:
     notes = dict.fromkeys(note for one in found for note in one.meta.notes)
     lines = [f"{line}\n" for line in [*machines, *notes]]
     if found:
-        lines += ["    " + one.meta.command for one in found] + [""]
+        lines += [f"    {_without_output(one.meta.command)}" for one in found] + [""]
     return lines
+
+
+def _without_output(typed: str) -> str:
+    """The command without its files, which are the typist's own."""
+    words = iter(shlex.split(typed))
+    kept = []
+    for word in words:
+        if word in ("--json", "--html"):
+            next(words, None)
+        elif word != "--quiet" and not word.startswith(("--json=", "--html=")):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -275,9 +289,16 @@ def measure(source: Source, folder: Path) -> str:
     started = datetime.datetime.now(tz=datetime.UTC)
     is_floor = source.words[0] == "micro"
     words = ["bench.micro", "--json"] if is_floor else ["bench.cli", *source.words]
-    output = [] if is_floor else ["--json", str(path), "--quiet"]
+    output = [] if is_floor else ["--json", path.name, "--quiet"]
+    root = str(Path(__file__).parent.parent)
     done = subprocess.run(
-        [sys.executable, "-m", *words, *output], capture_output=is_floor, text=True, check=False
+        [sys.executable, "-m", *words, *output],
+        # In the folder, so that the command which the file tells holds no path of this machine.
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([root, *_python_path()])},
+        stdout=subprocess.PIPE if is_floor else None,
+        text=True,
+        check=False,
     )
     # Status 3 leaves a file, too: one that says why there are no figures.
     if done.returncode not in (0, 3):
@@ -287,6 +308,10 @@ def measure(source: Source, folder: Path) -> str:
         raw = {"meta": meta, "micro": json.loads(done.stdout)}
         path.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
     return ""
+
+
+def _python_path() -> list[str]:
+    return [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
 
 
 def _floor_meta(source: Source, started: datetime.datetime) -> dict[str, object]:

@@ -10,7 +10,7 @@ import pytest
 
 from bench import tables
 from bench.figures import NAMES
-from bench.goals import TABLES
+from bench.goals import FLOOR_FIGURES, TABLES
 from bench.report.document import Report, as_json
 from bench.results import Run
 from bench.thresholds import OPERATORS
@@ -51,6 +51,13 @@ def test_a_table_tells_where_how_and_what(tmp_path: Path) -> None:
     assert "|  | 200 listeners | 800 listeners | 2000 listeners |" in found
     assert "| server CPU per forwarded packet | 3.50 µs | 3.50 µs | 3.85 µs |" in found
     assert "| CPU per packet, dearest / cheapest | <= 1.15 | 1.1 | met |" in found
+
+
+def test_commands_are_told_without_the_files_of_whoever_typed_them(tmp_path: Path) -> None:
+    """A stranger has other folders."""
+    typed = "sfu-bench joins --json /home/x/a.json --quiet --joins 5 --html=/home/x/a.html"
+    store(tmp_path, "joins", with_meta(make_run(), command=typed))
+    assert "    sfu-bench joins --joins 5\n" in made(tmp_path)
 
 
 def test_what_was_missed_is_said_first(tmp_path: Path) -> None:
@@ -111,6 +118,7 @@ def test_the_floor_has_its_own_format(tmp_path: Path) -> None:
     }
     (tmp_path / "floor.json").write_text(json.dumps({"meta": meta, "micro": micro}))
     found = section(made(tmp_path), "Fan-out beside its floor")
+    assert "| ours, µs | 3.40 |" in found
     assert "| floor / ours | >= 0.85 | 0.88 | met |" in found
     assert "| floor / ours, segmented | >= 0.75 | 0.7 | **missed** |" in found
 
@@ -126,14 +134,7 @@ def test_a_broken_file_stops_it(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_goals_name_sources_figures_and_operators_that_exist() -> None:
     """A misspelt one would be "not measured" for ever."""
-    micro = {
-        "ours_us",
-        "floor_us",
-        "ratio",
-        "segmented_us",
-        "segmented_floor_us",
-        "segmented_ratio",
-    }
+    micro = set(FLOOR_FIGURES.values())
     names = [source.name for table in TABLES for source in table.sources]
     assert len(names) == len(set(names))
     for table in TABLES:
