@@ -13,7 +13,6 @@ import socket
 import time
 from collections import Counter
 from dataclasses import dataclass
-from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,9 @@ from bench import rtcp
 from bench.connectivity import Checks, answers
 from bench.descriptions import Local, Remote, build_answer, build_offer, parse
 from bench.handshake import Handshake, HandshakeError, Handshakes
+from bench.lifecycle import State, Times
 from bench.replies import Replies
+from bench.sockets import open_socket
 from bench.timers import Timers
 from sfu.fast import DTLS, STUN, Swarm
 from sfu.fast.measured import ListenerStats
@@ -49,31 +50,6 @@ REPORT_NS = 5_000 * MS
 CONNECT_WITHIN_NS = 20_000 * MS
 # Looked for this often; the arrival itself is exact, the kernel has stamped it.
 FIRST_AUDIO_NS = 50 * MS
-# A few hundred packets: what a listener gets in a second, should this process be held up.
-RECEIVE_BUFFER_BYTES = 425_984
-
-
-class State(Enum):
-    """Of a client; only ever moves down this list."""
-
-    NEW = "new"
-    CHECKING = "checking"
-    HANDSHAKING = "handshaking"
-    CONNECTED = "connected"
-    FAILED = "failed"
-    CLOSED = "closed"
-
-
-@dataclass
-class Times:
-    """When the stages of a join were over; 0 for not yet."""
-
-    begun: int = 0
-    offer: int = 0
-    answer: int = 0
-    ice: int = 0
-    dtls: int = 0
-    first_audio: int = 0
 
 
 @dataclass(frozen=True)
@@ -224,7 +200,7 @@ class Client:
         remote, crowd = self._remote, self._crowd
         assert remote is not None and self.state is State.NEW, "connect() follows the negotiation"
         address = remote.address(is_ipv6=crowd.kit.is_ipv6)
-        self._socket = _open_socket(address, crowd.kit.is_ipv6)
+        self._socket = open_socket(address, crowd.kit.is_ipv6)
         self._id = crowd.swarm.add_client(self._socket.fileno())
         crowd.clients[self._id] = self
         crowd.joining += 1
@@ -417,15 +393,3 @@ class Client:
             except OSError:
                 # Refused by a server that is gone, or a full buffer: as if lost on the way.
                 self._crowd.counts["send_errors"] += 1
-
-
-def _open_socket(address: tuple[str, int], is_ipv6: bool) -> socket.socket:
-    one = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        one.setblocking(False)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        one.connect(address)
-    except OSError:
-        one.close()
-        raise
-    return one

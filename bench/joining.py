@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.clients import MS, Client, Crowd, State, Times
+from bench.clients import MS, Client, Crowd
+from bench.lifecycle import State, Times
 from bench.quantiles import quantile
 from bench.results import Joins, Stage
 from bench.targets import JoinRefused, Role, Target
@@ -48,6 +49,8 @@ class Joining:
         try:
             async with self._gate:
                 await self._target.join(seat.room, seat.name, seat.role, client)
+            # Where the server offers, its own word on the answer is the end of the negotiation.
+            client.times.answer = time.time_ns()
             client.connect()
         except JoinRefused as error:
             self.refused += 1

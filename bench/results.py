@@ -77,8 +77,8 @@ class Second:
     at_s: float  # since the measured window began; negative while clients join before it
     connected: int  # clients whose media flows
     joining: int
-    packets_per_s: float  # received by listeners
-    lost: int  # in this second
+    packets_per_s: float  # received by all clients
+    lost: int  # in this second, by those who are measured
     delay_p50_ms: float | None = None
     delay_p99_ms: float | None = None
     delay_p999_ms: float | None = None

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bench.clients import Client, Crowd
+from bench.quantiles import quantile
 from bench.report import Live
 from bench.results import Figures, Histogram, Second, Series
 from bench.selfwatch import SelfWatch, waited_s
@@ -33,7 +36,27 @@ class Mark:
     counters: dict[str, int]  # the target's
     usage: Usage | None
     waited_s: float
-    packets: dict[int, tuple[int, int]]  # by listener: packets, octets
+    received: int  # packets, by everybody who is or was there
+    listeners: dict[int, Heard]
+
+
+class Heard(NamedTuple):
+    """What one listener has received since it joined."""
+
+    packets: int
+    octets: int
+    worst_gap_ms: float
+
+
+class _Totals(NamedTuple):
+    """Totals at the end of a second."""
+
+    at_s: float
+    measured: dict[str, int]  # of the crowd
+    received: int  # by everybody
+    usage: Usage | None
+    own_cpu_s: float
+    commands: int
 
 
 class Sampler:
@@ -83,6 +106,10 @@ class Sampler:
         assert self._begun is not None, "begin() comes first"
         ended = await self._mark(listeners)
         self._take_histograms()
+        worst = self._empty()
+        for one in ended.listeners.values():
+            worst.counts[bisect_right(worst.edges, one.worst_gap_ms)] += 1
+        self.distributions["listener_worst_gap"] = worst
         return self._begun, ended
 
     @property
@@ -104,14 +131,19 @@ class Sampler:
             counters,
             read_usage(pids) if pids else None,
             sum(waited_s(pid) for pid in pids),
+            self._received(),
             {one.id: _heard(one) for one in listeners if one.is_open and one.id >= 0},
         )
 
-    def _totals(self) -> tuple[float, dict[str, int], Usage | None, float, int]:
+    def _received(self) -> int:
+        return sum(one.swarm.totals()["received"] for one in self._crowds)
+
+    def _totals(self) -> _Totals:
         pids = self._target.pids()
-        return (
+        return _Totals(
             time.monotonic(),
             self._crowd.swarm.totals(),
+            self._received(),
             read_usage(pids) if pids else None,
             time.process_time(),
             self.commands,
@@ -125,40 +157,41 @@ class Sampler:
             "gap": swarm.take_gaps(),
             "lateness": swarm.take_lateness(),
         }
-        for name, histogram in self.distributions.items():
-            histogram.add(taken[name])
+        for name, counts in taken.items():
+            if name in self.distributions:
+                self.distributions[name].add(counts)
         return {name: replace(self._empty(), counts=counts) for name, counts in taken.items()}
 
     def _sample(self) -> None:
-        before, self._last = self._last, self._totals()
-        now_s, totals, usage, own_s, commands = self._last
-        span_s = now_s - before[0]
+        before, now = self._last, self._totals()
+        self._last = now
+        span_s = now.at_s - before.at_s
         histograms = self._take_histograms()
-        received = totals["received"] - before[1]["received"]
-        cpu_s = usage.cpu_s - before[2].cpu_s if usage and before[2] else None
+        packets = now.received - before.received
+        cpu_s = now.usage.cpu_s - before.usage.cpu_s if now.usage and before.usage else None
         second = Second(
-            at_s=now_s,
+            at_s=now.at_s,
             connected=sum(one.connected for one in self._crowds),
             joining=sum(one.joining for one in self._crowds),
-            packets_per_s=received / span_s,
-            lost=max(0, totals["lost"] - before[1]["lost"]),
+            packets_per_s=packets / span_s,
+            lost=max(0, now.measured["lost"] - before.measured["lost"]),
             delay_p50_ms=histograms["delay"].quantile(0.5),
             delay_p99_ms=histograms["delay"].quantile(0.99),
             delay_p999_ms=histograms["delay"].quantile(0.999),
             gap_p99_ms=histograms["gap"].quantile(0.99),
             server_cpu_percent=None if cpu_s is None else 100 * cpu_s / span_s,
-            cpu_us_per_packet=1e6 * cpu_s / received if cpu_s is not None and received else None,
-            server_rss_kib=None if usage is None else usage.rss_kib,
-            load_cpu_percent=100 * (own_s - before[3]) / span_s,
-            commands_per_s=(commands - before[4]) / span_s if commands else None,
+            cpu_us_per_packet=1e6 * cpu_s / packets if cpu_s is not None and packets else None,
+            server_rss_kib=None if now.usage is None else now.usage.rss_kib,
+            load_cpu_percent=100 * (now.own_cpu_s - before.own_cpu_s) / span_s,
+            commands_per_s=(now.commands - before.commands) / span_s if now.commands else None,
         )
         self._seconds.append(second)
-        self._live.second(replace(second, at_s=now_s - self._phase_at_s))
+        self._live.second(replace(second, at_s=now.at_s - self._phase_at_s))
 
 
-def _heard(client: Client) -> tuple[int, int]:
+def _heard(client: Client) -> Heard:
     stats = client.stats()
-    return stats.packets, stats.octets
+    return Heard(stats.packets, stats.octets, stats.worst_gap_us / 1e3)
 
 
 def figures_of(
@@ -196,20 +229,20 @@ def _quantiles(distributions: Mapping[str, Histogram]) -> Figures:
 
 def _per_listener(begun: Mark, ended: Mark, headers_bytes: int) -> Figures:
     """What listeners got who were there all the time; one who got nothing is told."""
-    pairs = [
-        (one, ended.packets[key]) for key, one in begun.packets.items() if key in ended.packets
-    ]
+    later = ended.listeners
+    pairs = [(one, later[key]) for key, one in begun.listeners.items() if key in later]
     if not pairs:
         return {}
-    packets = [after[0] - before[0] for before, after in pairs]
-    octets = sum(after[1] - before[1] for before, after in pairs)
+    packets = [after.packets - before.packets for before, after in pairs]
+    octets = sum(after.octets - before.octets for before, after in pairs)
     span_s = ended.at_s - begun.at_s
     bits = 8 * (octets + headers_bytes * sum(packets))
     return {
         "wire_kbps_per_listener": bits / 1e3 / span_s / len(pairs),
         "packets_per_s_per_listener": sum(packets) / span_s / len(pairs),
+        "listener_gap_p99_ms": quantile([after.worst_gap_ms for _, after in pairs], 0.99),
         "silent_listeners": float(sum(1 for one in packets if not one)),
-        "gone_listeners": float(len(begun.packets) - len(pairs)),
+        "gone_listeners": float(len(begun.listeners) - len(pairs)),
     }
 
 

@@ -8,8 +8,9 @@ from collections.abc import Coroutine, Sequence
 from itertools import count
 from typing import Any
 
-from bench.clients import Client, Crowd, State
+from bench.clients import Client, Crowd
 from bench.joining import Joining, Seat
+from bench.lifecycle import State
 from bench.targets import Target
 
 # Every other one says goodbye by itself; the others are taken out by the backend.

@@ -74,11 +74,10 @@ def all_of(verdicts: dict[str, Verdict]) -> Verdict:
 
 
 def _span(marks: list[Mark]) -> tuple[float, float, float]:
-    """Seconds, the server's CPU seconds, and packets it forwarded."""
+    """Seconds, the server's CPU seconds, and packets that anybody received."""
     begun, ended = marks
     cpu_s = ended.usage.cpu_s - begun.usage.cpu_s if begun.usage and ended.usage else 0.0
-    packets = ended.counters.get("forwarded", 0) - begun.counters.get("forwarded", 0)
-    return ended.at_s - begun.at_s, cpu_s, packets
+    return ended.at_s - begun.at_s, cpu_s, ended.received - begun.received
 
 
 def join_cost(spans: Sequence[tuple[float, float, float]], joins: int) -> Figures:

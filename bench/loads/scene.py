@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 # Joins and their first reports are over by then.
 SETTLE_S = 2.0
+# Speakers have begun and hold their slots by then, so that listeners find something to hear.
+WARM_UP_S = 0.5
 # Listeners whose beginnings of a turn are looked at; enough for a percentile, and cheap.
 TURN_LISTENERS_MAX = 100
 
@@ -103,6 +105,8 @@ class Scene:
         seats = self._seats(rooms, "speaker", options.speakers)
         # Nobody speaks yet, so their first audio says nothing: their joins are not told.
         await self._take_stage(await self._let_in(seats, Joining(self.target)), rooms)
+        if options.speakers:
+            await self._sleep(WARM_UP_S)
         self._rss_kib = self._read_rss_kib()
         joined = await self._let_in(self._seats(rooms, "listener", listeners), self.joining)
         for seat, client in joined:

@@ -7,9 +7,10 @@ import random
 
 import pytest
 
-from bench.clients import Crowd, Kit, Times
+from bench.clients import Crowd, Kit
 from bench.handshake import Handshakes
 from bench.joining import Joining, Seat, _stages
+from bench.lifecycle import Times
 from bench.targets import JoinRefused, Lines
 
 MS = 1_000_000

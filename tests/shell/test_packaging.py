@@ -42,7 +42,7 @@ def cimports(name: str) -> set[str]:
 def test_every_package_is_listed(project: dict[str, Any]) -> None:
     found = {
         ".".join(init.parent.relative_to(ROOT).parts)
-        for top in ("control", "sfu")
+        for top in ("bench", "control", "sfu")
         for init in (ROOT / top).rglob("__init__.py")
     }
     assert set(project["tool"]["setuptools"]["packages"]) == found
