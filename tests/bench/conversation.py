@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from random import Random
 
-from bench.clients import Client, Crowd, Kit, State
+from bench.clients import Client, Crowd, Kit
 from bench.handshake import Handshakes
+from bench.lifecycle import State
 from bench.talking import Microphone, Phrasebook, Podium
 from bench.targets import Role, Target
 
