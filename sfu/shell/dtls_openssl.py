@@ -9,6 +9,8 @@ is used for the deadlines that are told to the caller alone.
   (RFC 8842 5).
 - A memory BIO forgets where datagrams end, so a flight is cut again at record borders
   (RFC 6347 4.1) into datagrams that pass any path. Incoming ones are fed one at a time.
+- After the handshake OpenSSL's part is freed, most of what a silent listener would cost; what can
+  still come is left to `dtls_epilogue`.
 - A handshake message that comes in fragments, in any order, is put together by OpenSSL.
 """
 
@@ -21,6 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
+from sfu.shell.dtls_epilogue import Epilogue
 from sfu.transport.dtls import DtlsState, SrtpKeys, SrtpProfile
 
 # Below the 1,280 bytes that IPv6 guarantees, with room for tunnels and TURN.
@@ -69,12 +72,13 @@ class OpensslDtls:
 
 
 class OpensslEndpoint:
-    """One association (a `DtlsEndpoint`). OpenSSL's part is made when the first datagram comes."""
+    """One association (a `DtlsEndpoint`). OpenSSL's part lives while the handshake goes on."""
 
     __slots__ = (
         "_connection",
         "_context",
         "_deadline",
+        "_epilogue",
         "_keys",
         "_outgoing",
         "_peer_fingerprints",
@@ -87,6 +91,7 @@ class OpensslEndpoint:
         self._context = context
         self._peer_fingerprints = peer_fingerprints
         self._connection: SSL.Connection | None = None
+        self._epilogue: Epilogue | None = None
         self._state = DtlsState.NEW
         self._deadline: float | None = None
         self._keys: SrtpKeys | None = None
@@ -103,6 +108,9 @@ class OpensslEndpoint:
     def receive(self, datagram: bytes, now: float) -> None:
         """Feed one datagram."""
         if self._state in (DtlsState.CLOSED, DtlsState.FAILED) or not datagram:
+            return
+        if self._epilogue is not None:
+            self._hear(self._epilogue, datagram)
             return
         connection = self._connection
         if connection is None:
@@ -153,8 +161,18 @@ class OpensslEndpoint:
             return
         if self._state is DtlsState.CONNECTED and self._connection is not None:
             self._say_goodbye(self._connection)
+        elif self._state is DtlsState.CONNECTED and self._epilogue is not None:
+            self._outgoing.append(self._epilogue.goodbye())
         self._state = DtlsState.CLOSED
         self._forget()
+
+    def _hear(self, epilogue: Epilogue, datagram: bytes) -> None:
+        """Something came after the handshake."""
+        heard = epilogue.receive(datagram)
+        if heard.is_closed:
+            self.close()
+        elif heard.wants_last_flight:
+            self._outgoing += epilogue.last_flight
 
     def _open(self) -> SSL.Connection:
         """OpenSSL's part of the association."""
@@ -213,17 +231,22 @@ class OpensslEndpoint:
         connection = self._connection
         if connection is None:
             return
-        self._outgoing += _split(_drain(connection))
+        flight = _split(_drain(connection))
+        self._outgoing += flight
         if self._state in (DtlsState.CLOSED, DtlsState.FAILED):
             self._forget()
             return
+        if self._state is DtlsState.CONNECTED:
+            self._epilogue = Epilogue.of(connection, flight)
+            if self._epilogue is not None:
+                self._connection = self._deadline = None
+                return
         timeout_s = connection.DTLSv1_get_timeout()
         self._deadline = None if timeout_s is None else now + timeout_s
 
     def _forget(self) -> None:
         """Free OpenSSL's part."""
-        self._connection = None
-        self._deadline = None
+        self._connection = self._epilogue = self._deadline = None
 
 
 def fingerprint_of(certificate: x509.Certificate, algorithm: str) -> str:

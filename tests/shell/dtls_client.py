@@ -24,7 +24,12 @@ class DtlsClient:
     """The active side, with a certificate of its own."""
 
     def __init__(
-        self, profiles: Sequence[str] = CHROMIUM_PROFILES, *, mtu: int = 1_200, hello_bytes: int = 0
+        self,
+        profiles: Sequence[str] = CHROMIUM_PROFILES,
+        *,
+        mtu: int = 1_200,
+        hello_bytes: int = 0,
+        cipher: str = "",
     ) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = _certificate(key)
@@ -33,6 +38,8 @@ class DtlsClient:
         context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
         context.use_certificate(self.certificate)
         context.use_privatekey(key)
+        if cipher:
+            context.set_cipher_list(cipher.encode())
         if profiles:
             context.set_tlsext_use_srtp(":".join(profiles).encode())
         self.connection = SSL.Connection(context)
