@@ -75,7 +75,7 @@ class Ratio:
     label: str
     above: tuple[str, str]  # load, figure
     below: tuple[str, str] | None = None  # None: `above` is a ratio already
-    better: Literal["higher", "lower"] = "higher"
+    better: Literal["higher", "lower", "even"] = "higher"  # even: the nearer to 1
 
     @property
     def loads(self) -> set[str]:
@@ -94,11 +94,17 @@ class Ratio:
         """Whether `now` is beyond the tolerance on the wrong side of `then`."""
         if self.better == "higher":
             return now < then * (1 - TOLERANCE)
-        return now > then * (1 + TOLERANCE)
+        return self._distance(now) > self._distance(then) * (1 + TOLERANCE)
 
     def best(self, values: Iterable[float]) -> float:
         """The best of several measurements."""
-        return max(values) if self.better == "higher" else min(values)
+        if self.better == "higher":
+            return max(values)
+        return min(values, key=self._distance)
+
+    def _distance(self, value: float) -> float:
+        """What is the less the better."""
+        return max(value, 1 / value) if self.better == "even" and value else value
 
 
 _CPU = "cpu_us_per_packet"
@@ -106,7 +112,13 @@ RATIOS = (
     Ratio("fan_out", "floor / fan-out", ("floor", "ratio")),
     Ratio("fan_out_segmented", "floor / fan-out, segmented", ("floor", "segmented_ratio")),
     Ratio("whole", "floor / whole server", ("floor", "floor_us"), ("room_800", _CPU)),
-    Ratio("flat", "packet at 200 / at 800 listeners", ("room_200", _CPU), ("room_800", _CPU)),
+    Ratio(
+        "flat",
+        "packet at 200 / at 800 listeners",
+        ("room_200", _CPU),
+        ("room_800", _CPU),
+        better="even",
+    ),
     Ratio(
         "segmentation",
         "packet unsegmented / segmented",
@@ -244,7 +256,9 @@ def show(now: Mapping[str, float], then: Mapping[str, float]) -> None:
         verdict = Text("WORSE", style="bold red") if ratio.name in failed else Text("")
         if before is None and after is not None:
             verdict = Text("new: --update stores it")
-        direction = "" if ratio.better == "higher" else " (less is better)"
+        direction = {"higher": "", "lower": " (less is better)", "even": " (1 is best)"}[
+            ratio.better
+        ]
         rows.add_row(f"{ratio.label}{direction}", _told(before), _told(after), change, verdict)
     console_for(sys.stdout).print(rows)
 

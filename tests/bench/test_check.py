@@ -70,6 +70,7 @@ def test_twice_as_slow_a_machine_passes(checked: Callable[..., int]) -> None:
         ("floor", {"ratio": 0.75}, "floor / fan-out"),
         ("floor", {"segmented_ratio": 0.6}, "floor / fan-out, segmented"),
         ("room_800", {"cpu_us_per_packet": 5.0}, "packet at 200 / at 800 listeners"),
+        ("room_200", {"cpu_us_per_packet": 4.8}, "packet at 200 / at 800 listeners"),
         ("room_800_segmented", {"cpu_us_per_packet": 2.5}, "packet unsegmented / segmented"),
         ("rooms", {"cpu_us_per_packet": 6.2}, "packet in one / in many rooms"),
         ("joins", {"cpu_ms_per_join": 1.2}, "join / packet, thousands"),
