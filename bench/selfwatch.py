@@ -27,6 +27,8 @@ SKIPPED_RATIO_MAX = 0.001
 CPU_PERCENT_MAX = 90.0
 # Waiting for a core that somebody else uses.
 WAITED_PERCENT_MAX = 20.0
+# The same of the server: its figures would be about who took its core.
+SERVER_WAITED_PERCENT_MAX = 20.0
 # Arrivals without the kernel's time are as late as this process is.
 UNSTAMPED_RATIO_MAX = 0.001
 
@@ -68,12 +70,7 @@ class SelfWatch:
     def judge(self, totals: Mapping[str, int]) -> Verdict:
         """Whether the figures since `begin` can be trusted."""
         watched = tuple(self._limits(totals))
-        reasons = tuple(
-            f"{one.name} was {one.value:.4g}{one.unit and ' '}{one.unit}, "
-            f"its limit is {one.limit:g}{one.unit and ' '}{one.unit}"
-            for one in watched
-            if not one.is_kept
-        )
+        reasons = tuple(complaint(one) for one in watched if not one.is_kept)
         return Verdict(not reasons, reasons, watched)
 
     def _limits(self, totals: Mapping[str, int]) -> list[Limit]:
@@ -109,6 +106,15 @@ class SelfWatch:
                 "%",
             ),
         ]
+
+
+def complaint(limit: Limit) -> str:
+    """What to tell of a limit that was passed."""
+    value, most = (
+        " ".join(filter(None, (number, limit.unit)))
+        for number in (f"{limit.value:.4g}", f"{limit.limit:g}")
+    )
+    return f"{limit.name} was {value}, its limit is {most}"
 
 
 def waited_s(pid: int | str = "self") -> float:

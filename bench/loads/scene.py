@@ -19,9 +19,9 @@ from bench.joining import Joining, Seat
 from bench.options import LoadOptions
 from bench.quantiles import quantile
 from bench.report import Live
-from bench.results import Figures, Histogram, Joins, Verdict
+from bench.results import Figures, Histogram, Joins, Limit, Verdict
 from bench.sampling import Mark, Sampler, figures_of
-from bench.selfwatch import SelfWatch
+from bench.selfwatch import SERVER_WAITED_PERCENT_MAX, SelfWatch, complaint
 from bench.speech import VOICES
 from bench.talking import Heard, Microphone, Phrasebook, Podium, Turn
 from bench.targets import Role, Target, TargetError
@@ -154,13 +154,25 @@ class Scene:
             name: value - begun.counters.get(name, 0) for name, value in ended.counters.items()
         }
         measured = Measured(figures, joins, verdict, ended.at_s - begun.at_s, counters)
-        waited = 100 * (ended.waited_s - begun.waited_s) / measured.duration_s
-        if waited >= 1:
+        self._judge_server(measured, begun, ended)
+        return measured, begun, ended
+
+    def _judge_server(self, measured: Measured, begun: Mark, ended: Mark) -> None:
+        """Whether the server had its core; that is not the load tester's doing, but as bad."""
+        percent = 100 * (ended.waited_s - begun.waited_s) / measured.duration_s
+        limit = Limit("server waiting for its core", percent, SERVER_WAITED_PERCENT_MAX, "%")
+        verdict = measured.verdict
+        reasons = () if limit.is_kept else (complaint(limit),)
+        measured.verdict = Verdict(
+            verdict.trustworthy and limit.is_kept,
+            (*verdict.reasons, *reasons),
+            (*verdict.watched, limit),
+        )
+        if limit.is_kept and percent >= 1:
             measured.notes.append(
-                f"the server waited {waited:.0f} % of the time for its core, which somebody else "
+                f"the server waited {percent:.0f} % of the time for its core, which somebody else "
                 "used; delays and gaps include that"
             )
-        return measured, begun, ended
 
     @property
     def distributions(self) -> dict[str, Histogram]:

@@ -86,10 +86,11 @@ class Swarm:
         """
     def next_due_ns(self) -> int | None:
         """When the next step of any talker is due; None when nobody talks."""
-    def poll(self) -> list[Aside]:
+    def poll(self, datagrams: int = 65_536) -> list[Aside]:
         """Read the sockets whose turn it is; measures the media and returns the rest in order.
 
-        Reads at most 65,536 datagrams; the next call goes on where this one stopped.
+        Reads about that many at most (1 to 65,536; several come at once from a socket); the next
+        call goes on where this one stopped. ValueError for another number.
         """
     def totals(self) -> dict[str, int]:
         """Counters since the start, also of clients removed since.

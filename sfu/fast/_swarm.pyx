@@ -116,12 +116,15 @@ cdef class Swarm(Crowd):
                     self._speak(&self.talkers[index], now_ns)
         return self.measures.total.sent - before
 
-    def poll(self):
+    def poll(self, int64_t datagrams=POLL_DATAGRAMS_MAX):
         cdef list taken = []
-        cdef uint64_t until = self.measures.total.datagrams + POLL_DATAGRAMS_MAX
+        cdef uint64_t until
         cdef bint is_done = False
         cdef int64_t now_ns = monotonic_ns()
         self._assert_open()
+        if not 1 <= datagrams <= POLL_DATAGRAMS_MAX:
+            raise ValueError(f"datagrams must be 1 to {POLL_DATAGRAMS_MAX}, not {datagrams}")
+        until = self.measures.total.datagrams + <uint64_t>datagrams
         while not is_done:
             with nogil:
                 is_done = self._read_sockets(now_ns, until)

@@ -228,6 +228,23 @@ def test_one_poll_reads_a_bounded_amount(hall: Hall) -> None:
     assert hall.swarm.poll() == []
 
 
+def test_the_caller_may_read_in_slices(hall: Hall) -> None:
+    """So that what is due can be sent between them; all of it is read in the end."""
+    crowd = [hall.client(number, keys=False) for number in range(20)]
+    for far in crowd:
+        for _ in range(20):
+            far.socket.send(b"\xff")
+    read = 0
+    for _ in range(3):
+        hall.swarm.poll(100)
+        before, read = read, hall.swarm.totals()["datagrams"]
+        assert 100 <= read - before < 100 + 16
+    hall.poll(400 - read)
+    for wrong in (0, -1, 65_537):
+        with pytest.raises(ValueError, match="65536"):
+            hall.swarm.poll(wrong)
+
+
 def test_unknown_clients_and_a_closed_swarm_are_refused() -> None:
     """Misuse raises, and closing leaves no descriptor and no key behind."""
     before = os.listdir("/proc/self/fd")
