@@ -14,8 +14,8 @@ class Mmsg:
     @property
     def segments(self) -> bool:
         """Whether that is still tried: False once the kernel has refused it."""
-    def receive(self, fd: int, batch: Batch) -> int:
-        """Clear `batch`, fill it with what waits on `fd`; returns its length, 0 when nothing waits.
+    def receive(self, fd: int, batch: Batch, limit: int = 1024) -> int:
+        """Clear `batch`, fill it with up to `limit` datagrams that wait on `fd`; returns how many.
 
         A datagram longer than DATAGRAM_BYTES_MAX is counted and left out. OSError when the socket
         itself fails.

@@ -132,10 +132,11 @@ cdef class Mmsg:
         free(self.names)
         free(self.controls)
 
-    def receive(self, int fd, Batch batch not None):
+    def receive(self, int fd, Batch batch not None, uint32_t limit=CALL_MAX):
         cdef uint32_t wanted = min(batch.capacity, batch.size_bytes // DATAGRAM_SIZE_MAX, <uint32_t>CALL_MAX)
         cdef uint32_t index
         cdef int got, tries
+        wanted = max(1, min(wanted, limit))
         batch.clear()
         for index in range(wanted):
             self._prepare_receive(batch, index)

@@ -43,6 +43,8 @@ COMMANDS_S = 0.002
 # Long enough to bring ten datagrams of five thousand listeners at a time, short enough for
 # handshakes; the first word after a silence is late by this at most.
 DOZE_S = 0.002
+# Reading and sending in one go: commands, timers and operators wait no longer than this.
+READING_S = 0.005
 # Without media for this long nothing is in a hurry. A voice is 20 ms frames, or 400 ms in a pause.
 QUIET_AFTER_S = 0.5
 
@@ -73,7 +75,7 @@ class Port(Protocol):
     def stop(self, loop: asyncio.AbstractEventLoop, /) -> None: ...
     @property
     def descriptors(self) -> Sequence[int]: ...
-    def receive(self, fd: int, inbox: Batch) -> int: ...
+    def receive(self, fd: int, inbox: Batch, limit: int, /) -> int: ...
     def send(self, outbox: Batch) -> None: ...
 
 
@@ -95,6 +97,7 @@ class Cycle:
         self._publish = publish
         self._loop = asyncio.get_running_loop()
         self._inbox = Batch(INBOX_DATAGRAMS)
+        self._limit = INBOX_DATAGRAMS  # of one batch, so that its fan-out takes about READING_S
         self._outbox = Batch()
         self._timer: asyncio.Handle | None = None
         self._armed = math.inf  # what the timer is set to
@@ -151,11 +154,16 @@ class Cycle:
         self._port.stop(self._loop)
 
     def _take_waiting(self, fd: int) -> int:
-        """Everything that waits on a socket, up to a limit; how many datagrams that were."""
-        taken = 0
+        """What waits on a socket, up to a limit of batches and time; how many datagrams that were.
+
+        One packet may go to thousands, so that time says more than number: a batch that took long
+        halves the next, and everything else on the loop gets its turn.
+        """
+        taken, begun_at = 0, self._clock()
         for _ in range(BATCHES_PER_WAKE):
+            limit = self._limit
             try:
-                count = self._port.receive(fd, self._inbox)
+                count = self._port.receive(fd, self._inbox, limit)
             except OSError as error:
                 # An ICMP error of some earlier datagram; the socket itself is as good as before.
                 _log.warning("media socket error", error=error.strerror)
@@ -163,7 +171,9 @@ class Cycle:
             if count:
                 self._turn("receive", self._worker.receive, self._inbox, self._clock())
             taken += count
-            if count < INBOX_DATAGRAMS:
+            is_over = self._clock() - begun_at > READING_S
+            self._limit = max(1, limit // 2) if is_over else min(INBOX_DATAGRAMS, limit * 2)
+            if count < limit or is_over:
                 break
         return taken
 

@@ -86,9 +86,9 @@ class UdpPort:
         for udp in self._sockets:
             loop.remove_reader(udp.fileno())
 
-    def receive(self, fd: int, inbox: Batch) -> int:
-        """Fill `inbox` from the socket `fd`; 0 when nothing waits. OSError when it is broken."""
-        return self._mmsg.receive(fd, inbox)
+    def receive(self, fd: int, inbox: Batch, limit: int) -> int:
+        """Up to `limit` datagrams from `fd`; 0 when nothing waits. OSError when it is broken."""
+        return self._mmsg.receive(fd, inbox, limit)
 
     def send(self, outbox: Batch) -> None:
         """Hand every datagram to the kernel once; what it refuses is counted, never queued."""

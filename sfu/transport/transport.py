@@ -27,7 +27,6 @@ next. It knows neither rooms nor the forwarder's tables: the caller writes those
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from control.types import LeaveReason
@@ -49,16 +48,12 @@ from sfu.transport.events import (
 from sfu.transport.ice import IceLite
 from sfu.transport.limits import TokenBucket
 from sfu.transport.reporting import FIRST_INTERVAL_S, EgressFeedback, MediaStats, Reporter
+from sfu.transport.settings import DTLS_BURST, DTLS_PER_S, TransportSettings
 from sfu.transport.srtcp import Srtcp
 from sfu.transport.srtp import receive_session, send_session
 
 # How often a suspect's media is looked at: nobody tells when it flows again.
 LOOK_INTERVAL_S = 1.0
-
-
-# A handshake takes under ten datagrams each way, a lossy one a few times that.
-DTLS_PER_S = 20.0
-DTLS_BURST = 100.0
 
 
 class TransportState(StrEnum):
@@ -89,16 +84,6 @@ _NEXT = {
     (TransportState.CONNECTED, _Trigger.ENDED): TransportState.CLOSED,
     (TransportState.SUSPECT, _Trigger.ENDED): TransportState.CLOSED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TransportSettings:
-    """How long to wait for what, in seconds."""
-
-    join_timeout_s: float = 30.0  # for the first check
-    dtls_timeout_s: float = 15.0  # from the first check to the keys
-    suspect_after_s: float = 5.0  # of silence, more for a peer that checks less often
-    gone_after_s: float = 20.0  # of silence
 
 
 class Transport:

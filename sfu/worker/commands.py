@@ -114,7 +114,7 @@ class Commands:
             epoch=self._epoch,
             started_at=self._started_at_ms,
             draining=self._registry.is_draining,
-            load=max(use[name] / limit for name, limit in limits.items()),
+            load=max(self._registry.load, *(use[name] / limit for name, limit in limits.items())),
             limits=limits,
             use=use,
         )

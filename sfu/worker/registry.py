@@ -30,7 +30,8 @@ from sfu.transport.events import (
     Validated,
 )
 from sfu.transport.sdp import TRACKS_MAX, Negotiation, OfferError, negotiate, parse_offer
-from sfu.transport.transport import Transport, TransportSettings
+from sfu.transport.settings import TransportSettings
+from sfu.transport.transport import Transport
 from sfu.worker.peers import Peer, Peers
 from sfu.worker.segmentation import Segmentation
 from sfu.worker.settings import WorkerSettings
@@ -50,10 +51,16 @@ PEER_GRAIN_S = 0.02
 # together are few enough to be done in a millisecond.
 ROOM_GRAIN_S = 0.005
 
+# Each second's load counts this much: a second alone says little, five say nearly all.
+LOAD_SMOOTHING = 0.4
+# Segmentation needs a few seconds to take its share of the load away.
+LOAD_RETRY_S = 5.0
+
 # Those that exist from the start, so that a dashboard sees a zero and not a gap.
 _COUNTERS = (
     "bugs",
     "joins",
+    "joins_refused_load",
     "offers_refused",
     *(f"left_{reason}" for reason in LeaveReason),
     "dropped_departed",
@@ -85,6 +92,7 @@ class Registry:
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
         self.is_draining = False
         self.segmentation = Segmentation(settings.segmentation)
+        self.load = 0.0  # share of a core, smoothed
         self._dtls = dtls
         self._candidates = tuple(candidates)
         self._entropy = entropy
@@ -149,7 +157,8 @@ class Registry:
             self.room_timers.watch(room)
 
     def observe_load(self, load: float, now: float) -> None:
-        """A busy worker sends each listener's packets together."""
+        """A busy worker sends each listener's packets together, a full one takes nobody new."""
+        self.load += LOAD_SMOOTHING * (load - self.load)
         if self.segmentation.observe(load, now):
             for room in self.rooms.values():
                 room.set_segmented(self.segmentation.is_on)
@@ -166,8 +175,14 @@ class Registry:
         self.check_accepting()
         room = self.room(command.room)
         limit = self.settings.max_participants
-        if len(self.peers) >= limit and command.participant not in room.participants:
+        is_newcomer = command.participant not in room.participants
+        if is_newcomer and len(self.peers) >= limit:
             raise exhausted("participants", f"this server has {limit} participants already")
+        if is_newcomer and self.load > self.settings.max_load:
+            self.counters["joins_refused_load"] += 1
+            raise exhausted(
+                "load", "this server is busy", retry_after_ms=round(LOAD_RETRY_S * 1000)
+            )
         admission = room.admit(command, now)
         negotiation = self._negotiate(command.offer)
         if admission.replaces:

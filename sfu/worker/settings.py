@@ -43,6 +43,9 @@ class WorkerSettings:
     # Whether each listener's packets of a tick leave together: always, never, or when busy.
     segmentation: SegmentationMode = "auto"
 
+    # Above this share of its core nobody new comes in, so that those inside stay whole.
+    max_load: float = 0.9
+
     def __post_init__(self) -> None:
         if self.max_rooms > ROOMS_MAX or self.max_participants > PARTICIPANTS_MAX:
             raise ValueError(f"at most {ROOMS_MAX} rooms and {PARTICIPANTS_MAX} participants")

@@ -221,7 +221,7 @@ def test_many_audiences_are_due_in_the_order_they_began() -> None:
         assert drained(forwarder) == []
     for step, number in enumerate(order):
         due = forwarder.next_flush()
-        assert due == pytest.approx(NOW + 0.05 + step / 1000)
+        assert due is not None and due == pytest.approx(NOW + 0.05 + step / 1000)
         forwarder.flush(due)
         assert [address for _, address in drained(forwarder)] == [rooms[number][1].address]
     assert forwarder.next_flush() is None

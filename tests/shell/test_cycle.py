@@ -95,7 +95,7 @@ class FakePort:
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
         self.is_watched = False
 
-    def receive(self, fd: int, inbox: Batch) -> int:
+    def receive(self, fd: int, inbox: Batch, limit: int) -> int:
         if self.error:
             raise self.error
         inbox.clear()
@@ -148,6 +148,32 @@ async def test_a_wake_takes_only_so_much(rig: Rig) -> None:
     rig.port.waiting = [[b"x"] * cycle.INBOX_DATAGRAMS] * 100
     rig.cycle.readable(3)
     assert len(rig.worker.seen) == BATCHES_PER_WAKE * cycle.INBOX_DATAGRAMS
+
+
+async def test_batches_that_take_long_become_smaller_and_let_others_have_their_turn(
+    rig: Rig,
+) -> None:
+    """One packet may go to thousands of listeners."""
+    limits: list[int] = []
+    receive = rig.port.receive
+
+    def slowly(fd: int, inbox: Batch, limit: int) -> int:
+        limits.append(limit)
+        rig.worker.spent_s += 2 * cycle.READING_S
+        return receive(fd, inbox, limit)
+
+    rig.port.receive = slowly  # type: ignore[method-assign]
+    rig.port.waiting = [[b"x"]] * 100
+    for _ in range(12):
+        rig.cycle.readable(3)
+    assert limits == [256, 128, 64, 32, 16, 8, 4, 2, 1, 1, 1, 1]
+    rig.port.receive = receive  # type: ignore[method-assign]
+    rig.port.waiting = [[b"x"] * cycle.INBOX_DATAGRAMS] * 100
+    rig.cycle.readable(3)
+    rig.cycle.readable(3)
+    rig.port.receive = slowly  # type: ignore[method-assign]
+    rig.cycle.readable(3)
+    assert limits[-1] == 256
 
 
 async def test_a_batch_with_room_left_is_the_last(rig: Rig) -> None:

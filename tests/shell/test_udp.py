@@ -46,14 +46,14 @@ def test_datagrams_come_in_and_go_back(host: str) -> None:
         (fd,) = [one.fileno() for one in port._sockets]
         assert select.select([fd], [], [], 5)[0]
         inbox, outbox = Batch(), Batch()
-        assert port.receive(fd, inbox) == 1
+        assert port.receive(fd, inbox, 64) == 1
         ((data, address),) = list(inbox)
         assert data == b"question"
         assert unpack_address(address) == peer.getsockname()[:2]
         outbox.append(b"answer", address)
         port.send(outbox)
         assert peer.recv(100) == b"answer"
-        assert port.receive(fd, inbox) == 0
+        assert port.receive(fd, inbox, 64) == 0
     assert port.counters()["received"] == port.counters()["sent"] == 1
     port.close()
     port.close()

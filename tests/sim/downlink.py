@@ -22,7 +22,7 @@ class Heard:
     """One media packet as it left the server. `speaker` is a client's index, `packet` its packet's.
 
     `emitted` is when it was due: when it `left`, or, if it was held back for its tick, when it came
-    to the server. `delivered` is when the client got it and could read it, None as long as it has not.
+    to the server. `delivered` is when the client got it and could read it, None while it has not.
     """
 
     __slots__ = (

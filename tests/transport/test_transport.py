@@ -35,9 +35,10 @@ from sfu.transport.rtcp import (
     build_receiver_report,
     parse_compound,
 )
+from sfu.transport.settings import DTLS_BURST, TransportSettings
 from sfu.transport.srtcp import DATAGRAMS_BURST, SENDERS_MAX
 from sfu.transport.srtp import receive_session, send_session
-from sfu.transport.transport import DTLS_BURST, Transport, TransportSettings, TransportState
+from sfu.transport.transport import Transport, TransportState
 from tests.transport.peer import (
     FINGERPRINT,
     HOME,

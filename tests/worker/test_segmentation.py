@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from control.commands import ServerInfo
+from control.errors import ControlError, ErrorCode
 from sfu.worker.segmentation import (
     DWELL_S,
     OFF_BELOW,
@@ -66,3 +68,33 @@ def test_rooms_of_a_busy_worker_hold_back_and_new_ones_too() -> None:
         bench.drain()
         bench.now += 1.0
     assert bench.worker.sizes()["rooms_segmented"] == 0
+
+
+def test_a_full_worker_takes_nobody_new_but_those_inside_may_come_back() -> None:
+    bench = Bench(max_load=0.9)
+    bench.room("r")
+    bench.join("p")
+    for _ in range(20):
+        bench.worker.observe_load(1.0, bench.now)
+        bench.drain()
+        bench.now += 1.0
+    with pytest.raises(ControlError) as refused:
+        bench.join("q")
+    assert refused.value.code is ErrorCode.RESOURCE_EXHAUSTED
+    assert refused.value.detail == {"limit": "load"}
+    assert refused.value.retry_after_ms
+    assert bench.join("p").participant.generation == 2
+    assert bench.run(ServerInfo()).load > 0.9
+    for _ in range(5):
+        bench.worker.observe_load(0.2, bench.now)
+        bench.drain()
+        bench.now += 1.0
+    bench.join("q")
+
+
+def test_one_busy_second_refuses_nobody() -> None:
+    bench = Bench()
+    bench.room("r")
+    bench.worker.observe_load(1.0, bench.now)
+    bench.drain()
+    bench.join("p")
