@@ -35,7 +35,7 @@ class Floor:
     def cost_us(
         self, *, batch: int, payload_bytes: int, seconds: float, work: Work, segments: int = 1
     ) -> float:
-        """CPU microseconds (user and system) of one packet; `segments` of them leave in one send."""
+        """CPU microseconds (user, system) of one packet; `segments` of them leave in one send."""
         return self._run(self.libcrypto, batch, payload_bytes, seconds, work, segments)
 
     def _first_that_works(self) -> str:
