@@ -128,10 +128,20 @@ TABLES = (
                 f"{_ROOM} --listeners 3600 --segmentation on --decrypt-every 10",
             ),
         ),
-        _MEDIA,
+        ("join_failures", *_MEDIA),
         (
+            Goal(
+                "2,000 listeners on one core, joins refused", "room-2000", "join_failures", "==", 0
+            ),
             Goal("2,000 listeners on one core, lost", "room-2000", "loss_ratio", "==", 0),
-            Goal("3,600 listeners on one core, lost", "segmented-3600", "loss_ratio", "==", 0),
+            Goal(
+                "3,600 listeners on one core, joins refused",
+                "segmented-3600",
+                "join_failures",
+                "==",
+                0,
+            ),
+            Goal("above rated load, lost by those inside", "segmented-3600", "loss_ratio", "==", 0),
         ),
     ),
     Table(

@@ -38,7 +38,7 @@ def store_rooms(folder: Path, **changes: object) -> None:
     """200, 800 and 2,000 listeners at 3.5, 3.5 and 3.85 us; `changes` concern the last."""
     store(folder, "room-200", make_run())
     store(folder, "room-800", make_run())
-    store(folder, "room-2000", with_meta(make_run(scale=1.1), **changes))
+    store(folder, "room-1200", with_meta(make_run(scale=1.1), **changes))
 
 
 def test_a_table_tells_where_how_and_what(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_table_tells_where_how_and_what(tmp_path: Path) -> None:
     assert "Test Processor, 2 CPUs (server on 0, load on 1), Linux 6.1.0, commit" in found
     assert " 0123456789; rostrum 0.1.0; 2026-05-01" in found
     assert "    sfu-bench room --listeners 200\n" in found
-    assert "|  | 200 listeners | 800 listeners | 2000 listeners |" in found
+    assert "|  | 200 listeners | 800 listeners | 1200 listeners |" in found
     assert "| server CPU per forwarded packet | 3.50 µs | 3.50 µs | 3.85 µs |" in found
     assert "| CPU per packet, dearest / cheapest | <= 1.15 | 1.1 | met |" in found
 
