@@ -245,7 +245,8 @@ TABLES = (
             _source(
                 "rooms",
                 "1,000 rooms",
-                "rooms --rooms 1000 --speakers 2 --listeners 4 --talk turns --join-rate 300 --duration 15",
+                "rooms --rooms 1000 --speakers 2 --listeners 4 --talk turns --join-rate 300 "
+                "--duration 15",
             ),
         ),
         _MEDIA,

@@ -8,8 +8,8 @@ from sfu.transport.dtls import SrtpKeys, SrtpProfile
 
 # Packets back in time that are still taken: 20 s of 20 ms audio.
 RECEIVE_WINDOW = 1024
-# Those that may still be sent late or again: 2.5 s. Each packet shifts the whole window, and far more
-# are sent than received.
+# Those that may still be sent late or again: 2.5 s. Each packet shifts the whole window, and many
+# more are sent than received.
 SEND_WINDOW = 128
 
 _PROFILES = {
