@@ -6,7 +6,7 @@ import pylibsrtp
 import pytest
 
 from sfu.transport.dtls import SrtpKeys, SrtpProfile
-from sfu.transport.srtp import receive_session, send_session
+from sfu.transport.srtp import RECEIVE_WINDOW, SEND_WINDOW, receive_session, send_session
 
 
 def keys(profile: SrtpProfile) -> tuple[SrtpKeys, SrtpKeys]:
@@ -33,12 +33,23 @@ def test_what_one_side_sends_the_other_reads(profile: SrtpProfile) -> None:
 def test_a_packet_may_be_sent_again_but_not_received_twice(profile: SrtpProfile) -> None:
     ours, theirs = keys(profile)
     sender, receiver = send_session(ours), receive_session(theirs)
-    for sequence in range(1, 1_000):
+    for sequence in range(1, SEND_WINDOW + 1):
         sender.protect(packet(sequence))
     again = sender.protect(packet(1))
     assert receiver.unprotect(again) == packet(1)
     with pytest.raises(pylibsrtp.Error):
         receiver.unprotect(again)
+
+
+@pytest.mark.parametrize("profile", list(SrtpProfile))
+def test_what_comes_within_the_receiving_window_is_taken(profile: SrtpProfile) -> None:
+    """20 s late; the window is wider than what is ever sent again."""
+    ours, theirs = keys(profile)
+    sender, receiver = send_session(ours), receive_session(theirs)
+    late = sender.protect(packet(1))
+    for sequence in range(2, RECEIVE_WINDOW):
+        receiver.unprotect(sender.protect(packet(sequence)))
+    assert receiver.unprotect(late) == packet(1)
 
 
 def test_keys_of_the_wrong_length_are_misuse() -> None:
