@@ -13,6 +13,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from sfu.fast._batch cimport ADDRESS_SIZE
+from sfu.fast._rtp cimport read16, read32, write16, write32
 
 cdef enum:
     HEADER_SIZE = 20
@@ -65,24 +66,6 @@ cdef void _fill_crc_table() noexcept nogil:
 _fill_crc_table()
 
 
-cdef inline uint32_t _read16(const uint8_t* data) noexcept nogil:
-    return <uint32_t>data[0] << 8 | data[1]
-
-
-cdef inline uint32_t _read32(const uint8_t* data) noexcept nogil:
-    return <uint32_t>data[0] << 24 | <uint32_t>data[1] << 16 | <uint32_t>data[2] << 8 | data[3]
-
-
-cdef inline void _write16(uint8_t* data, uint32_t value) noexcept nogil:
-    data[0] = <uint8_t>(value >> 8)
-    data[1] = <uint8_t>value
-
-
-cdef inline void _write32(uint8_t* data, uint32_t value) noexcept nogil:
-    _write16(data, value >> 16)
-    _write16(data + 2, value & 0xFFFF)
-
-
 cdef inline uint32_t _rotated(uint32_t value, int bits) noexcept nogil:
     return value << bits | value >> (32 - bits)
 
@@ -93,7 +76,7 @@ cdef void _compress(uint32_t* state, const uint8_t* block) noexcept nogil:
     cdef uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], mixed
     cdef int index
     for index in range(16):
-        words[index] = _read32(block + 4 * index)
+        words[index] = read32(block + 4 * index)
     for index in range(16, 80):
         words[index] = _rotated(words[index - 3] ^ words[index - 8] ^ words[index - 14] ^ words[index - 16], 1)
     for index in range(20):
@@ -149,11 +132,11 @@ cdef void _finish(Sha1* hash, uint8_t* digest) noexcept nogil:
         _compress(hash.state, hash.block)
         hash.fill = 0
     memset(hash.block + hash.fill, 0, BLOCK_SIZE - 8 - hash.fill)
-    _write32(hash.block + BLOCK_SIZE - 8, <uint32_t>(bits >> 32))
-    _write32(hash.block + BLOCK_SIZE - 4, <uint32_t>bits)
+    write32(hash.block + BLOCK_SIZE - 8, <uint32_t>(bits >> 32))
+    write32(hash.block + BLOCK_SIZE - 4, <uint32_t>bits)
     _compress(hash.state, hash.block)
     for index in range(5):
-        _write32(digest + 4 * index, hash.state[index])
+        write32(digest + 4 * index, hash.state[index])
 
 
 cdef void _begin_keyed(Sha1* hash, const uint8_t* key, uint32_t length, uint8_t pad) noexcept nogil:
@@ -173,7 +156,7 @@ cdef void _sign(const uint8_t* message, uint32_t length, const Keyed* key, uint8
     cdef uint8_t head[4]
     head[0] = message[0]
     head[1] = message[1]
-    _write16(head + 2, length - HEADER_SIZE + 4 + DIGEST_SIZE)
+    write16(head + 2, length - HEADER_SIZE + 4 + DIGEST_SIZE)
     _update(&hash, head, 4)
     _update(&hash, message + 4, length - 4)
     _finish(&hash, digest)
@@ -211,17 +194,17 @@ cdef bint _read(
     request.is_nominating = False
     if length < HEADER_SIZE or length > MESSAGE_SIZE_MAX or length & 3:
         return False
-    if _read16(data) != 1 or _read16(data + 2) != length - HEADER_SIZE or _read32(data + 4) != COOKIE:
+    if read16(data) != 1 or read16(data + 2) != length - HEADER_SIZE or read32(data + 4) != COOKIE:
         return False
     while position < length:
-        kind = _read16(data + position)
-        size = _read16(data + position + 2)
+        kind = read16(data + position)
+        size = read16(data + position + 2)
         if size > length - position - 4:
             return False
         if kind == FINGERPRINT:
             return (
                 size == 4 and position + 8 == length and is_named and request.integrity != NULL
-                and _read32(data + position + 4) == _fingerprint(data, position)
+                and read32(data + position + 4) == _fingerprint(data, position)
             )
         if request.integrity != NULL:
             return False            # unauthenticated: not for the fast way
@@ -246,28 +229,28 @@ cdef uint32_t _write_success(
     uint8_t* reply, const uint8_t* request, const uint8_t* address, const Keyed* key
 ) noexcept nogil:
     """A binding success with XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY and FINGERPRINT; returns its length."""
-    cdef bint is_ipv4 = _read32(address) == 0 and _read32(address + 4) == 0 and _read32(address + 8) == 0xFFFF
+    cdef bint is_ipv4 = read32(address) == 0 and read32(address + 4) == 0 and read32(address + 8) == 0xFFFF
     cdef const uint8_t* host = address + 12 if is_ipv4 else address
     cdef uint32_t host_size = 4 if is_ipv4 else 16
     cdef uint32_t length = HEADER_SIZE + 8 + host_size
     cdef uint32_t index
-    _write16(reply, 0x0101)
+    write16(reply, 0x0101)
     memcpy(reply + 4, request + 4, 16)      # cookie and transaction id, which mask the host in this order
-    _write16(reply + 20, XOR_MAPPED_ADDRESS)
-    _write16(reply + 22, 4 + host_size)
+    write16(reply + 20, XOR_MAPPED_ADDRESS)
+    write16(reply + 22, 4 + host_size)
     reply[24] = 0
     reply[25] = 1 if is_ipv4 else 2
-    _write16(reply + 26, _read16(address + 16) ^ COOKIE >> 16)
+    write16(reply + 26, read16(address + 16) ^ COOKIE >> 16)
     for index in range(host_size):
         reply[28 + index] = host[index] ^ request[4 + index]
-    _write16(reply + length, MESSAGE_INTEGRITY)
-    _write16(reply + length + 2, DIGEST_SIZE)
+    write16(reply + length, MESSAGE_INTEGRITY)
+    write16(reply + length + 2, DIGEST_SIZE)
     _sign(reply, length, key, reply + length + 4)
     length += 4 + DIGEST_SIZE
-    _write16(reply + 2, length + 8 - HEADER_SIZE)
-    _write16(reply + length, FINGERPRINT)
-    _write16(reply + length + 2, 4)
-    _write32(reply + length + 4, _fingerprint(reply, length))
+    write16(reply + 2, length + 8 - HEADER_SIZE)
+    write16(reply + length, FINGERPRINT)
+    write16(reply + length + 2, 4)
+    write32(reply + length + 4, _fingerprint(reply, length))
     return length + 8
 
 
