@@ -124,8 +124,9 @@ class Calls(ABC):
 
         Participants of one `echo_group` sit in one place and do not hear each other. Errors:
         not_found (`room`), already_exists (with `reject`), resource_exhausted (`max_participants`,
-        `max_speakers`, `participants`), permission_denied (banned; `retry_after_ms` says how long),
-        failed_precondition (a locked room), unavailable (draining), invalid_argument (`offer`).
+        `max_speakers`, `participants`, `load`), permission_denied (banned), failed_precondition
+        (a locked room), unavailable (draining), invalid_argument (`offer`). `retry_after_ms` says
+        how long a ban or a load may last.
         """
         command = ParticipantJoin(
             room=room,
