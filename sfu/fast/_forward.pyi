@@ -58,6 +58,8 @@ class Forwarder:
         dropped.
         """
     def level(self, source: int, now: float) -> SourceLevel: ...
+    def levels(self, sources: list[int], now: float) -> list[SourceLevel]:
+        """Of each of `sources`, in their order: a whole room in one call."""
     def source_stats(self, source: int) -> SourceStats: ...
     def add_audience(self) -> int:
         """Those who listen to the same slots, for `set_segmented`."""

@@ -217,6 +217,10 @@ class OracleTables:
         """See `Forwarder`."""
         return self._sources[source].loudness.report(now)
 
+    def levels(self, sources: list[int], now: float) -> list[SourceLevel]:
+        """See `Forwarder`."""
+        return [self.level(source, now) for source in sources]
+
     def source_stats(self, source: int) -> SourceStats:
         """See `Forwarder`."""
         return self._sources[source].stats()

@@ -173,6 +173,11 @@ class Pair:
         for fast, oracle in self.sources:
             assert self.fast.source_stats(fast) == self.oracle.source_stats(oracle)
             _close(self.fast.level(fast, self.now), self.oracle.level(oracle, self.now))
+        levels = self.fast.levels([fast for fast, _ in self.sources], self.now)
+        expected = self.oracle.levels([oracle for _, oracle in self.sources], self.now)
+        assert len(levels) == len(expected)
+        for mine, theirs in zip(levels, expected, strict=True):
+            _close(mine, theirs)
         for fast, oracle in self.egresses:
             _close(self.fast.egress_stats(fast), self.oracle.egress_stats(oracle))
 

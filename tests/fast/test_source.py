@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from tests.fast.peer import TALK, level_block
@@ -46,6 +48,19 @@ def test_a_steady_loud_talker_stays_voiced(stage: Stage) -> None:
     for _ in range(600):
         stage.send(stage.other.talk(level=20), sender=stage.other)
     assert stage.forwarder.level(stage.other.source, stage.now).voiced
+
+
+def test_the_levels_of_a_whole_room_are_those_of_each_source(stage: Stage) -> None:
+    """In the order asked for, a source as often as it is asked for, ages at the same moment."""
+    stage.send(stage.other.talk(level=27), sender=stage.other)
+    one, two = stage.talker.source, stage.other.source
+    now = stage.now + 0.2
+    levels = stage.forwarder.levels([two, one, two], now)
+    assert levels == [stage.forwarder.level(source, now) for source in (two, one, two)]
+    assert levels[0].packet_age == pytest.approx(0.2) and levels[1].packet_age == math.inf
+    assert stage.forwarder.levels([], now) == []
+    with pytest.raises(KeyError):
+        stage.forwarder.levels([one, 999], now)
 
 
 # Reports ----------------------------------------------------------------------------------------

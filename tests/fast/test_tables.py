@@ -175,6 +175,7 @@ USES: dict[str, Callable[[Forwarder, int], object]] = {
     "remove_source": lambda f, i: f.remove_source(i),
     "set_audible": lambda f, i: f.set_audible(i, True),
     "level": lambda f, i: f.level(i, NOW),
+    "levels": lambda f, i: f.levels([i], NOW),
     "source_stats": lambda f, i: f.source_stats(i),
     "remove_slot": lambda f, i: f.remove_slot(i),
     "assign": lambda f, i: f.assign(i, -1, NOW),

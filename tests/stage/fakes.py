@@ -132,6 +132,9 @@ class FakeForwarder:
             frame_ms=row.frame_ms,
         )
 
+    def levels(self, sources: list[int], now: float) -> list[FakeLevel]:
+        return [self.level(source, now) for source in sources]
+
     # What packets do
 
     def speak(self, source: int, level: int, now: float, frame_ms: int = 20) -> Challenge | None:
