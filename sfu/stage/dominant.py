@@ -78,12 +78,14 @@ class _NoiseFloor:
     def learn(self, volume: float) -> None:
         if volume <= 0:
             return
-        volume = min(volume, _FLOOR_MAX)
+        if volume > _FLOOR_MAX:
+            volume = _FLOOR_MAX
         if self.volume == 0 or volume < self.volume:
             self.volume = volume
             self._window_min, self._windows = _VOLUME_MAX, 0
             return
-        self._window_min = min(self._window_min, volume)
+        if volume < self._window_min:
+            self._window_min = volume
         self._windows += 1
         if self._windows >= _FLOOR_WINDOWS:
             self.volume = math.sqrt(self.volume * self._window_min)
@@ -103,7 +105,7 @@ class _Activity:
     @property
     def is_idle(self) -> bool:
         """Whether all windows are empty: nothing can be said of it but that it is silent."""
-        return self.high_windows == 0 and self.immediate == 0 and not self.volume
+        return not (self.high_windows or self.immediate or self.volume)
 
     @property
     def scores(self) -> tuple[float, float, float]:
@@ -117,7 +119,10 @@ class _Activity:
     def _fill(self, highs: int, windows: int) -> None:
         """`windows` medium windows of `highs` high samples each."""
         self.mediums.extend((highs,) * windows)
-        self.high_windows = _MEDIUMS if highs else max(0, self.high_windows - windows)
+        if highs:
+            self.high_windows = _MEDIUMS
+        elif self.high_windows:
+            self.high_windows = max(0, self.high_windows - windows)
 
     def sample(self, level: SourceLevel, windows: int) -> None:
         """Fill `windows` medium windows up to now from what the source says of itself."""
@@ -189,9 +194,10 @@ class DominantSpeaker:
         windows = self._windows_since(now)
         if windows:
             for seen in observations:
-                self._activities.setdefault(seen.participant, _Activity()).sample(
-                    seen.level, windows
-                )
+                activity = self._activities.get(seen.participant)
+                if activity is None:
+                    activity = self._activities[seen.participant] = _Activity()
+                activity.sample(seen.level, windows)
             self._decide()
         return self._dominant
 
@@ -207,12 +213,17 @@ class DominantSpeaker:
 
     def _decide(self) -> None:
         """Hand over to the challenger whose medium window leads most, if all windows agree."""
+        rivals = [
+            (participant, activity)
+            for participant, activity in self._activities.items()
+            if participant != self._dominant and not activity.is_idle
+        ]
+        if not rivals:
+            return
         holder = self._activities.get(self._dominant) if self._dominant is not None else None
         immediate, medium, long = holder.scores if holder is not None else _SILENCE
         best_lead = _MARGIN_MEDIUM
-        for participant, activity in self._activities.items():
-            if activity is holder or activity.is_idle:
-                continue
+        for participant, activity in rivals:
             scores = activity.scores
             lead = scores[1] - medium
             if (

@@ -28,6 +28,9 @@ class Floor:
         self._audience = forwarder.add_audience()
         self._slot_ids = [forwarder.add_slot(self._audience) for _ in range(slots)]
         self._by_source: dict[int, Participant] = {}
+        # What `observe` told last; empty after anything but levels has changed.
+        self._observations: list[Observation] = []
+        self._observed: list[int] = []  # their sources
 
     def __len__(self) -> int:
         return len(self._slot_ids)
@@ -35,12 +38,14 @@ class Floor:
     def admit(self, participant: Participant) -> None:
         """`participant` is audible from now on: its packets may compete for slots."""
         self._by_source[participant.source] = participant
+        self._observations = []
         self._forwarder.set_audible(participant.source, True)
 
     def dismiss(self, participant: Participant, now: float) -> int | None:
         """`participant` is inaudible from now on; the index of the slot that this set free."""
         if self._by_source.pop(participant.source, None) is None:
             return None
+        self._observations = []
         self._forwarder.set_audible(participant.source, False)
         slot = self._selector.release(participant.source)
         if slot is not None:
@@ -64,6 +69,7 @@ class Floor:
         )
         if slot is None:
             return False, False
+        self._observations = []
         self._forwarder.assign(self._slot_ids[slot], source, now)
         return True, True
 
@@ -73,6 +79,7 @@ class Floor:
 
     def rest(self, now: float) -> None:
         """Nobody has spoken for a while: all slots are free, and the next voice has to ask."""
+        self._observations = []
         for index, holder in enumerate(self.holders()):
             if holder is not None:
                 self._selector.release(holder.source)
@@ -80,6 +87,7 @@ class Floor:
 
     def resize(self, slots: int) -> None:
         """Grow or shrink to `slots`; holders of dropped slots lose them, others stay."""
+        self._observations = []
         for slot_id in self._slot_ids[slots:]:
             self._forwarder.remove_slot(slot_id)
         del self._slot_ids[slots:]
@@ -94,13 +102,18 @@ class Floor:
         self._by_source.clear()
 
     def observe(self, now: float) -> list[Observation]:
-        """Everybody who may be heard, in the order they became audible."""
-        level = self._forwarder.level
-        held = self._selector.held()
-        return [
-            Observation(participant.id, level(source, now), held.get(source))
-            for source, participant in self._by_source.items()
-        ]
+        """Everybody who may be heard, in the order they became audible.
+
+        The next call may change what this one returned: at most looks nothing differs but levels.
+        """
+        observations = self._observations
+        if observations:
+            levels = self._forwarder.levels(self._observed, now)
+            for seen, level in zip(observations, levels, strict=True):
+                seen.level = level
+        elif self._by_source:
+            observations = self._observations = self._observe_anew(now)
+        return observations
 
     @property
     def is_anybody_audible(self) -> bool:
@@ -127,6 +140,15 @@ class Floor:
     def prune(self, now: float) -> None:
         """Forget challengers whose turn is over."""
         self._selector.prune(now)
+
+    def _observe_anew(self, now: float) -> list[Observation]:
+        self._observed = list(self._by_source)
+        levels = self._forwarder.levels(self._observed, now)
+        held = self._selector.held()
+        return [
+            Observation(self._by_source[source].id, level, held.get(source))
+            for source, level in zip(self._observed, levels, strict=True)
+        ]
 
     def _view(self, holder: Participant, now: float) -> SlotView:
         level_db, bonus_db, voiced_age_s, _ = self._loudness(holder.source, now)

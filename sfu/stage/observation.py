@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sfu.fast import SourceLevel
@@ -11,8 +12,12 @@ if TYPE_CHECKING:
 TICK_S = 0.1
 
 
-class Observation(NamedTuple):
-    """A participant that may be heard, how loud it is, and the slot it holds."""
+@dataclass(slots=True)
+class Observation:
+    """A participant that may be heard, how loud it is, and the slot it holds.
+
+    Of one tick: at the next it may say something else.
+    """
 
     participant: str
     level: SourceLevel

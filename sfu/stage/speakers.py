@@ -11,11 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from control.events import SpeakersChanged
 from control.types import ActiveSpeaker
 
 from .observation import Observation
+
+if TYPE_CHECKING:
+    from sfu.fast import SourceLevel
 
 # The ticks in a row on which a participant must be voiced: a key stroke is seen by one at most.
 ON_TICKS = 2
@@ -31,7 +35,6 @@ LEVEL_STEP_DB = 6
 ACTIVE_MAX = 32
 
 _LEVEL_SILENT = 127
-_NOT_TOLD = -1  # no slot of anybody
 
 
 @dataclass(slots=True)
@@ -41,14 +44,19 @@ class _Voice:
     voiced_ticks: int = 0
     is_active: bool = False
 
-    def observe(self, seen: Observation) -> None:
-        age_s = seen.level.voiced_age
+    def observe(self, level: SourceLevel) -> bool:
+        """One more tick: whether it is active."""
+        age_s = level.voiced_age
         if age_s >= OFF_AFTER_S:
             self.voiced_ticks, self.is_active = 0, False
-            return
-        within_s = max(VOICED_WITHIN_S, 1.5 * seen.level.frame_ms / 1000.0)
-        self.voiced_ticks = self.voiced_ticks + 1 if age_s <= within_s else 0
-        self.is_active = self.is_active or self.voiced_ticks >= ON_TICKS
+            return False
+        if age_s <= VOICED_WITHIN_S or age_s <= 1.5 * level.frame_ms / 1000.0:
+            self.voiced_ticks += 1
+            if self.voiced_ticks >= ON_TICKS:
+                self.is_active = True
+        else:
+            self.voiced_ticks = 0
+        return self.is_active
 
 
 class Speakers:
@@ -57,6 +65,7 @@ class Speakers:
     def __init__(self) -> None:
         self._voices: dict[str, _Voice] = {}
         self._snapshot: list[ActiveSpeaker] = []
+        self._told: dict[str, ActiveSpeaker] = {}  # the same by participant
         self._revision = 0
         self._told_at = 0.0
 
@@ -64,6 +73,11 @@ class Speakers:
     def snapshot(self) -> list[ActiveSpeaker]:
         """The last snapshot: the dominant speaker first if active, then by level."""
         return list(self._snapshot)
+
+    @property
+    def is_anybody_told(self) -> bool:
+        """Whether the last snapshot has anybody in it."""
+        return bool(self._snapshot)
 
     def forget(self, participant: str) -> SpeakersChanged | None:
         """`participant` may not be heard any more: a snapshot without it if it was in the last."""
@@ -82,10 +96,9 @@ class Speakers:
             voice = self._voices.get(seen.participant)
             if voice is None:
                 voice = self._voices[seen.participant] = _Voice()
-            voice.observe(seen)
-            if voice.is_active:
+            if voice.observe(seen.level):
                 voiced.append(seen)
-        if now - self._told_at < LEVELS_EVERY_S and self._is_as_told(voiced, dominant):
+        if self._is_as_told(voiced, dominant, now):
             return None
         active = [_entry(seen) for seen in voiced]
         active.sort(key=lambda speaker: (speaker.participant != dominant, speaker.level))
@@ -98,25 +111,32 @@ class Speakers:
     def _tell(self, speakers: list[ActiveSpeaker]) -> SpeakersChanged:
         self._revision += 1
         self._snapshot = speakers
+        self._told = {speaker.participant: speaker for speaker in speakers}
         return SpeakersChanged(revision=self._revision, speakers=list(speakers))
 
-    def _is_as_told(self, voiced: Sequence[Observation], dominant: str | None) -> bool:
-        """Whether nothing but levels can differ from the last snapshot: the common case, quickly.
+    def _is_as_told(self, voiced: Sequence[Observation], dominant: str | None, now: float) -> bool:
+        """Whether there is nothing to tell: the common case, quickly.
 
         A snapshot without the dominant speaker, or one that was cut, is not judged here.
         """
-        told = self._snapshot
+        told = self._told
         if len(voiced) != len(told) or len(told) >= ACTIVE_MAX:
             return False
-        if told and told[0].participant != dominant:
+        if told and self._snapshot[0].participant != dominant:
             return False
-        slots = {speaker.participant: speaker.slot for speaker in told}
-        return all(slots.get(seen.participant, _NOT_TOLD) == seen.slot for seen in voiced)
+        may_tell_levels = now - self._told_at >= LEVELS_EVERY_S
+        for seen in voiced:
+            before = told.get(seen.participant)
+            if before is None or before.slot != seen.slot:
+                return False
+            if may_tell_levels and abs(before.level - _level_of(seen)) >= LEVEL_STEP_DB:
+                return False
+        return True
 
     def _is_news(self, active: list[ActiveSpeaker], dominant: str | None, now: float) -> bool:
         if not active:
             return bool(self._snapshot)
-        before = {speaker.participant: speaker for speaker in self._snapshot}
+        before = self._told
         is_same_set = len(before) == len(active) and all(
             speaker.participant in before and before[speaker.participant].slot == speaker.slot
             for speaker in active
@@ -135,5 +155,8 @@ class Speakers:
 
 def _entry(seen: Observation) -> ActiveSpeaker:
     """What a snapshot says of a participant; its level is the smoothed one."""
-    level = min(_LEVEL_SILENT, max(0, round(-seen.level.level_db)))
-    return ActiveSpeaker(participant=seen.participant, level=level, slot=seen.slot)
+    return ActiveSpeaker(participant=seen.participant, level=_level_of(seen), slot=seen.slot)
+
+
+def _level_of(seen: Observation) -> int:
+    return min(_LEVEL_SILENT, max(0, round(-seen.level.level_db)))

@@ -28,12 +28,8 @@ class Watch:
     def __init__(self) -> None:
         self._dominant = DominantSpeaker()
         self._speakers = Speakers()
-        self._deadline: float | None = None
-
-    @property
-    def deadline(self) -> float | None:
-        """When `look` is due, None while nobody is audible."""
-        return self._deadline
+        # When `look` is due, None while nobody is audible; for others to read only.
+        self.deadline: float | None = None
 
     @property
     def snapshot(self) -> list[ActiveSpeaker]:
@@ -42,13 +38,13 @@ class Watch:
 
     def start(self, now: float) -> None:
         """Somebody is audible from now on."""
-        if self._deadline is None:
-            self._deadline = now + TICK_S
+        if self.deadline is None:
+            self.deadline = now + TICK_S
 
     def wake(self, now: float) -> None:
         """Somebody spoke after a rest. Half a tick sooner: everybody waits to see who it is."""
-        if self._deadline is None:
-            self._deadline = now + TICK_S / 2
+        if self.deadline is None:
+            self.deadline = now + TICK_S / 2
 
     def forget(self, participant: str) -> SpeakersChanged | None:
         """`participant` is inaudible from now on: a snapshot without it if it was in the last."""
@@ -57,21 +53,21 @@ class Watch:
 
     def look(self, observations: Sequence[Observation], now: float) -> SpeakersChanged | None:
         """All audible participants at a tick: a snapshot if one is due."""
-        self._deadline = self._next_deadline(now) if observations else None
+        self.deadline = self._next_deadline(now) if observations else None
         dominant = self._dominant.update(observations, now)
         return self._speakers.update(observations, dominant, now)
 
     def may_rest(self, observations: Sequence[Observation]) -> bool:
         """Whether nobody has spoken for a while, and everybody has been told so."""
-        return not self.snapshot and all(
-            seen.level.voiced_age >= REST_AFTER_S for seen in observations
-        )
+        if self._speakers.is_anybody_told:
+            return False
+        return all(seen.level.voiced_age >= REST_AFTER_S for seen in observations)
 
     def stop(self) -> None:
         """Nobody is audible any more, or nobody speaks."""
-        self._deadline = None
+        self.deadline = None
 
     def _next_deadline(self, now: float) -> float:
         """In step with earlier ticks, unless this one came too late for that."""
-        following = (self._deadline or now) + TICK_S
+        following = (self.deadline or now) + TICK_S
         return following if following > now else now + TICK_S
