@@ -10,6 +10,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
 
 from sfu.transport.candidates import Candidate
 from sfu.transport.ice import IceCredentials
@@ -25,8 +29,7 @@ _MID_BYTES_MAX = 16
 _PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 
 
-@dataclass(frozen=True, slots=True)
-class NegotiatedMedia:
+class NegotiatedMedia(msgspec.Struct, frozen=True):
     """One accepted audio m-line, as the server sees it. An extension id of 0: not negotiated."""
 
     position: int  # among the accepted audio m-lines: 0 is the one that may carry the microphone
@@ -67,13 +70,20 @@ class Negotiation:
         return tuple(media for media in self.media if media.sends)
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
+class _Reach(NamedTuple):
+    """How a server is reached, as each m-line of each answer says it."""
+
+    port: int
+    connection: str
+    lines: tuple[str, ...]
+
+
+class _Terms(NamedTuple):
     """What the answer writes beside the m-lines."""
 
     ice: IceCredentials
     fingerprint: str
-    candidates: Sequence[Candidate]
+    reach: _Reach
     cname: str
     session_id: int
     opus_parameters: str
@@ -110,13 +120,24 @@ def negotiate(
     terms = _Terms(
         ice=ice,
         fingerprint=fingerprint,
-        candidates=candidates,
+        reach=_reach(tuple(candidates)),
         cname=_token(entropy, 12),
         session_id=int.from_bytes(entropy(8), "big") >> 2,  # RFC 8829 5.2.1: at most 62 bits
         opus_parameters="minptime=10;useinbandfec=1" + (";usedtx=1" if use_dtx else ""),
         allows_mixed_extensions=offer.allows_mixed_extensions,
     )
     return Negotiation(_answer(offer, media, terms), media, ice, fingerprints, terms.cname)
+
+
+@lru_cache(1)  # a server has the same candidates for all its life
+def _reach(candidates: tuple[Candidate, ...]) -> _Reach:
+    """The default destination and the candidates."""
+    port, connection = 9, "IN IP4 0.0.0.0"  # RFC 8840 4.1.1: no default destination
+    if candidates:
+        best = candidates[0]
+        port, connection = best.port, f"IN {'IP6' if best.is_ipv6 else 'IP4'} {best.host}"
+    lines = [f"a={candidate.attribute()}" for candidate in candidates]
+    return _Reach(port, connection, (*lines, "a=end-of-candidates"))
 
 
 class _Ssrcs:
@@ -251,13 +272,9 @@ def _rejected(media: OfferedMedia) -> list[str]:
 
 def _audio(offered: OfferedMedia, media: NegotiatedMedia, terms: _Terms) -> list[str]:
     """An accepted audio m-line."""
-    port, connection = 9, "IN IP4 0.0.0.0"  # RFC 8840 4.1.1: no default destination
-    if terms.candidates:
-        best = terms.candidates[0]
-        port, connection = best.port, f"IN {'IP6' if best.is_ipv6 else 'IP4'} {best.host}"
     lines = [
-        f"m=audio {port} {offered.protocol} {media.payload_type}",
-        f"c={connection}",
+        f"m=audio {terms.reach.port} {offered.protocol} {media.payload_type}",
+        f"c={terms.reach.connection}",
         f"a=ice-ufrag:{terms.ice.local_ufrag}",
         f"a=ice-pwd:{terms.ice.local_pwd}",
         f"a=fingerprint:sha-256 {terms.fingerprint}",
@@ -277,8 +294,7 @@ def _audio(offered: OfferedMedia, media: NegotiatedMedia, terms: _Terms) -> list
     if media.sends:
         lines += _track(media, terms.cname)
     # One m-line's would do for a BUNDLE group, but clients differ in which: aiortc takes the last.
-    lines += [f"a={candidate.attribute()}" for candidate in terms.candidates]
-    lines.append("a=end-of-candidates")
+    lines += terms.reach.lines
     return lines
 
 

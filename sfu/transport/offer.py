@@ -7,9 +7,11 @@ sentence that tells the developer of the client what to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+
+import msgspec
 
 # Seven audio m-lines of Chromium are 17 KB in 400 lines; twice that and more.
 OFFER_CHARS_MAX = 40_960
@@ -22,6 +24,10 @@ CODECS_MAX = 128
 EXTENSIONS_MAX = 64
 SSRCS_MAX = 64
 FINGERPRINTS_MAX = 8
+
+# What the clients of a product offer are a few dozen different lines, the same in every join and in
+# each m-line of it; they are looked into once. A line is under LINE_CHARS_MAX: at most 2 MiB each.
+_KNOWN_LINES = 512
 
 FINGERPRINT_DIGITS = {"sha-256": 64, "sha-384": 96, "sha-512": 128}
 
@@ -41,12 +47,12 @@ class Direction(StrEnum):
     @property
     def sends(self) -> bool:
         """Whether the side that states it sends."""
-        return self in (Direction.SENDRECV, Direction.SENDONLY)
+        return self in _SENDING
 
     @property
     def receives(self) -> bool:
         """Whether the side that states it receives."""
-        return self in (Direction.SENDRECV, Direction.RECVONLY)
+        return self in _RECEIVING
 
     @classmethod
     def of(cls, *, sends: bool, receives: bool) -> Direction:
@@ -56,8 +62,12 @@ class Direction(StrEnum):
         return cls.RECVONLY if receives else cls.INACTIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+_SENDING = (Direction.SENDRECV, Direction.SENDONLY)
+_RECEIVING = (Direction.SENDRECV, Direction.RECVONLY)
+_DIRECTIONS = tuple((direction.value, direction) for direction in Direction)
+
+
+class Codec(msgspec.Struct, frozen=True):
     """One `a=rtpmap`, with its `a=fmtp` if there is one."""
 
     payload_type: int
@@ -67,8 +77,7 @@ class Codec:
     parameters: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TransportFacts:
+class TransportFacts(msgspec.Struct, frozen=True):
     """What an m-line or the session says about ICE and DTLS; empty where it says nothing."""
 
     ice_ufrag: str = ""
@@ -77,8 +86,7 @@ class TransportFacts:
     fingerprints: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedMedia:
+class OfferedMedia(msgspec.Struct, frozen=True):
     """One m-line. `extensions` holds (id, uri) of those offered in both directions."""
 
     index: int
@@ -105,8 +113,7 @@ class OfferedMedia:
         return next((number for number, offered in self.extensions if offered == uri), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """A parsed offer. `bundle` holds the mids of the first BUNDLE group, in its order."""
 
     media: tuple[OfferedMedia, ...]
@@ -121,12 +128,16 @@ class Offer:
         return tuple(media for media in self.media if media.is_audio)
 
 
+# Attributes of which one place may have several; of any other the first counts.
+_REPEATED = frozenset({"rtpmap", "fmtp", "extmap", "ssrc", "fingerprint", "group"})
+
+
 @dataclass(slots=True)
 class _Section:
     """The attributes collected so far for the session or one m-line."""
 
     media_line: str = ""
-    values: dict[str, str] = field(default_factory=dict)  # the first of each attribute
+    values: dict[str, str] = field(default_factory=dict)  # the first of each other attribute
     rtpmaps: dict[int, str] = field(default_factory=dict)
     fmtps: dict[int, str] = field(default_factory=dict)
     extmaps: list[str] = field(default_factory=list)
@@ -135,11 +146,12 @@ class _Section:
     bundle: tuple[str, ...] = ()
 
     def add(self, name: str, value: str) -> None:
-        """Take one attribute line; OfferError when it is malformed or one too many."""
-        if name == "rtpmap":
-            self._add_numbered(self.rtpmaps, name, value)
-        elif name == "fmtp":
-            self._add_numbered(self.fmtps, name, value)
+        """Take one of _REPEATED; OfferError when it is malformed or one too many."""
+        if name == "rtpmap" or name == "fmtp":
+            into = self.rtpmaps if name == "rtpmap" else self.fmtps
+            _check_count(name, len(into), CODECS_MAX)
+            payload_type, rest = _numbered(name, value)
+            into.setdefault(payload_type, rest)
         elif name == "extmap":
             _check_count(name, len(self.extmaps), EXTENSIONS_MAX)
             self.extmaps.append(value)
@@ -148,30 +160,11 @@ class _Section:
             self.ssrcs[_number(value.partition(" ")[0], 0xFFFFFFFF, "a=ssrc")] = None
         elif name == "fingerprint":
             _check_count(name, len(self.fingerprints), FINGERPRINTS_MAX)
-            self._add_fingerprint(value)
-        elif name == "group" and value.startswith("BUNDLE") and not self.bundle:
+            fingerprint = _fingerprint(value)
+            if fingerprint is not None:
+                self.fingerprints.append(fingerprint)
+        elif value.startswith("BUNDLE") and not self.bundle:
             self.bundle = tuple(value.split()[1:])
-        else:
-            self.values.setdefault(name, value)
-
-    @staticmethod
-    def _add_numbered(into: dict[int, str], name: str, value: str) -> None:
-        """Take an attribute that begins with a payload type."""
-        _check_count(name, len(into), CODECS_MAX)
-        payload_type, _, rest = value.partition(" ")
-        into.setdefault(_number(payload_type, 127, f"a={name}"), rest)
-
-    def _add_fingerprint(self, value: str) -> None:
-        """Take a certificate fingerprint; other hashes than those we can check are left out."""
-        algorithm, _, digest = value.strip().partition(" ")
-        algorithm = algorithm.lower()
-        if algorithm not in FINGERPRINT_DIGITS:
-            return
-        digits = digest.replace(":", "").upper()
-        if len(digits) != FINGERPRINT_DIGITS[algorithm] or set(digits) - set("0123456789ABCDEF"):
-            raise OfferError(f"a=fingerprint is not a {algorithm} digest")
-        pairs = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
-        self.fingerprints.append((algorithm, pairs))
 
     def transport(self) -> TransportFacts:
         """What this section says about ICE and DTLS."""
@@ -185,8 +178,8 @@ class _Section:
 
     def direction(self, default: Direction) -> Direction:
         """The direction attribute of this section (RFC 8866 6.7)."""
-        for direction in Direction:
-            if direction.value in self.values:
+        for value, direction in _DIRECTIONS:
+            if value in self.values:
                 return direction
         return default
 
@@ -212,21 +205,24 @@ def _sections(text: str) -> tuple[_Section, list[_Section]]:
     """Sort the lines of an offer into the session and its m-lines."""
     current = session = _Section()
     sections: list[_Section] = []
-    for kind, value in _lines(text):
-        if kind == "m":
+    for line in _lines(text):
+        if line[0] == "a":
+            name, _, argument = line[2:].partition(":")
+            if name in _REPEATED:
+                current.add(name, argument)
+            else:
+                current.values.setdefault(name, argument)
+        elif line[0] == "m":
             _check_count("m-line", len(sections), MEDIA_MAX)
-            current = _Section(media_line=value)
+            current = _Section(media_line=line[2:])
             sections.append(current)
-        elif kind == "a":
-            name, _, argument = value.partition(":")
-            current.add(name, argument)
     if not sections:
         raise OfferError("the offer has no m-line")
     return session, sections
 
 
-def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """The type and value of each line; OfferError for a line that is not `x=...`."""
+def _lines(text: str) -> list[str]:
+    """The lines of an offer; OfferError for one that is not `x=...`."""
     if len(text) > OFFER_CHARS_MAX:
         raise OfferError(f"the offer is longer than {OFFER_CHARS_MAX} characters")
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
@@ -234,12 +230,13 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
         raise OfferError(f"the offer has more than {LINES_MAX} lines")
     if lines[0] != "v=0":
         raise OfferError("the offer does not begin with v=0")
+    is_printable = "".join(lines).isprintable()
     for number, line in enumerate(lines, start=1):
         if len(line) > LINE_CHARS_MAX:
             raise OfferError(f"line {number} is longer than {LINE_CHARS_MAX} characters")
-        if len(line) < 2 or line[1] != "=" or not line.isprintable():
+        if line[1:2] != "=" or not (is_printable or line.isprintable()):
             raise OfferError(f"line {number} is not SDP")
-        yield line[0], line[2:]
+    return lines
 
 
 def _media(index: int, section: _Section, default: Direction) -> OfferedMedia:
@@ -277,6 +274,7 @@ def _codecs(section: _Section, formats: list[str]) -> tuple[Codec, ...]:
     )
 
 
+@lru_cache(_KNOWN_LINES)
 def _codec(payload_type: int, rtpmap: str, parameters: str) -> Codec:
     """One codec: `name/rate[/channels]`."""
     name, _, rest = rtpmap.partition("/")
@@ -294,15 +292,45 @@ def _extensions(extmaps: list[str]) -> tuple[tuple[int, str], ...]:
     """The header extensions with an id that fits a packet: 1 to 14, or 16 to 255 (RFC 8285)."""
     found: dict[int, str] = {}
     for value in extmaps:
-        head, _, rest = value.partition(" ")
-        digits, slash, direction = head.partition("/")
-        # Ids up to 4351 are legal in an offer, to be renumbered by the answer; nobody does that.
-        number = _number(digits, 4_351, "the id of an a=extmap")
-        uri = rest.split(" ")[0]
-        one_way = slash and direction != Direction.SENDRECV
-        if uri and not one_way and number <= 255 and number not in (0, 15):
+        number, uri = _extension(value)
+        if uri:
             found.setdefault(number, uri)
     return tuple(found.items())
+
+
+@lru_cache(_KNOWN_LINES)
+def _extension(value: str) -> tuple[int, str]:
+    """One `a=extmap`; no URI if it is not for both ways or its id does not fit a packet."""
+    head, _, rest = value.partition(" ")
+    digits, slash, direction = head.partition("/")
+    # Ids up to 4351 are legal in an offer, to be renumbered by the answer; nobody does that.
+    number = _number(digits, 4_351, "the id of an a=extmap")
+    one_way = slash and direction != Direction.SENDRECV
+    fits = number <= 255 and number not in (0, 15)
+    return number, rest.split(" ")[0] if fits and not one_way else ""
+
+
+@lru_cache(_KNOWN_LINES)
+def _numbered(name: str, value: str) -> tuple[int, str]:
+    """An attribute that begins with a payload type: that and the rest."""
+    payload_type, _, rest = value.partition(" ")
+    return _number(payload_type, 127, f"a={name}"), rest
+
+
+def _fingerprint(value: str) -> tuple[str, str] | None:
+    """A certificate's (algorithm, `AB:CD:...`); None for a hash that we cannot check."""
+    algorithm, _, digest = value.strip().partition(" ")
+    algorithm = algorithm.lower()
+    if algorithm not in FINGERPRINT_DIGITS:
+        return None
+    try:
+        octets = bytes.fromhex(digest.replace(":", ""))
+    except ValueError:
+        octets = b""
+    # Blanks between octets are no digits, though `fromhex` skips them.
+    if 2 * len(octets) != FINGERPRINT_DIGITS[algorithm] or not digest.isascii() or " " in digest:
+        raise OfferError(f"a=fingerprint is not a {algorithm} digest")
+    return algorithm, octets.hex(":").upper()
 
 
 def _is_ice(text: str) -> bool:

@@ -105,6 +105,7 @@ def test_bare_line_feeds_and_a_missing_last_one_are_fine() -> None:
         (MINIMAL + "a=ssrc:4294967296 cname:x\r\n", "ssrc"),
         (MINIMAL + "a=fingerprint:sha-256 AB:CD\r\n", "fingerprint"),
         (MINIMAL + "a=fingerprint:sha-256 " + "XY" * 32 + "\r\n", "fingerprint"),
+        (MINIMAL + "a=fingerprint:sha-256 AB " + "AB" * 31 + "\r\n", "fingerprint"),
         (MINIMAL + "a=ice-ufrag:abc\r\n", "ice-ufrag"),
         (MINIMAL + "a=ice-ufrag:ab cd\r\n", "ice-ufrag"),
         (MINIMAL + "a=ice-pwd:short\r\n", "ice-pwd"),
@@ -123,6 +124,24 @@ def test_bare_line_feeds_and_a_missing_last_one_are_fine() -> None:
 def test_a_malformed_offer_says_what_is_wrong(text: str, says: str) -> None:
     with pytest.raises(OfferError, match=says):
         parse_offer(text)
+
+
+def test_a_malformed_line_is_refused_each_time_it_comes() -> None:
+    for _ in range(2):
+        with pytest.raises(OfferError, match="fmtp"):
+            parse_offer(MINIMAL + "a=fmtp:x a=b\r\n")
+
+
+def test_what_one_offer_says_of_a_payload_type_does_not_reach_the_next() -> None:
+    codecs = [
+        parse_offer(MINIMAL + f"a=rtpmap:111 opus/{rate}\r\na=fmtp:111 {rate}\r\n").media[0].codecs
+        for rate in (48_000, 24_000, 48_000)
+    ]
+    assert [(one.clock_rate, one.parameters) for (one,) in codecs] == [
+        (48_000, "48000"),
+        (24_000, "24000"),
+        (48_000, "48000"),
+    ]
 
 
 def test_a_fingerprint_of_another_kind_is_left_out() -> None:
