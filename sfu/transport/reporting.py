@@ -2,7 +2,8 @@
 
 Reports go out every 5 s, varied by half so that thousands of listeners do not answer in step
 (RFC 3550 6.3.1). A track that carried nothing since the last report is not reported on, so a silent
-room costs nothing: an old sender report repeated would map time wrongly.
+room costs nothing: an old sender report repeated would map time wrongly. After a silence the first
+report comes within 5 s too.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class Reporter:
         "_cname",
         "_egresses",
         "_entropy",
+        "_heard_blocks",
         "_heard_report",
         "_own_ssrc",
         "_received",
@@ -95,7 +97,6 @@ class Reporter:
         "_ssrcs",
         "_stats",
         "_wall_at_zero",
-        "feedback",
     )
 
     def __init__(
@@ -123,7 +124,8 @@ class Reporter:
         self._sent_packets = [0] * len(self._egresses)
         self._received = _Received()
         self._heard_report = _HeardReport()
-        self.feedback: dict[int, EgressFeedback] = {}  # by our SSRC
+        # By our SSRC: when it came, the block, the round trip. Thousands come for one that is read.
+        self._heard_blocks: dict[int, tuple[float, ReportBlock, float | None]] = {}
 
     def interval_s(self, mean_s: float = INTERVAL_S) -> float:
         """Until the next reports: half to one and a half times the mean (RFC 3550 6.3.1)."""
@@ -131,12 +133,7 @@ class Reporter:
 
     def compounds(self, now: float) -> list[bytes]:
         """The reports that are worth making now; each fits a datagram with its SRTCP trailer."""
-        ntp = ntp_time(self._wall_at_zero + now)
-        senders = [
-            report
-            for index in range(len(self._egresses))
-            if (report := self._sender_report(index, ntp, now)) is not None
-        ]
+        senders = self._sender_reports(now)
         block = self._report_block(now)
         receiver = None if block is None else ReceiverReport(self._own_ssrc, (block,))
         return build_compounds(senders, receiver, self._cname)
@@ -148,41 +145,48 @@ class Reporter:
 
     def receive(self, packets: Sequence[RtcpPacket], now: float) -> None:
         """Take the packets of one compound."""
-        arrived = ntp_time(self._wall_at_zero + now)
         for packet in packets:
             if isinstance(packet, SenderReport):
                 self._heard_report = _HeardReport(packet.ssrc, middle_of(packet.ntp), now)
-            if isinstance(packet, (SenderReport, ReceiverReport)):
-                for block in packet.reports:
-                    if block.ssrc in self._ssrcs:
-                        self._take_feedback(block, arrived, now)
+                self._take_blocks(packet.reports, now)
+            elif isinstance(packet, ReceiverReport):
+                self._take_blocks(packet.reports, now)
 
-    def _take_feedback(self, block: ReportBlock, arrived_ntp: int, now: float) -> None:
-        """Keep what a report block says; a round trip once known stays until a newer one."""
-        previous = self.feedback.get(block.ssrc)
-        rtt_s = round_trip_s(block, arrived_ntp)
-        if rtt_s is None and previous is not None:
-            rtt_s = previous.rtt_s
-        self.feedback[block.ssrc] = EgressFeedback(
-            at=now,
-            fraction_lost=block.fraction_lost / 256,
-            cumulative_lost=block.cumulative_lost,
-            highest_sequence=block.highest_sequence,
-            jitter_s=block.jitter_ticks / CLOCK_RATE,
-            rtt_s=rtt_s,
-        )
+    @property
+    def feedback(self) -> dict[int, EgressFeedback]:
+        """The newest of what was reported about each of our SSRCs."""
+        return {ssrc: _feedback(*heard) for ssrc, heard in self._heard_blocks.items()}
 
-    def _sender_report(self, index: int, ntp: int, now: float) -> SenderReport | None:
-        """A report on one track, None if it carried nothing since the last one."""
-        stats = self._stats.egress_stats(self._egresses[index])
-        if stats.packets == self._sent_packets[index]:
-            return None
-        self._sent_packets[index] = stats.packets
+    def _take_blocks(self, blocks: Sequence[ReportBlock], now: float) -> None:
+        """Keep report blocks; a round trip once known stays until a newer one."""
+        if not blocks:
+            return
+        arrived_ntp = ntp_time(self._wall_at_zero + now)
+        for block in blocks:
+            if block.ssrc not in self._ssrcs:
+                continue
+            rtt_s = round_trip_s(block, arrived_ntp)
+            if rtt_s is None and (previous := self._heard_blocks.get(block.ssrc)) is not None:
+                rtt_s = previous[2]
+            self._heard_blocks[block.ssrc] = now, block, rtt_s
+
+    def _sender_reports(self, now: float) -> list[SenderReport]:
+        """A report on each track that carried something since the last one."""
+        sent_packets, egress_stats = self._sent_packets, self._stats.egress_stats
+        reports = []
+        for index, egress in enumerate(self._egresses):
+            stats = egress_stats(egress)
+            if stats.packets != sent_packets[index]:
+                sent_packets[index] = stats.packets
+                reports.append(self._sender_report(self._ssrcs[index], stats, now))
+        return reports
+
+    def _sender_report(self, ssrc: int, stats: EgressStats, now: float) -> SenderReport:
         # RTP time runs on after the last packet: the report is about this moment (RFC 3550 6.4.1).
         elapsed_ticks = round((now - stats.sent_at) * CLOCK_RATE)
         return SenderReport(
-            ssrc=self._ssrcs[index],
-            ntp=ntp,
+            ssrc=ssrc,
+            ntp=ntp_time(self._wall_at_zero + now),
             rtp_time=stats.rtp_time + elapsed_ticks & 0xFFFFFFFF,
             packets=stats.packets,
             octets=stats.octets,
@@ -216,6 +220,18 @@ class Reporter:
         if heard.ssrc != ssrc:
             return 0, 0
         return heard.lsr, min(round((now - heard.at) * 65_536), 0xFFFFFFFF)
+
+
+def _feedback(at: float, block: ReportBlock, rtt_s: float | None) -> EgressFeedback:
+    """What a report block says, in units of people."""
+    return EgressFeedback(
+        at=at,
+        fraction_lost=block.fraction_lost / 256,
+        cumulative_lost=block.cumulative_lost,
+        highest_sequence=block.highest_sequence,
+        jitter_s=block.jitter_ticks / CLOCK_RATE,
+        rtt_s=rtt_s,
+    )
 
 
 def _fraction_lost(expected: int, received: int) -> int:

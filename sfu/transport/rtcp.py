@@ -6,18 +6,15 @@ packets of each listener itself. Unknown packet types are skipped by their lengt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import Struct
+from typing import NamedTuple
 
 VERSION = 2
 SENDER_REPORT = 200
 RECEIVER_REPORT = 201
 SOURCE_DESCRIPTION = 202
 GOODBYE = 203
-# Packet types by what a reader wants of a compound.
-REPORTS = frozenset((SENDER_REPORT, RECEIVER_REPORT))
-EVERYTHING = REPORTS | {SOURCE_DESCRIPTION, GOODBYE}
 _CNAME = 1
 # A compound fits a datagram; far more packets in one than any client sends means nonsense.
 PACKETS_MAX = 64
@@ -31,17 +28,18 @@ _NTP_EPOCH_S = 2_208_988_800
 RTT_S_MAX = 30.0
 
 _HEADER = Struct("!BBH")
-_SENDER_INFO = Struct("!QIII")
+_SENDER_INFO = Struct("!IQIII")  # a body's beginning
 _SENDER = Struct("!BBHIQIII")  # a whole sender report without blocks
 _REPORT = Struct("!IB3sIIII")
+_REPORT_READ = Struct("!IIIIII")  # fraction and cumulative loss in one
+_REPORT_BYTES = 24
 
 
 class RtcpError(ValueError):
     """A compound that is not well-formed RTCP."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportBlock:
+class ReportBlock(NamedTuple):
     """What a receiver says of one SSRC: `fraction_lost` in 1/256, `lsr` and `dlsr` in 1/65536 s."""
 
     ssrc: int
@@ -53,8 +51,7 @@ class ReportBlock:
     dlsr: int
 
 
-@dataclass(frozen=True, slots=True)
-class SenderReport:
+class SenderReport(NamedTuple):
     """A sender report; `ntp` is a 64-bit NTP timestamp."""
 
     ssrc: int
@@ -65,23 +62,20 @@ class SenderReport:
     reports: tuple[ReportBlock, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiverReport:
+class ReceiverReport(NamedTuple):
     """A receiver report."""
 
     ssrc: int
     reports: tuple[ReportBlock, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceDescription:
+class SourceDescription(NamedTuple):
     """The (SSRC, CNAME) pairs of an SDES packet."""
 
     cnames: tuple[tuple[int, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Goodbye:
+class Goodbye(NamedTuple):
     """The SSRCs that end."""
 
     ssrcs: tuple[int, ...]
@@ -90,56 +84,80 @@ class Goodbye:
 RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye
 
 
-def parse_compound(data: bytes, wanted: frozenset[int] = EVERYTHING) -> tuple[RtcpPacket, ...]:
-    """The packets of the `wanted` types in one decrypted datagram, the others being skipped.
+# Makes a packet of (datagram, where its body begins, where it ends, the five-bit count of its
+# header); RtcpError when it is malformed. Both ends are within the datagram.
+Reader = Callable[[bytes, int, int, int], RtcpPacket]
+
+
+def _end_of_content(data: bytes, begin: int, end: int) -> int:
+    """Where a body's padding begins, which only the last packet may have (RFC 3550 6.4.1)."""
+    size = data[end - 1] if end > begin else 0
+    if end != len(data) or size == 0 or size % 4 or size > end - begin:
+        raise RtcpError("padding")
+    return end - size
+
+
+def _read_sender_report(data: bytes, begin: int, end: int, count: int) -> SenderReport:
+    if end - begin < 24:
+        raise RtcpError("sender report")
+    ssrc, ntp, rtp_time, packets, octets = _SENDER_INFO.unpack_from(data, begin)
+    blocks = _read_blocks(data, begin + 24, end, count) if count else ()
+    return SenderReport(ssrc, ntp, rtp_time, packets, octets, blocks)
+
+
+def _read_receiver_report(data: bytes, begin: int, end: int, count: int) -> ReceiverReport:
+    if end - begin < 4:
+        raise RtcpError("receiver report")
+    blocks = _read_blocks(data, begin + 4, end, count) if count else ()
+    return ReceiverReport(_u32(data, begin), blocks)
+
+
+def _read_source_description(data: bytes, begin: int, end: int, count: int) -> SourceDescription:
+    return SourceDescription(tuple(_chunks(data[begin:end], count)))
+
+
+def _read_goodbye(data: bytes, begin: int, end: int, count: int) -> Goodbye:
+    if end - begin < 4 * count:
+        raise RtcpError("goodbye")
+    return Goodbye(tuple(_u32(data, begin + 4 * index) for index in range(count)))
+
+
+# What reads which packet type, by what a reader wants of a compound.
+REPORTS: Mapping[int, Reader] = {
+    SENDER_REPORT: _read_sender_report,
+    RECEIVER_REPORT: _read_receiver_report,
+}
+EVERYTHING: Mapping[int, Reader] = {
+    **REPORTS,
+    SOURCE_DESCRIPTION: _read_source_description,
+    GOODBYE: _read_goodbye,
+}
+
+
+def parse_compound(
+    data: bytes, readers: Mapping[int, Reader] = EVERYTHING
+) -> tuple[RtcpPacket, ...]:
+    """The packets in one decrypted datagram of the types that `readers` has, others being skipped.
 
     RtcpError when any of what is read is malformed, or the lengths do not add up.
     """
     packets: list[RtcpPacket] = []
-    position = 0
+    position, size = 0, len(data)
     for _ in range(PACKETS_MAX):
-        if position == len(data):
+        if position == size:
             return tuple(packets)
-        if position + 4 > len(data):
+        if position + 4 > size:
             raise RtcpError("header")
         first, kind, words = _HEADER.unpack_from(data, position)
-        end = position + 4 + 4 * words
-        if first >> 6 != VERSION or end > len(data):
+        begin, end = position + 4, position + 4 + 4 * words
+        if first >> 6 != VERSION or end > size:
             raise RtcpError("version or length")
-        if kind in wanted:
-            body = data[position + 4 : end]
-            if first & 0x20:
-                body = _without_padding(body, is_last=end == len(data))
-            packets.append(_parse_packet(kind, first & 0x1F, body))
+        reader = readers.get(kind)
+        if reader is not None:
+            content_end = _end_of_content(data, begin, end) if first & 0x20 else end
+            packets.append(reader(data, begin, content_end, first & 0x1F))
         position = end
     raise RtcpError("too many packets")
-
-
-def _without_padding(body: bytes, *, is_last: bool) -> bytes:
-    """The body less its padding, which only the last packet may have (RFC 3550 6.4.1)."""
-    size = body[-1] if body else 0
-    if not is_last or size == 0 or size % 4 or size > len(body):
-        raise RtcpError("padding")
-    return body[:-size]
-
-
-def _parse_packet(kind: int, count: int, body: bytes) -> RtcpPacket:
-    """One packet's value."""
-    if kind == SENDER_REPORT:
-        if len(body) < 24:
-            raise RtcpError("sender report")
-        ntp, rtp_time, packets, octets = _SENDER_INFO.unpack_from(body, 4)
-        blocks = _blocks(body, 24, count)
-        return SenderReport(_u32(body, 0), ntp, rtp_time, packets, octets, blocks)
-    if kind == RECEIVER_REPORT:
-        if len(body) < 4:
-            raise RtcpError("receiver report")
-        return ReceiverReport(_u32(body, 0), _blocks(body, 4, count))
-    if kind == SOURCE_DESCRIPTION:
-        return SourceDescription(tuple(_chunks(body, count)))
-    if len(body) < 4 * count:
-        raise RtcpError("goodbye")
-    return Goodbye(tuple(_u32(body, 4 * index) for index in range(count)))
 
 
 def _u32(data: bytes, position: int) -> int:
@@ -147,18 +165,18 @@ def _u32(data: bytes, position: int) -> int:
     return int.from_bytes(data[position : position + 4], "big")
 
 
-def _blocks(body: bytes, position: int, count: int) -> tuple[ReportBlock, ...]:
-    """The report blocks from `position` on; what follows them is a profile's and skipped."""
-    if len(body) < position + 24 * count:
+def _read_blocks(data: bytes, begin: int, end: int, count: int) -> tuple[ReportBlock, ...]:
+    """The report blocks from `begin` on; what follows them is a profile's and skipped."""
+    if end < begin + _REPORT_BYTES * count:
         raise RtcpError("report blocks")
-    return tuple(_block(body, position + 24 * index) for index in range(count))
+    return tuple([_read_block(data, begin + _REPORT_BYTES * index) for index in range(count)])
 
 
-def _block(body: bytes, position: int) -> ReportBlock:
+def _read_block(data: bytes, position: int) -> ReportBlock:
     """One report block; the cumulative loss is 24 bits with a sign."""
-    ssrc, fraction, lost, highest, jitter, lsr, dlsr = _REPORT.unpack_from(body, position)
-    cumulative = int.from_bytes(lost, "big", signed=True)
-    return ReportBlock(ssrc, fraction, cumulative, highest, jitter, lsr, dlsr)
+    ssrc, loss, highest, jitter, lsr, dlsr = _REPORT_READ.unpack_from(data, position)
+    cumulative = ((loss & 0xFFFFFF) ^ 0x800000) - 0x800000
+    return ReportBlock(ssrc, loss >> 24, cumulative, highest, jitter, lsr, dlsr)
 
 
 def _chunks(body: bytes, count: int) -> Iterable[tuple[int, str]]:
