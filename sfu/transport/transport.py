@@ -47,7 +47,13 @@ from sfu.transport.events import (
 )
 from sfu.transport.ice import IceLite
 from sfu.transport.limits import TokenBucket
-from sfu.transport.reporting import FIRST_INTERVAL_S, EgressFeedback, MediaStats, Reporter
+from sfu.transport.reporting import (
+    FIRST_INTERVAL_S,
+    INTERVAL_S,
+    EgressFeedback,
+    MediaStats,
+    Reporter,
+)
 from sfu.transport.settings import DTLS_BURST, DTLS_PER_S, TransportSettings
 from sfu.transport.srtcp import Srtcp
 from sfu.transport.srtp import receive_session, send_session
@@ -197,18 +203,18 @@ class Transport:
             self.heard(now)
         return outcome.authenticated
 
-    def renew_consent(self, data: bytes, address: bytes, now: float) -> bool:
-        """Take a STUN datagram if it is the client's check of the path in use, which is most of
-        what it ever sends. False: nothing has happened, give it to `receive_stun`.
+    def renew_consent(self, data: bytes, address: bytes, now: float) -> bytes | None:
+        """The answer to a STUN datagram that is the client's check of the path in use, which is
+        most of what it ever sends. Nothing else changes but how long the client may be silent.
+
+        None: nothing has happened, give it to `receive_stun`.
         """
         if self._state is not TransportState.CONNECTED:
-            return False
+            return None
         reply = self.ice.renew(data, address, now)
-        if reply is None:
-            return False
-        self._datagrams.append((reply, address))
-        self._consent.heard(now)
-        return True
+        if reply is not None:
+            self._consent.heard(now)
+        return reply
 
     def receive_dtls(self, data: bytes, address: bytes, now: float) -> None:
         """Take a DTLS datagram from a validated address."""
@@ -258,11 +264,10 @@ class Transport:
         if due is not None and due <= now:
             self._dtls.handle_timer(now)
             self._after_dtls(now)
-        if self._report_at is not None and self._report_at <= now:
-            self._report_at = now + self._reporter.interval_s()
-            self._send_rtcp(self._reporter.compounds(now))
         if self._state_deadline() <= now:
             self._on_silence(now)
+        if self._report_at is not None and self._report_at <= now:
+            self._report(now)
 
     def close(self) -> None:
         """Send BYE for our tracks and close_notify. Immediate, idempotent, without an event."""
@@ -294,11 +299,11 @@ class Transport:
         """When `handle_timer` wants to be called next, None when closed."""
         if self._state is TransportState.CLOSED:
             return None
-        deadline = self._state_deadline()
-        for other in (self._report_at, self._dtls.next_deadline()):
-            if other is not None:
-                deadline = min(deadline, other)
-        return deadline
+        deadline, report_at = self._state_deadline(), self._report_at
+        if report_at is not None and report_at < deadline:
+            deadline = report_at
+        dtls_at = self._dtls.next_deadline()
+        return deadline if dtls_at is None or deadline < dtls_at else dtls_at
 
     # The rest
 
@@ -327,6 +332,18 @@ class Transport:
     def _gone_at(self) -> float:
         """When silence becomes final."""
         return self._consent.heard_at + self._settings.gone_after_s
+
+    def _report(self, now: float) -> None:
+        """Send reports; where there is nothing to say, look again when silence is looked for.
+
+        That is a wake that a connection needs anyway, so listeners of a silent room take no other.
+        """
+        compounds = self._reporter.compounds(now)
+        if compounds:
+            self._report_at = now + self._reporter.interval_s()
+            self._send_rtcp(compounds)
+        else:
+            self._report_at = min(now + INTERVAL_S, self._state_deadline())
 
     def _on_silence(self, now: float) -> None:
         """The state's deadline has passed."""

@@ -39,7 +39,7 @@ REASON_DRAINED = "drained"
 # rooms. Media that came meanwhile waits no longer than the three together.
 HANDSHAKE_STEPS = 4
 PEERS_PER_TURN = 64
-ROOMS_PER_TURN = 32
+ROOMS_PER_TURN = 64
 
 
 class Worker:
@@ -208,25 +208,35 @@ class Worker:
         return True
 
     def _take_slow(self, slow: Slow) -> None:
-        if slow.kind == STUN:
-            self._take_stun(slow)
-            return
-        peer = self._registry.peers.by_row(slow.transport)
-        if peer is None:
+        kind, row, address, data = slow
+        peer = self._registry.peers.by_row(row)
+        if kind == STUN:
+            if peer is None or not self._is_renewed(peer, data, address):
+                self._take_stun(slow)
+        elif peer is None:
             # It left while this batch was being worked on.
             self._registry.counters["dropped_departed"] += 1
-        elif slow.kind == DTLS:
-            if not self._backlog.add(peer, slow.data, slow.address):
+        elif kind == DTLS:
+            if not self._backlog.add(peer, data, address):
                 self._registry.counters["dropped_dtls_backlog"] += 1
         else:
             self._noted(peer, peer.transport.receive_rtcp, slow)
 
+    def _is_renewed(self, peer: Peer, data: bytes, address: bytes) -> bool:
+        """Answer the check of a path in use, of which there are thousands a second."""
+        try:
+            reply = peer.transport.renew_consent(data, address, self._now)
+        except Exception as error:
+            self._on_peer_bug(peer, error)
+            return False
+        if reply is None:
+            return False
+        self._outgoing.append((reply, address))
+        return True
+
     def _take_stun(self, slow: Slow) -> None:
         """Find the participant by the user fragment; strangers are limited before any HMAC."""
         counters = self._registry.counters
-        known = self._registry.peers.by_row(slow.transport)
-        if known is not None and self._noted(known, known.transport.renew_consent, slow):
-            return
         ufrag = username_of(slow.data)
         peer = None if ufrag is None else self._registry.peers.by_ufrag(ufrag)
         if peer is None:

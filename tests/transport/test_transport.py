@@ -38,6 +38,7 @@ from sfu.transport.rtcp import (
 from sfu.transport.settings import DTLS_BURST, TransportSettings
 from sfu.transport.srtcp import DATAGRAMS_BURST, SENDERS_MAX
 from sfu.transport.srtp import receive_session, send_session
+from sfu.transport.stun import BINDING_RESPONSE, parse_message
 from sfu.transport.transport import Transport, TransportState
 from tests.transport.peer import (
     FINGERPRINT,
@@ -347,6 +348,41 @@ def test_the_first_report_comes_soon_and_then_every_five_seconds(client: Client)
     assert gaps and all(2.4 <= gap <= 7.6 for gap in gaps)
 
 
+def silent(client: Client, until: float) -> list[float]:
+    """When the client's transport was woken; it checks every 2.5 s and is sent nothing."""
+    woken, next_check = [], 2.5
+    client.secure(0.0)
+    while (deadline := client.transport.next_deadline()) is not None and deadline < until:
+        if next_check < deadline:
+            client.check(next_check)
+            next_check += 2.5
+            continue
+        client.transport.handle_timer(deadline)
+        woken.append(deadline)
+    client.take()
+    return woken
+
+
+def test_whoever_is_sent_nothing_is_woken_for_reports_only_when_its_silence_is_looked_for(
+    client: Client,
+) -> None:
+    woken = silent(client, 100.0)
+    gaps = [later - sooner for sooner, later in zip(woken, woken[1:], strict=False)]
+    assert len(woken) <= 2 + 100 / 2.5
+    assert gaps and all(2.5 <= gap <= 5.0 for gap in gaps[1:])
+    assert client.state() is TransportState.CONNECTED
+
+
+def test_the_first_report_after_a_silence_comes_within_five_seconds(client: Client) -> None:
+    silent(client, 60.0)
+    client.stats.sent += 5
+    woken_at = client.transport.next_deadline()
+    assert woken_at is not None and woken_at <= 65.0
+    client.transport.handle_timer(woken_at)
+    ((datagram, _),) = client.take()
+    assert sum(isinstance(p, SenderReport) for p in client.read(datagram)) == 3
+
+
 def test_media_and_reports_follow_the_client(client: Client) -> None:
     client.secure(0.0)
     assert client.check(1.0, OFFICE)
@@ -438,17 +474,17 @@ def test_rtcp_and_dtls_are_limited_in_rate(client: Client) -> None:
     }
 
 
-def renew(client: Client, now: float, address: bytes = HOME) -> bool:
-    """A check, offered as one that may renew consent."""
+def renew(client: Client, now: float, address: bytes = HOME) -> bytes | None:
+    """The answer to a check, offered as one that may renew consent."""
     username = f"{client.ice.local_ufrag}:{client.ice.remote_ufrag}"
     return client.transport.renew_consent(check(username, client.ice.local_pwd), address, now)
 
 
 def test_a_check_of_the_path_renews_consent_without_news(client: Client) -> None:
     client.secure(0.0)
-    assert renew(client, 4.0)
-    ((_, address),) = client.take()
-    assert address == HOME
+    reply = renew(client, 4.0)
+    assert reply is not None and parse_message(reply).message_type == BINDING_RESPONSE
+    assert client.take() == []
     assert not client.transport.has_news and client.events() == []
     assert client.run(8.9) == []
     assert client.run(9.1)[-1][1] == Suspected()
@@ -456,11 +492,11 @@ def test_a_check_of_the_path_renews_consent_without_news(client: Client) -> None
 
 def test_consent_is_renewed_quickly_only_while_connected(client: Client) -> None:
     """Before and in between a check is news: it has to take the long way."""
-    assert not renew(client, 0.0)
+    assert renew(client, 0.0) is None
     client.secure(0.0)
     client.run(6.0)
     assert client.state() is TransportState.SUSPECT
-    assert not renew(client, 6.0)
+    assert renew(client, 6.0) is None
     assert client.check(6.0)
     assert client.transport.has_news
     assert client.events() == [Recovered()]
@@ -468,5 +504,5 @@ def test_consent_is_renewed_quickly_only_while_connected(client: Client) -> None
 
 def test_a_check_of_another_path_is_no_renewal(client: Client) -> None:
     client.secure(0.0)
-    assert not renew(client, 1.0, OFFICE)
+    assert renew(client, 1.0, OFFICE) is None
     assert client.take() == []
