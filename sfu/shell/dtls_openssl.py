@@ -17,11 +17,12 @@ is used for the deadlines that are told to the caller alone.
 from __future__ import annotations
 
 import datetime
+import hashlib
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from sfu.shell.dtls_epilogue import Epilogue
 from sfu.transport.dtls import DtlsState, SrtpKeys, SrtpProfile
@@ -45,11 +46,13 @@ _CIPHERS = b":".join(
         b"ECDHE-ECDSA-AES256-SHA",
     )
 )
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha-256": hashes.SHA256(),
-    "sha-384": hashes.SHA384(),
-    "sha-512": hashes.SHA512(),
+_HASHES = {
+    "sha-256": hashlib.sha256,
+    "sha-384": hashlib.sha384,
+    "sha-512": hashlib.sha512,
 }
+# More than any flight, so that one read empties the BIO.
+_BIO_BYTES = 16_384
 
 
 class OpensslDtls:
@@ -205,9 +208,12 @@ class OpensslEndpoint:
 
     def _is_promised(self, connection: SSL.Connection) -> bool:
         """Whether the peer's certificate has one of the promised fingerprints."""
-        certificate = connection.get_peer_certificate(as_cryptography=True)
-        return certificate is not None and any(
-            algorithm in _HASHES and fingerprint_of(certificate, algorithm) == digest
+        certificate = connection.get_peer_certificate()
+        if certificate is None:
+            return False
+        der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+        return any(
+            algorithm in _HASHES and _digest(der, algorithm) == digest
             for algorithm, digest in self._peer_fingerprints
         )
 
@@ -231,7 +237,8 @@ class OpensslEndpoint:
         connection = self._connection
         if connection is None:
             return
-        flight = _split(_drain(connection))
+        written = _drain(connection)
+        flight = _split(written) if written else []
         self._outgoing += flight
         if self._state in (DtlsState.CLOSED, DtlsState.FAILED):
             self._forget()
@@ -251,7 +258,12 @@ class OpensslEndpoint:
 
 def fingerprint_of(certificate: x509.Certificate, algorithm: str) -> str:
     """The digest of a certificate as SDP writes it; KeyError for an unknown algorithm."""
-    return certificate.fingerprint(_HASHES[algorithm]).hex(":").upper()
+    return _digest(certificate.public_bytes(serialization.Encoding.DER), algorithm)
+
+
+def _digest(der: bytes, algorithm: str) -> str:
+    """The digest of an encoded certificate."""
+    return _HASHES[algorithm](der).digest().hex(":").upper()
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -306,11 +318,14 @@ def _export_keys(connection: SSL.Connection) -> SrtpKeys | None:
 def _drain(connection: SSL.Connection) -> bytes:
     """Everything that OpenSSL has written; a handshake flight is a few kilobytes at most."""
     flight = b""
-    while True:
-        try:
-            flight += connection.bio_read(16_384)
-        except SSL.WantReadError:
-            return flight
+    try:
+        while True:
+            read = connection.bio_read(_BIO_BYTES)
+            flight += read
+            if len(read) < _BIO_BYTES:
+                return flight
+    except SSL.WantReadError:
+        return flight
 
 
 def _split(flight: bytes) -> list[bytes]:
