@@ -186,21 +186,26 @@ def _sessions(connection: SSL.Connection) -> tuple[Session, Session]:
 
 
 def _drain(connection: SSL.Connection) -> list[bytes]:
-    """What OpenSSL wrote, one datagram for each record (RFC 6347 4.1)."""
+    """What OpenSSL wrote, as datagrams."""
     flight = b""
     while True:
         try:
             flight += connection.bio_read(_BIO_BYTES)
         except SSL.WantReadError:
-            return _records(flight)
+            return _datagrams(flight)
 
 
-def _records(flight: bytes) -> list[bytes]:
-    records: list[bytes] = []
+def _datagrams(flight: bytes) -> list[bytes]:
+    """Records (RFC 6347 4.1) packed into datagrams up to the MTU, as the DTLS of browsers does."""
+    datagrams: list[bytes] = []
     position = 0
     while position < len(flight):
         body = position + _RECORD_HEADER_BYTES
         end = body + int.from_bytes(flight[body - 2 : body], "big")
-        records.append(flight[position:end])
+        record = flight[position:end]
+        if datagrams and len(datagrams[-1]) + len(record) <= _DATAGRAM_BYTES:
+            datagrams[-1] += record
+        else:
+            datagrams.append(record)
         position = end
-    return records
+    return datagrams
