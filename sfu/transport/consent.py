@@ -26,13 +26,18 @@ class Consent:
 
     def heard(self, now: float) -> None:
         """Something authentic arrived."""
-        interval_s = min(now - self.heard_at, INTERVAL_S_MAX)
+        # Compared by hand, here and below: this comes thousands of times a second.
+        interval_s = now - self.heard_at
         if interval_s < 0.0:
             return
-        self._interval_s = max(interval_s, self._interval_s * _FADE)
+        if interval_s > INTERVAL_S_MAX:
+            interval_s = INTERVAL_S_MAX
+        faded_s = self._interval_s * _FADE
+        self._interval_s = interval_s if interval_s > faded_s else faded_s
         self.heard_at = now
 
     @property
     def suspect_at(self) -> float:
         """When silence becomes suspicious."""
-        return self.heard_at + max(self._patience_s, self._interval_s * _MARGIN)
+        usual_s = self._interval_s * _MARGIN
+        return self.heard_at + (usual_s if usual_s > self._patience_s else self._patience_s)

@@ -249,7 +249,8 @@ class IceLite:
 
     def _touch(self, address: bytes, now: float) -> None:
         """Note that `address` was heard, as the most recent one."""
-        self._addresses.pop(address, None)
+        if len(self._addresses) > 1:
+            self._addresses.pop(address, None)
         self._addresses[address] = now
 
     def _revoke_oldest(self, newest: bytes) -> bytes | None:

@@ -16,12 +16,13 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Use one token; False when there is none."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        tokens = self._tokens + (now - self._at) * self._rate
+        if tokens > self._burst:  # by hand: every check and report passes here
+            tokens = self._burst
         self._at = now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
+        is_enough = tokens >= 1.0
+        self._tokens = tokens - 1.0 if is_enough else tokens
+        return is_enough
 
     def give_back(self) -> None:
         """Return the token of something that turned out to be welcome."""

@@ -134,7 +134,9 @@ class Reporter:
     def compounds(self, now: float) -> list[bytes]:
         """The reports that are worth making now; each fits a datagram with its SRTCP trailer."""
         senders = self._sender_reports(now)
-        block = self._report_block(now)
+        block = None if self._source is None else self._report_block(self._source, now)
+        if block is None and not senders:
+            return []
         receiver = None if block is None else ReceiverReport(self._own_ssrc, (block,))
         return build_compounds(senders, receiver, self._cname)
 
@@ -148,8 +150,9 @@ class Reporter:
         for packet in packets:
             if isinstance(packet, SenderReport):
                 self._heard_report = _HeardReport(packet.ssrc, middle_of(packet.ntp), now)
-                self._take_blocks(packet.reports, now)
-            elif isinstance(packet, ReceiverReport):
+            elif not isinstance(packet, ReceiverReport):
+                continue
+            if packet.reports:
                 self._take_blocks(packet.reports, now)
 
     @property
@@ -159,8 +162,6 @@ class Reporter:
 
     def _take_blocks(self, blocks: Sequence[ReportBlock], now: float) -> None:
         """Keep report blocks; a round trip once known stays until a newer one."""
-        if not blocks:
-            return
         arrived_ntp = ntp_time(self._wall_at_zero + now)
         for block in blocks:
             if block.ssrc not in self._ssrcs:
@@ -192,11 +193,9 @@ class Reporter:
             octets=stats.octets,
         )
 
-    def _report_block(self, now: float) -> ReportBlock | None:
+    def _report_block(self, source: int, now: float) -> ReportBlock | None:
         """A report on the source, None if nothing came since the last one (RFC 3550 A.3)."""
-        if self._source is None:
-            return None
-        stats = self._stats.source_stats(self._source)
+        stats = self._stats.source_stats(source)
         last = self._received if self._received.ssrc == stats.ssrc else _Received()
         if stats.ssrc == 0 or stats.packets == last.packets:
             return None

@@ -20,14 +20,14 @@ fails, as by a certificate that the offer did not promise (dtls_failed), and by 
 silent: the caller knows. Authentic are checks, RTCP and media; DTLS records are not, except for
 what they lead to.
 
-No other file assigns the state. One input, then drain `datagrams_to_send` and `events`, then the
-next. It knows neither rooms nor the forwarder's tables: the caller writes those, told by events.
+No other file assigns the state; `state.py` has this table as code. One input, then drain
+`datagrams_to_send` and `events`, then the next. It knows neither rooms nor the forwarder's tables:
+the caller writes those, told by events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 
 from control.types import LeaveReason
 from sfu.transport.answer import Negotiation
@@ -57,39 +57,13 @@ from sfu.transport.reporting import (
 from sfu.transport.settings import DTLS_BURST, DTLS_PER_S, TransportSettings
 from sfu.transport.srtcp import Srtcp
 from sfu.transport.srtp import receive_session, send_session
+from sfu.transport.state import NEXT, TransportState, Trigger
 
 # How often a suspect's media is looked at: nobody tells when it flows again.
 LOOK_INTERVAL_S = 1.0
-
-
-class TransportState(StrEnum):
-    """See the table at the top of this file."""
-
-    NEW = "new"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    SUSPECT = "suspect"
-    CLOSED = "closed"
-
-
-class _Trigger(StrEnum):
-    CHECKED = "checked"
-    SECURED = "secured"
-    SILENT = "silent"
-    HEARD = "heard"
-    ENDED = "ended"
-
-
-_NEXT = {
-    (TransportState.NEW, _Trigger.CHECKED): TransportState.CONNECTING,
-    (TransportState.CONNECTING, _Trigger.SECURED): TransportState.CONNECTED,
-    (TransportState.CONNECTED, _Trigger.SILENT): TransportState.SUSPECT,
-    (TransportState.SUSPECT, _Trigger.HEARD): TransportState.CONNECTED,
-    (TransportState.NEW, _Trigger.ENDED): TransportState.CLOSED,
-    (TransportState.CONNECTING, _Trigger.ENDED): TransportState.CLOSED,
-    (TransportState.CONNECTED, _Trigger.ENDED): TransportState.CLOSED,
-    (TransportState.SUSPECT, _Trigger.ENDED): TransportState.CLOSED,
-}
+# An enumeration's members cost as much to reach as a call, and these are compared most often.
+_CONNECTED = TransportState.CONNECTED
+_CLOSED = TransportState.CLOSED
 
 
 class Transport:
@@ -209,7 +183,7 @@ class Transport:
 
         None: nothing has happened, give it to `receive_stun`.
         """
-        if self._state is not TransportState.CONNECTED:
+        if self._state is not _CONNECTED:
             return None
         reply = self.ice.renew(data, address, now)
         if reply is not None:
@@ -241,15 +215,17 @@ class Transport:
 
     def heard(self, now: float) -> None:
         """Something authentic came: a check, RTCP, or media, of which only the caller knows."""
-        if self._state is TransportState.CLOSED:
+        if self._state is _CLOSED:
             return
         self._consent.heard(now)
+        if self._state is _CONNECTED:
+            return
         if self._state is TransportState.NEW:
             self._connecting_at = now
-            self._step(_Trigger.CHECKED)
+            self._step(Trigger.CHECKED)
             self._events.append(Checked())
         elif self._state is TransportState.SUSPECT:
-            self._step(_Trigger.HEARD)
+            self._step(Trigger.HEARD)
             self._events.append(Recovered())
 
     def forget_address(self, address: bytes) -> None:
@@ -258,7 +234,7 @@ class Transport:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due. Afterwards `next_deadline` is later than `now`."""
-        if self._state is TransportState.CLOSED:
+        if self._state is _CLOSED:
             return
         due = self._dtls.next_deadline()
         if due is not None and due <= now:
@@ -276,7 +252,7 @@ class Transport:
         self._send_rtcp([self._reporter.goodbye()])
         self._dtls.close()
         self._send_dtls()
-        self._step(_Trigger.ENDED)
+        self._step(Trigger.ENDED)
 
     # Outputs
 
@@ -297,7 +273,7 @@ class Transport:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` wants to be called next, None when closed."""
-        if self._state is TransportState.CLOSED:
+        if self._state is _CLOSED:
             return None
         deadline, report_at = self._state_deadline(), self._report_at
         if report_at is not None and report_at < deadline:
@@ -307,9 +283,9 @@ class Transport:
 
     # The rest
 
-    def _step(self, trigger: _Trigger) -> None:
+    def _step(self, trigger: Trigger) -> None:
         """Change the state as the table says; a trigger that the table lacks is a bug."""
-        self._state = _NEXT[self._state, trigger]
+        self._state = NEXT[self._state, trigger]
         if self._state is TransportState.CLOSED:
             self._report_at = None
             # The sessions take more memory than the rest, and nothing is encrypted any more.
@@ -317,13 +293,14 @@ class Transport:
 
     def _state_deadline(self) -> float:
         """When the present state ends if nothing happens."""
+        if self._state is _CONNECTED:
+            suspect_at, gone_at = self._consent.suspect_at, self._gone_at
+            return suspect_at if suspect_at < gone_at else gone_at
         settings = self._settings
         if self._state is TransportState.NEW:
             return self._created_at + settings.join_timeout_s
         if self._state is TransportState.CONNECTING:
             return self._connecting_at + settings.dtls_timeout_s
-        if self._state is TransportState.CONNECTED:
-            return min(self._consent.suspect_at, self._gone_at)
         if self._source is None:
             return self._gone_at
         return min(self._looked_at + LOOK_INTERVAL_S, self._gone_at)
@@ -355,7 +332,7 @@ class Transport:
         else:
             self._listen_for_media(now)
             if self._state is TransportState.CONNECTED and self._state_deadline() <= now:
-                self._step(_Trigger.SILENT)
+                self._step(Trigger.SILENT)
                 self._events.append(Suspected())
             if self._state is TransportState.SUSPECT and self._gone_at <= now:
                 self._end(LeaveReason.CONSENT_EXPIRED)
@@ -387,12 +364,12 @@ class Transport:
         self._srtcp = Srtcp(receive, send, now, self._count)
         self._consent.heard(now)
         self._report_at = now + self._reporter.interval_s(FIRST_INTERVAL_S)
-        self._step(_Trigger.SECURED)
+        self._step(Trigger.SECURED)
         self._events += [Keys(keys, receive, send), Connected()]
 
     def _end(self, reason: LeaveReason) -> None:
         """The connection ended by itself."""
-        self._step(_Trigger.ENDED)
+        self._step(Trigger.ENDED)
         self._dtls.close()
         # Without consent nothing more may be sent (RFC 7675 5.1); otherwise say why.
         if reason is not LeaveReason.CONSENT_EXPIRED:

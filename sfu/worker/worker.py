@@ -220,7 +220,16 @@ class Worker:
             if not self._backlog.add(peer, data, address):
                 self._registry.counters["dropped_dtls_backlog"] += 1
         else:
-            self._noted(peer, peer.transport.receive_rtcp, slow)
+            self._take_rtcp(peer, data, address)
+
+    def _take_rtcp(self, peer: Peer, data: bytes, address: bytes) -> None:
+        """A report is answered by nothing, and news only from somebody who had gone quiet."""
+        try:
+            peer.transport.receive_rtcp(data, address, self._now)
+            if peer.transport.has_news:
+                self._registry.settle(peer, self._now)
+        except Exception as error:
+            self._on_peer_bug(peer, error)
 
     def _is_renewed(self, peer: Peer, data: bytes, address: bytes) -> bool:
         """Answer the check of a path in use, of which there are thousands a second."""

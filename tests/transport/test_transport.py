@@ -38,8 +38,9 @@ from sfu.transport.rtcp import (
 from sfu.transport.settings import DTLS_BURST, TransportSettings
 from sfu.transport.srtcp import DATAGRAMS_BURST, SENDERS_MAX
 from sfu.transport.srtp import receive_session, send_session
+from sfu.transport.state import TransportState
 from sfu.transport.stun import BINDING_RESPONSE, parse_message
-from sfu.transport.transport import Transport, TransportState
+from sfu.transport.transport import Transport
 from tests.transport.peer import (
     FINGERPRINT,
     HOME,
