@@ -93,7 +93,7 @@ class _NoiseFloor:
 
 
 @dataclass(slots=True)
-class _Activity:
+class Activity:
     """The windows of one participant; a new one has been silent for ever."""
 
     floor: _NoiseFloor = field(default_factory=_NoiseFloor)
@@ -101,6 +101,7 @@ class _Activity:
     immediate: int = 0
     mediums: deque[int] = field(default_factory=lambda: deque([0] * _MEDIUMS, maxlen=_MEDIUMS))
     high_windows: int = 0  # medium windows until those that may have a high sample are forgotten
+    full_windows: int = 0  # the newest medium windows that had nothing but high samples
 
     @property
     def is_idle(self) -> bool:
@@ -117,17 +118,23 @@ class _Activity:
         )
 
     def _fill(self, highs: int, windows: int) -> None:
-        """`windows` medium windows of `highs` high samples each."""
-        self.mediums.extend((highs,) * windows)
+        """`windows` medium windows that are all high or all low; none if all were so before."""
         if highs:
+            if self.full_windows < _MEDIUMS:
+                self.mediums.extend((highs,) * windows)
+                self.full_windows += windows
             self.high_windows = _MEDIUMS
         elif self.high_windows:
+            self.mediums.extend((highs,) * windows)
             self.high_windows = max(0, self.high_windows - windows)
+            self.full_windows = 0
 
     def sample(self, level: SourceLevel, windows: int) -> None:
         """Fill `windows` medium windows up to now from what the source says of itself."""
         filled = windows * _SAMPLES
-        silent = self._silent_samples(level, filled)
+        # Most packets that are not silence are young: none is missing.
+        is_young = level.packet_age <= _IDLE_AFTER_S
+        silent = 0 if is_young else self._silent_samples(level, filled)
         if silent >= filled and self.is_idle:
             return
         newest = 0.0 if silent >= filled else _VOLUME_MAX + level.level_db
@@ -135,10 +142,11 @@ class _Activity:
         self.floor.learn(instant)
         audible_from = self.floor.volume + _SUBBAND
         self.immediate = int(instant) // _SUBBAND if instant >= audible_from else 0
-        high_from = max(audible_from, _HIGH_VOLUME)
-        if max(self.volume, newest) < high_from:
+        high_from = audible_from if audible_from > _HIGH_VOLUME else _HIGH_VOLUME
+        was_high, is_high = self.volume >= high_from, newest >= high_from
+        if not was_high and not is_high:
             self._fill(0, windows)  # a common case: nothing to interpolate
-        elif not silent and min(self.volume, newest) >= high_from:
+        elif was_high and is_high and not silent:
             self._fill(_SAMPLES, windows)  # the other: everything between is as high
         else:
             self._interpolate(newest, filled, silent, high_from)
@@ -150,7 +158,7 @@ class _Activity:
         step = (newest - self.volume) / max(1, heard)
         highs = [self.volume + step * (index + 1) >= high_from for index in range(heard)]
         highs += [False] * silent
-        self.high_windows = _MEDIUMS
+        self.high_windows, self.full_windows = _MEDIUMS, 0
         self.mediums.extend(
             sum(highs[start : start + _SAMPLES]) for start in range(0, filled, _SAMPLES)
         )
@@ -171,8 +179,10 @@ _SILENCE = (_IMMEDIATE_SCORE[0], _MEDIUM_SCORE[0], _LONG_SCORE[0])
 class DominantSpeaker:
     """Follows the audible participants of one room. It stays with a speaker through silence."""
 
+    __slots__ = ("_activities", "_dominant", "_sampled_at")
+
     def __init__(self) -> None:
-        self._activities: dict[str, _Activity] = {}
+        self._activities: dict[str, Activity] = {}
         self._dominant: str | None = None
         self._sampled_at: float | None = None
 
@@ -194,11 +204,12 @@ class DominantSpeaker:
         windows = self._windows_since(now)
         if windows:
             for seen in observations:
-                activity = self._activities.get(seen.participant)
+                activity = seen.activity
                 if activity is None:
-                    activity = self._activities[seen.participant] = _Activity()
+                    activity = self._activities.get(seen.participant) or Activity()
+                    seen.activity = self._activities[seen.participant] = activity
                 activity.sample(seen.level, windows)
-            self._decide()
+            self._decide(observations)
         return self._dominant
 
     def _windows_since(self, now: float) -> int:
@@ -211,19 +222,19 @@ class DominantSpeaker:
             self._sampled_at = now
         return min(windows, _MEDIUMS)
 
-    def _decide(self) -> None:
+    def _decide(self, observations: Sequence[Observation]) -> None:
         """Hand over to the challenger whose medium window leads most, if all windows agree."""
-        rivals = [
-            (participant, activity)
-            for participant, activity in self._activities.items()
-            if participant != self._dominant and not activity.is_idle
-        ]
-        if not rivals:
-            return
-        holder = self._activities.get(self._dominant) if self._dominant is not None else None
-        immediate, medium, long = holder.scores if holder is not None else _SILENCE
+        before = self._dominant
+        holder_scores: tuple[float, float, float] | None = None
         best_lead = _MARGIN_MEDIUM
-        for participant, activity in rivals:
+        for seen in observations:
+            activity, participant = seen.activity, seen.participant
+            assert activity is not None, "it was sampled just now"
+            if participant == before or activity.is_idle:
+                continue
+            if holder_scores is None:
+                holder_scores = self._scores_of(before)
+            immediate, medium, long = holder_scores
             scores = activity.scores
             lead = scores[1] - medium
             if (
@@ -232,3 +243,7 @@ class DominantSpeaker:
                 and scores[2] - long > _MARGIN_LONG
             ):
                 self._dominant, best_lead = participant, lead
+
+    def _scores_of(self, participant: str | None) -> tuple[float, float, float]:
+        activity = None if participant is None else self._activities.get(participant)
+        return _SILENCE if activity is None else activity.scores

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 class Floor:
     """Owns the forwarder's slots of one room; knows its on-stage participants by their source."""
 
+    __slots__ = (
+        "_audience",
+        "_by_source",
+        "_forwarder",
+        "_observations",
+        "_observed",
+        "_selector",
+        "_slot_ids",
+    )
+
     def __init__(self, forwarder: Forwarder, slots: int) -> None:
         self._forwarder = forwarder
         self._selector = Selector(slots)

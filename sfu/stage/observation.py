@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sfu.fast import SourceLevel
 
+    from .dominant import Activity
+    from .speakers import Voice
+
 # How often levels are sampled. Fast enough for the eye, and one Volfin-Cohen medium window.
 TICK_S = 0.1
 
@@ -22,3 +25,6 @@ class Observation:
     participant: str
     level: SourceLevel
     slot: int | None
+    # What the judges remember of this participant: looked up once, not on every tick.
+    activity: Activity | None = None
+    voice: Voice | None = None

@@ -88,6 +88,17 @@ def _seat_for(
 class Seating:
     """The subscriptions of one room's egresses to its slots. `stream_of` gives a slot's stream."""
 
+    __slots__ = (
+        "_blocks",
+        "_by_group",
+        "_forwarder",
+        "_own",
+        "_seats",
+        "_slots",
+        "_stream_of",
+        "_view",
+    )
+
     def __init__(self, forwarder: Forwarder, slots: int, stream_of: Callable[[int], int]) -> None:
         self._forwarder = forwarder
         self._stream_of = stream_of

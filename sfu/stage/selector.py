@@ -105,6 +105,8 @@ class Selector:
     `loudness_of` answers for any source that holds a slot at the moment of the call.
     """
 
+    __slots__ = ("_challengers", "slots")
+
     def __init__(self, slots: int) -> None:
         self.slots = [Slot(index) for index in range(slots)]
         self._challengers: dict[int, Challenger] = {}

@@ -38,7 +38,7 @@ _LEVEL_SILENT = 127
 
 
 @dataclass(slots=True)
-class _Voice:
+class Voice:
     """One participant's way to being active."""
 
     voiced_ticks: int = 0
@@ -62,8 +62,10 @@ class _Voice:
 class Speakers:
     """The active speakers of one room and the last snapshot told of them."""
 
+    __slots__ = ("_revision", "_snapshot", "_told", "_told_at", "_voices")
+
     def __init__(self) -> None:
-        self._voices: dict[str, _Voice] = {}
+        self._voices: dict[str, Voice] = {}
         self._snapshot: list[ActiveSpeaker] = []
         self._told: dict[str, ActiveSpeaker] = {}  # the same by participant
         self._revision = 0
@@ -93,9 +95,10 @@ class Speakers:
         """Look at all audible participants (once per tick): a snapshot if one is due."""
         voiced: list[Observation] = []
         for seen in observations:
-            voice = self._voices.get(seen.participant)
+            voice = seen.voice
             if voice is None:
-                voice = self._voices[seen.participant] = _Voice()
+                voice = self._voices.get(seen.participant) or Voice()
+                seen.voice = self._voices[seen.participant] = voice
             if voice.observe(seen.level):
                 voiced.append(seen)
         if self._is_as_told(voiced, dominant, now):

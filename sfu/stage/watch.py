@@ -25,6 +25,8 @@ class Watch:
     and starts the watch again.
     """
 
+    __slots__ = ("_dominant", "_speakers", "deadline")
+
     def __init__(self) -> None:
         self._dominant = DominantSpeaker()
         self._speakers = Speakers()

@@ -7,7 +7,7 @@ from itertools import chain, dropwhile, islice, repeat
 
 import pytest
 
-from sfu.stage.dominant import DominantSpeaker, _Activity
+from sfu.stage.dominant import Activity, DominantSpeaker
 from sfu.stage.observation import Observation
 from tests.stage import speech
 from tests.stage.fakes import FakeForwarder
@@ -184,19 +184,19 @@ def test_shortcuts_for_silence_and_steady_voices_change_no_decision(
     quick = follow(crowd(), 30.0, ticks=ticks)
     assert len({dominant for _, dominant in quick}) >= 2
 
-    def fill(self: _Activity, highs: int, windows: int) -> None:
+    def fill(self: Activity, highs: int, windows: int) -> None:
         self.mediums.extend([highs] * windows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Activity, "is_idle", False)
-        patch.setattr(_Activity, "_fill", fill)
+        patch.setattr(Activity, "is_idle", False)
+        patch.setattr(Activity, "_fill", fill)
         assert follow(crowd(), 30.0, ticks=ticks) == quick
 
 
 def test_a_voice_is_idle_only_when_nothing_of_it_is_left() -> None:
     forwarder = FakeForwarder()
     source = forwarder.new_source()
-    activity = _Activity()
+    activity = Activity()
     for step in range(100):
         now = step * 0.02
         if step < 20:
