@@ -47,9 +47,9 @@ _STATUS = {
 # No deadline of a connection needs to be met closer: reports vary by seconds, the shortest
 # retransmission is a second. So thousands of participants wake the worker fifty times a second.
 PEER_GRAIN_S = 0.02
-# A room looks around ten times a second. Closer than this nobody sees, and rooms that come due
-# together are few enough to be done in a millisecond.
-ROOM_GRAIN_S = 0.005
+# A room looks around ten times a second; nobody sees that it is late by this. The same as that of
+# connections, so that a thousand rooms cause no wakes of their own.
+ROOM_GRAIN_S = PEER_GRAIN_S
 
 # Each second's load counts this much: a second alone says little, five say nearly all.
 LOAD_SMOOTHING = 0.4

@@ -131,6 +131,26 @@ def test_an_empty_room_closes_when_its_time_is_over() -> None:
     assert bench.worker.next_deadline() is None
 
 
+def test_rooms_that_look_around_share_the_wakes_of_their_participants() -> None:
+    """Fifty a second at most, however many there are, and nobody looks more than 20 ms late."""
+    bench = Bench()
+    looks: list[float] = []
+    for number in range(40):
+        bench.room(f"r{number}")
+        bench.join("talker", Role.SPEAKER, room=f"r{number}")
+        looks.append(bench.now + 0.1)
+        bench.now += 0.0025
+    wakes = set()
+    while (deadline := bench.worker.next_deadline()) is not None and deadline <= looks[-1] + 0.02:
+        bench.now = max(bench.now, deadline)
+        wakes.add(bench.now)
+        bench.worker.handle_timer(bench.now)
+        bench.drain()
+    assert len(wakes) <= 7
+    for look in looks:
+        assert min(wake for wake in wakes if wake >= look) <= look + 0.0201
+
+
 def test_draining_sends_everybody_away_and_takes_nobody_new() -> None:
     bench = Bench()
     bench.room()
