@@ -1,4 +1,4 @@
-"""The compiled core: `Batch` (memory), `Mmsg` (its IO), `Forwarder` and `answer_check` (pure).
+"""The compiled core: `Batch` (memory), `Mmsg` (its IO), `Forwarder` and `PathChecks` (pure).
 
 `Swarm` is the other side: the media of virtual clients, for load tests.
 """
@@ -6,7 +6,7 @@
 from sfu.fast._batch import ADDRESS_BYTES, DATAGRAM_BYTES_MAX, Batch
 from sfu.fast._forward import DTLS, RTCP, STUN, Forwarder
 from sfu.fast._mmsg import Mmsg
-from sfu.fast._stun import answer_check
+from sfu.fast._stun import PathChecks
 from sfu.fast._swarm import Swarm
 from sfu.fast.measured import Aside, ListenerStats, Onset, Position, TrackStats
 from sfu.fast.records import Challenge, EgressStats, Slow, SourceLevel, SourceStats
@@ -25,11 +25,11 @@ __all__ = [
     "ListenerStats",
     "Mmsg",
     "Onset",
+    "PathChecks",
     "Position",
     "Slow",
     "SourceLevel",
     "SourceStats",
     "Swarm",
     "TrackStats",
-    "answer_check",
 ]

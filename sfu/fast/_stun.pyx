@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Connectivity checks, compiled: the one message that every participant sends for as long as it is here.
 
-`answer_check` reads a binding request and writes its answer in one pass (RFC 8489), if there is nothing to be
+`PathChecks.answer` reads a binding request and writes its answer in one pass (RFC 8489), if there is nothing to be
 said of it: well-formed, signed by the key, for this username, without attributes that have to be understood
 and are not. Everything else is left to `sfu.transport.ice`, which knows how to refuse. SHA-1 is written out
 here because a message takes two HMACs of a hundred bytes, for which OpenSSL's objects cost several times the
@@ -39,10 +39,10 @@ cdef struct Sha1:
     uint32_t fill
     uint64_t length
 
-# Both halves of an HMAC with the key in them.
+# Both halves of an HMAC after the block with the key in it.
 cdef struct Keyed:
-    Sha1 inner
-    Sha1 outer
+    uint32_t inner[5]
+    uint32_t outer[5]
 
 # What a request came to.
 cdef struct Request:
@@ -139,28 +139,38 @@ cdef void _finish(Sha1* hash, uint8_t* digest) noexcept nogil:
         write32(digest + 4 * index, hash.state[index])
 
 
-cdef void _begin_keyed(Sha1* hash, const uint8_t* key, uint32_t length, uint8_t pad) noexcept nogil:
+cdef void _key_half(uint32_t* state, const uint8_t* key, uint32_t length, uint8_t pad) noexcept nogil:
     """The inner or outer half of an HMAC (RFC 2104): the key, padded and masked, is the first block."""
     cdef uint8_t block[BLOCK_SIZE]
+    cdef Sha1 hash
     cdef uint32_t index
     memset(block, pad, BLOCK_SIZE)
     for index in range(length):
         block[index] ^= key[index]
-    _begin(hash)
-    _update(hash, block, BLOCK_SIZE)
+    _begin(&hash)
+    _update(&hash, block, BLOCK_SIZE)
+    memcpy(state, hash.state, DIGEST_SIZE)
+
+
+cdef void _go_on(Sha1* hash, const uint32_t* state) noexcept nogil:
+    """A hash of which one block is done."""
+    memcpy(hash.state, state, DIGEST_SIZE)
+    hash.fill = 0
+    hash.length = BLOCK_SIZE
 
 
 cdef void _sign(const uint8_t* message, uint32_t length, const Keyed* key, uint8_t* digest) noexcept nogil:
     """The HMAC-SHA1 of a message as if MESSAGE-INTEGRITY ended it (RFC 8489 14.5)."""
-    cdef Sha1 hash = key.inner
+    cdef Sha1 hash
     cdef uint8_t head[4]
+    _go_on(&hash, key.inner)
     head[0] = message[0]
     head[1] = message[1]
     write16(head + 2, length - HEADER_SIZE + 4 + DIGEST_SIZE)
     _update(&hash, head, 4)
     _update(&hash, message + 4, length - 4)
     _finish(&hash, digest)
-    hash = key.outer
+    _go_on(&hash, key.outer)
     _update(&hash, digest, DIGEST_SIZE)
     _finish(&hash, digest)
 
@@ -254,27 +264,73 @@ cdef uint32_t _write_success(
     return length + 8
 
 
-def answer_check(bytes data not None, bytes address not None, bytes username not None, bytes key not None):
-    cdef const uint8_t* message = <const uint8_t*>PyBytes_AS_STRING(data)
-    cdef const uint8_t* secret = <const uint8_t*>PyBytes_AS_STRING(key)
-    cdef uint32_t key_length = <uint32_t>PyBytes_GET_SIZE(key)
-    cdef uint8_t digest[DIGEST_SIZE]
-    cdef uint8_t reply[REPLY_SIZE_MAX]
-    cdef Request request
+cdef class PathChecks:
+    cdef bytes username
     cdef Keyed keyed
+    cdef uint8_t path[ADDRESS_SIZE]
+    cdef bint has_path
+    cdef double rate_per_s, burst, tokens, counted_at
+
+    def __init__(
+        self, bytes username not None, bytes key not None, double rate_per_s, double burst, double now
+    ):
+        cdef const uint8_t* secret = <const uint8_t*>PyBytes_AS_STRING(key)
+        cdef uint32_t length = <uint32_t>PyBytes_GET_SIZE(key)
+        if PyBytes_GET_SIZE(key) > KEY_SIZE_MAX:
+            raise ValueError(f"a key has at most {KEY_SIZE_MAX} bytes, not {PyBytes_GET_SIZE(key)}")
+        self.username = username
+        _key_half(self.keyed.inner, secret, length, 0x36)
+        _key_half(self.keyed.outer, secret, length, 0x5C)
+        self.has_path = False
+        self.rate_per_s = rate_per_s
+        self.burst = self.tokens = burst
+        self.counted_at = now
+
+    def follow(self, bytes address):
+        if address is not None:
+            _require_address(address)
+            memcpy(self.path, <const uint8_t*>PyBytes_AS_STRING(address), ADDRESS_SIZE)
+        self.has_path = address is not None
+
+    def take(self, double now):
+        self._fill(now)
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+    def answer(self, bytes data not None, bytes address not None, double now):
+        cdef const uint8_t* message = <const uint8_t*>PyBytes_AS_STRING(data)
+        cdef const uint8_t* source = <const uint8_t*>PyBytes_AS_STRING(address)
+        cdef uint8_t digest[DIGEST_SIZE]
+        cdef uint8_t reply[REPLY_SIZE_MAX]
+        cdef Request request
+        cdef uint32_t length
+        _require_address(address)
+        if not self.has_path or memcmp(source, self.path, ADDRESS_SIZE):
+            return None
+        self._fill(now)
+        if self.tokens < 1.0:
+            return None
+        if not _read(
+            message, <uint32_t>PyBytes_GET_SIZE(data), <const uint8_t*>PyBytes_AS_STRING(self.username),
+            <uint32_t>PyBytes_GET_SIZE(self.username), &request,
+        ):
+            return None
+        _sign(message, request.integrity_at, &self.keyed, digest)
+        if not _is_equal(digest, request.integrity, DIGEST_SIZE):
+            return None
+        self.tokens -= 1.0
+        length = _write_success(reply, message, source, &self.keyed)
+        return PyBytes_FromStringAndSize(<char*>reply, length), bool(request.is_nominating)
+
+    cdef void _fill(self, double now) noexcept:
+        """Tokens of the time since they were last counted."""
+        self.tokens = min(self.burst, self.tokens + (now - self.counted_at) * self.rate_per_s)
+        self.counted_at = now
+
+
+cdef int _require_address(bytes address) except -1:
     if PyBytes_GET_SIZE(address) != ADDRESS_SIZE:
         raise ValueError(f"an address has {ADDRESS_SIZE} bytes, not {PyBytes_GET_SIZE(address)}")
-    if PyBytes_GET_SIZE(key) > KEY_SIZE_MAX:
-        return None
-    if not _read(
-        message, <uint32_t>PyBytes_GET_SIZE(data), <const uint8_t*>PyBytes_AS_STRING(username),
-        <uint32_t>PyBytes_GET_SIZE(username), &request,
-    ):
-        return None
-    _begin_keyed(&keyed.inner, secret, key_length, 0x36)
-    _begin_keyed(&keyed.outer, secret, key_length, 0x5C)
-    _sign(message, request.integrity_at, &keyed, digest)
-    if not _is_equal(digest, request.integrity, DIGEST_SIZE):
-        return None
-    length = _write_success(reply, message, <const uint8_t*>PyBytes_AS_STRING(address), &keyed)
-    return PyBytes_FromStringAndSize(<char*>reply, length), bool(request.is_nominating)
+    return 0

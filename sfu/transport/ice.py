@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sfu.fast import answer_check
+from sfu.fast import PathChecks
 from sfu.transport.limits import StunLimiter, TokenBucket
 from sfu.transport.stun import (
     BINDING_ERROR,
@@ -109,9 +109,9 @@ class IceLite:
         "_addresses",
         "_chosen",
         "_current",
-        "_known_rate",
         "_local_pwd",
         "_new_rate",
+        "_path_checks",
         "_username",
         "credentials",
     )
@@ -124,7 +124,9 @@ class IceLite:
         self._current: bytes | None = None
         self._chosen = False  # the current address came with USE-CANDIDATE
         # Apart, so that strangers who learnt the user fragment cannot starve the real path.
-        self._known_rate = TokenBucket(CHECKS_PER_S, CHECKS_BURST, now)
+        self._path_checks = PathChecks(
+            self._username, self._local_pwd, CHECKS_PER_S, CHECKS_BURST, now
+        )
         self._new_rate = TokenBucket(NEW_CHECKS_PER_S, NEW_CHECKS_PER_S, now)
 
     def __repr__(self) -> str:
@@ -154,10 +156,11 @@ class IceLite:
         self._addresses.pop(address, None)
         if address == self._current:
             self._current = None
+            self._path_checks.follow(None)
 
     def receive(self, data: bytes, address: bytes, now: float) -> IceOutcome:
         """Take one STUN datagram that came from `address`."""
-        rate = self._known_rate if address in self._addresses else self._new_rate
+        rate = self._path_checks if address in self._addresses else self._new_rate
         if not rate.take(now):
             return IceOutcome(IceDrop.RATE)
         try:
@@ -188,14 +191,12 @@ class IceLite:
         None when it may be anything else: nothing has happened then, and `receive` will see. This
         is what a client in a silent room does for hours, so it takes one compiled call.
         """
-        if address != self._current or not self._known_rate.take(now):
-            return None
-        answered = answer_check(data, address, self._username, self._local_pwd)
+        answered = self._path_checks.answer(data, address, now)
         if answered is None:
-            self._known_rate.give_back()
             return None
         reply, is_nominating = answered
-        self._chosen = self._chosen or is_nominating
+        if is_nominating:
+            self._chosen = True
         self._touch(address, now)
         return reply
 
@@ -228,6 +229,7 @@ class IceLite:
         self._touch(address, now)
         if moves:
             self._current = address
+            self._path_checks.follow(address)
             self._chosen = chosen
         elif chosen:
             self._chosen = True

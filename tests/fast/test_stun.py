@@ -10,7 +10,7 @@ from aioice import stun as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.fast import answer_check
+from sfu.fast import PathChecks
 from sfu.transport.address import unpack_address
 from sfu.transport.ice import IceCredentials, IceLite
 from sfu.transport.stun import BINDING_REQUEST, USERNAME, build_message
@@ -23,9 +23,18 @@ CREDENTIALS = IceCredentials("ours", PASSWORD, "their", "their-password")
 PLAIN = check(USER, PASSWORD)
 
 
-def answer(data: bytes, address: bytes = HOME, password: str = PASSWORD) -> bytes | None:
+def checks(
+    address: bytes | None, name: bytes = USER.encode(), key: bytes = PASSWORD.encode()
+) -> PathChecks:
+    """Of a path in use, two at once and one a second."""
+    made = PathChecks(name, key, 1.0, 2.0, 0.0)
+    made.follow(address)
+    return made
+
+
+def answer(data: bytes, address: bytes = HOME) -> bytes | None:
     """What is sent back."""
-    answered = answer_check(data, address, USER.encode(), password.encode())
+    answered = checks(address).answer(data, address, 0.0)
     return None if answered is None else answered[0]
 
 
@@ -37,10 +46,7 @@ def test_the_answer_is_the_same_as_the_readable_way_gives(
 ) -> None:
     request = check(USER, PASSWORD, fingerprint=fingerprint, nominate=nominate)
     outcome = IceLite(CREDENTIALS, 0.0).receive(request, address, 0.0)
-    assert answer_check(request, address, USER.encode(), PASSWORD.encode()) == (
-        outcome.reply,
-        nominate,
-    )
+    assert checks(address).answer(request, address, 0.0) == (outcome.reply, nominate)
 
 
 @pytest.mark.parametrize("address", [HOME, SIX])
@@ -61,7 +67,7 @@ def test_another_implementation_understands_the_answer(address: bytes) -> None:
 def test_hashes_of_every_length_are_right(key: bytes, name: bytes, more: bytes) -> None:
     """Lengths around a block of 64 bytes are where a hash goes wrong."""
     request = build_message(BINDING_REQUEST, bytes(12), ((USERNAME, name), (0xC057, more)), key)
-    answered = answer_check(request, HOME, name, key)
+    answered = checks(HOME, name, key).answer(request, HOME, 0.0)
     assert answered is not None
     signed = answered[0][:2] + (36).to_bytes(2, "big") + answered[0][4:32]
     assert answered[0][36:56] == hmac.digest(key, signed, hashlib.sha1)
@@ -100,13 +106,38 @@ def test_whatever_is_not_plain_is_left_to_the_readable_way(request_: bytes) -> N
     assert answer(request_) is None
 
 
-def test_a_key_that_does_not_fit_a_block_is_left_to_the_readable_way() -> None:
-    assert answer(check(USER, "p" * 65), password="p" * 65) is None
+def test_a_key_that_does_not_fit_a_block_is_misuse() -> None:
+    with pytest.raises(ValueError, match="64 bytes"):
+        checks(HOME, key=b"p" * 65)
 
 
 def test_an_address_of_another_length_is_misuse() -> None:
     with pytest.raises(ValueError, match="18 bytes"):
-        answer(PLAIN, HOME[:-1])
+        checks(HOME).answer(PLAIN, HOME[:-1], 0.0)
+    with pytest.raises(ValueError, match="18 bytes"):
+        checks(HOME[:-1])
+
+
+def test_only_checks_of_the_path_in_use_are_answered() -> None:
+    made = checks(None)
+    assert made.answer(PLAIN, HOME, 0.0) is None
+    assert made.answer(PLAIN, bytes(18), 0.0) is None
+    made.follow(SIX)
+    assert made.answer(PLAIN, HOME, 0.0) is None
+    assert made.answer(PLAIN, SIX, 0.0) is not None
+    made.follow(None)
+    assert made.answer(PLAIN, SIX, 0.0) is None
+
+
+def test_answers_and_what_is_read_elsewhere_share_a_rate_and_refusals_cost_nothing() -> None:
+    made = checks(HOME)
+    for data, address in ((b"", HOME), (check(USER, "guessed"), HOME), (PLAIN, SIX)):
+        assert made.answer(data, address, 0.0) is None
+    assert made.answer(PLAIN, HOME, 0.0) is not None
+    assert made.take(0.0)
+    assert made.answer(PLAIN, HOME, 0.5) is None and not made.take(0.5)
+    assert made.answer(PLAIN, HOME, 1.0) is not None
+    assert [made.take(100.0) for _ in range(3)] == [True, True, False]
 
 
 def test_damage_is_never_answered_unless_it_is_none() -> None:
