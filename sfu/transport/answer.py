@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-import msgspec
-
 from sfu.transport.candidates import Candidate
 from sfu.transport.ice import IceCredentials
 from sfu.transport.offer import Codec, Direction, Offer, OfferedMedia, OfferError
@@ -29,7 +27,8 @@ _MID_BYTES_MAX = 16
 _PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 
 
-class NegotiatedMedia(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class NegotiatedMedia:
     """One accepted audio m-line, as the server sees it. An extension id of 0: not negotiated."""
 
     position: int  # among the accepted audio m-lines: 0 is the one that may carry the microphone
