@@ -88,6 +88,32 @@ class HandLowered(EventBody, frozen=True, kw_only=True):
     participant: str
 
 
+class StageInvited(EventBody, frozen=True, kw_only=True):
+    """`expires_at` is unix milliseconds."""
+
+    method: ClassVar[str] = "stage.invited"
+    participant: str
+    expires_at: int
+    actor: str | None = None
+
+
+class StageAccepted(EventBody, frozen=True, kw_only=True):
+    """The change of role is told by `role.changed`, after this."""
+
+    method: ClassVar[str] = "stage.accepted"
+    participant: str
+
+
+class StageDeclined(EventBody, frozen=True, kw_only=True):
+    method: ClassVar[str] = "stage.declined"
+    participant: str
+
+
+class StageExpired(EventBody, frozen=True, kw_only=True):
+    method: ClassVar[str] = "stage.expired"
+    participant: str
+
+
 class TrackMuted(EventBody, frozen=True, kw_only=True):
     method: ClassVar[str] = "track.muted"
     participant: str
@@ -108,9 +134,41 @@ class SpeakersChanged(EventBody, frozen=True, kw_only=True):
     speakers: list[ActiveSpeaker]
 
 
+class QualityChanged(EventBody, frozen=True, kw_only=True):
+    """What a participant is sent changed in kind; `cause` says why, as in its subscription."""
+
+    method: ClassVar[str] = "quality.changed"
+    participant: str
+    tier: str
+    previous: str
+    cause: str
+
+
 class ServerDraining(EventBody, frozen=True, kw_only=True):
+    """Nobody new is taken; whoever is still here in `deadline_ms` has to leave."""
+
     method: ClassVar[str] = "server.draining"
     deadline_ms: int
+
+
+class ServerUndrained(EventBody, frozen=True, kw_only=True):
+    """Newcomers are taken again."""
+
+    method: ClassVar[str] = "server.undrained"
+
+
+class ServerOverloaded(EventBody, frozen=True, kw_only=True):
+    """A limit of the daemon is reached, by the name that refusals carry in `detail.limit`."""
+
+    method: ClassVar[str] = "server.overloaded"
+    limit: str
+
+
+class ServerRecovered(EventBody, frozen=True, kw_only=True):
+    """There is room again below this limit."""
+
+    method: ClassVar[str] = "server.recovered"
+    limit: str
 
 
 class EventsGap(EventBody, frozen=True, kw_only=True):
@@ -161,10 +219,18 @@ EVENTS: dict[str, type[EventBody]] = {
         RoleChanged,
         HandRaised,
         HandLowered,
+        StageInvited,
+        StageAccepted,
+        StageDeclined,
+        StageExpired,
         TrackMuted,
         TrackUnmuted,
         SpeakersChanged,
+        QualityChanged,
         ServerDraining,
+        ServerUndrained,
+        ServerOverloaded,
+        ServerRecovered,
         EventsGap,
         SessionClosed,
     )

@@ -69,6 +69,11 @@ class LeaveReason(StrEnum):
 
 
 HandPolicy = Literal["open", "closed"]
+# What becomes of a room while nobody is connected who may steer it.
+OrphanPolicy = Literal["keep", "close"]
+# Levels span 127 dB: with more than half of that a whisper wins over a shout.
+PriorityDb = Annotated[float, Meta(ge=-60.0, le=60.0)]
+SubscriptionMode = Literal["auto", "forward", "mix"]
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,10 +116,15 @@ class RoomState(Value, frozen=True, kw_only=True):
     version: int
     counts: Counts
     speakers: list[ActiveSpeaker]
+    orphan_policy: OrphanPolicy = "keep"
+    orphan_timeout_s: int = 60
 
 
 class ParticipantState(Value, frozen=True, kw_only=True, omit_defaults=True):
-    """A participant; `number` is its CSRC, `hand` and `joined_at` are unix milliseconds."""
+    """A participant; `number` is its CSRC, `hand`, `joined_at`, `invited_until` are unix ms.
+
+    `priority_db` is what the backend set, None while its role decides.
+    """
 
     participant: str
     number: int
@@ -129,6 +139,8 @@ class ParticipantState(Value, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Metadata
     generation: int
     name: str | None = None
+    priority_db: float | None = None
+    invited_until: int | None = None
 
 
 class Hand(Value, frozen=True, kw_only=True):
@@ -136,3 +148,25 @@ class Hand(Value, frozen=True, kw_only=True):
 
     participant: str
     raised_at: int
+
+
+class SubscriptionState(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """What one participant is sent, what was asked for, and how its line is, as far as known.
+
+    `slots` is how many voices it hears at once; `slots_max` what was asked for. `loss_ratio` (0 to
+    1) and `rtt_ms` are from its last report; `cause` is why `tier` last changed.
+    """
+
+    participant: str
+    tier: str
+    slots: int
+    paused: bool
+    mode: SubscriptionMode
+    always: list[str]
+    never: list[str]
+    slots_max: int | None = None
+    max_kbps: int | None = None
+    estimate_kbps: int | None = None
+    loss_ratio: float | None = None
+    rtt_ms: float | None = None
+    cause: str | None = None

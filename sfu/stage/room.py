@@ -115,6 +115,8 @@ class Room:
             locked=settings.locked,
             hand_policy=settings.hand_policy,
             empty_timeout_s=settings.empty_timeout_s,
+            orphan_policy=settings.orphan_policy,
+            orphan_timeout_s=settings.orphan_timeout_s,
             metadata=settings.metadata,
             version=self.version,
             counts=self._roster.counts(),

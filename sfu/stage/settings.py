@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from control.errors import invalid
-from control.types import METADATA_BYTES_MAX, HandPolicy, Metadata
+from control.types import METADATA_BYTES_MAX, HandPolicy, Metadata, OrphanPolicy
 
 if TYPE_CHECKING:
-    from control.commands import RoomCreate
+    from control.commands import RoomSettingsCommand
 
 # Largest room one worker is meant to carry; a deployment may set a lower one.
 PARTICIPANTS_MAX = 10_000
@@ -22,6 +22,8 @@ _CHANGEABLE = (
     "slots",
     "hand_policy",
     "empty_timeout_s",
+    "orphan_policy",
+    "orphan_timeout_s",
     "metadata",
 )
 
@@ -36,10 +38,12 @@ class RoomSettings:
     locked: bool = False
     hand_policy: HandPolicy = "open"
     empty_timeout_s: int = 300
+    orphan_policy: OrphanPolicy = "keep"
+    orphan_timeout_s: int = 60
     metadata: Metadata = field(default_factory=dict)
 
     def changed_by(
-        self, command: RoomCreate, *, max_participants_limit: int = PARTICIPANTS_MAX
+        self, command: RoomSettingsCommand, *, max_participants_limit: int = PARTICIPANTS_MAX
     ) -> RoomSettings:
         """These settings with the command's present fields applied.
 

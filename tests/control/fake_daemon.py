@@ -16,26 +16,48 @@ from control.commands import (
     HandRaise,
     HandsResult,
     JoinResult,
+    MutedResult,
     ParticipantGet,
     ParticipantJoin,
     ParticipantList,
+    ParticipantMove,
     ParticipantRemove,
+    ParticipantRestartIce,
     ParticipantResult,
     ParticipantSetRole,
     ParticipantsResult,
+    ParticipantUpdate,
+    RestartResult,
     RoomClose,
     RoomCreate,
     RoomGet,
     RoomList,
+    RoomLock,
+    RoomMuteAll,
     RoomResult,
+    RoomSettingsCommand,
     RoomSnapshot,
     RoomsResult,
+    RoomSync,
+    RoomUnlock,
+    RoomUnmuteAll,
+    RoomUpdate,
+    ServerDrain,
     ServerInfo,
     ServerInfoResult,
     ServerStats,
     ServerStatsResult,
+    ServerUndrain,
     SnapshotResult,
+    StageAccept,
+    StageDecline,
+    StageInvite,
+    SubscriptionGet,
+    SubscriptionResult,
+    SubscriptionUpdate,
+    SyncResult,
     TrackMute,
+    TrackSetPriority,
     TrackUnmute,
 )
 from control.errors import not_found
@@ -47,6 +69,7 @@ from control.types import (
     ParticipantState,
     ParticipantStatus,
     RoomState,
+    SubscriptionState,
 )
 
 AT_MS = 1_700_000_000_000
@@ -130,8 +153,9 @@ class FakeDaemon:
         return [Hand(participant=who, raised_at=at or 0) for at, who in sorted(raised)]
 
 
-def _create(daemon: FakeDaemon, command: RoomCreate) -> RoomResult:
-    fields = {name: getattr(command, name) for name in command.__struct_fields__ if name != "room"}
+def _create(daemon: FakeDaemon, command: RoomSettingsCommand) -> RoomResult:
+    names = [name for name in command.__struct_fields__ if name not in ("room", "if_version")]
+    fields = {name: getattr(command, name) for name in names}
     given = {name: value for name, value in fields.items() if value is not None}
     old = daemon.rooms.get(command.room) or room_state(command.room)
     daemon.rooms[command.room] = new = msgspec.structs.replace(old, **given)
@@ -224,6 +248,30 @@ def _info(daemon: FakeDaemon, command: ServerInfo) -> ServerInfoResult:
     )
 
 
+def _sync(daemon: FakeDaemon, command: RoomSync) -> SyncResult:
+    here = daemon.people[command.room]
+    listed = [one.participant for one in command.participants]
+    return SyncResult(
+        removed=len(here.keys() - set(listed)),
+        changed=0,
+        missing=[name for name in listed if name not in here],
+    )
+
+
+def _subscription(command: Any, paused: bool) -> SubscriptionResult:
+    return SubscriptionResult(
+        subscription=SubscriptionState(
+            participant=command.participant,
+            tier="A1",
+            slots=3,
+            paused=paused,
+            mode="auto",
+            always=[],
+            never=[],
+        )
+    )
+
+
 _ANSWERS: dict[type[AnyCommand], Any] = {
     ServerInfo: _info,
     ServerStats: lambda daemon, command: ServerStatsResult(counters={"done": len(daemon.done)}),
@@ -244,4 +292,27 @@ _ANSWERS: dict[type[AnyCommand], Any] = {
     HandRaise: _raise_hand,
     HandLower: _lower_hand,
     HandList: lambda daemon, command: HandsResult(hands=daemon.hands(command.room)),
+    ServerDrain: lambda daemon, command: Empty(),
+    ServerUndrain: lambda daemon, command: Empty(),
+    RoomUpdate: lambda daemon, command: _create(daemon, command),
+    RoomLock: lambda daemon, command: Empty(),
+    RoomUnlock: lambda daemon, command: Empty(),
+    RoomMuteAll: lambda daemon, command: MutedResult(muted=list(daemon.people[command.room])),
+    RoomUnmuteAll: lambda daemon, command: MutedResult(muted=[]),
+    RoomSync: _sync,
+    ParticipantUpdate: lambda daemon, command: daemon.change(command, name=command.name),
+    ParticipantMove: lambda daemon, command: daemon.change(command),
+    ParticipantRestartIce: lambda daemon, command: RestartResult(
+        answer=f"restarted by {command.offer}"
+    ),
+    StageInvite: lambda daemon, command: daemon.change(
+        command, invited_until=AT_MS + command.expires_s * 1_000
+    ),
+    StageAccept: lambda daemon, command: daemon.change(command, role="speaker", muted=True),
+    StageDecline: lambda daemon, command: daemon.change(command, invited_until=None),
+    TrackSetPriority: lambda daemon, command: daemon.change(
+        command, priority_db=command.priority_db
+    ),
+    SubscriptionUpdate: lambda daemon, command: _subscription(command, bool(command.paused)),
+    SubscriptionGet: lambda daemon, command: _subscription(command, False),
 }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from control import Client, ConnectionLost, ControlError, ErrorCode, Key
-from control.commands import COMMANDS, RoomCreate, RoomGet
+from control.commands import COMMANDS, RoomCreate, RoomGet, SyncedParticipant
 from control.errors import ProtocolError
 from control.events import Event, EventsGap, HandLowered, ServerDraining
 from control.server import ServerLimits
@@ -45,6 +45,34 @@ async def through_proxy(served: Served, **settings: Any) -> AsyncIterator[tuple[
             yield proxy, client
 
 
+async def use_the_stage(client: Client, who: Any) -> None:
+    """The commands on one participant that the small life has no use for."""
+    assert (await client.participant_update(**who, name="new")).name == "new"
+    assert (await client.participant_move(**who, to_room="r")).participant == "p"
+    assert await client.participant_restart_ice(**who, offer="o") == "restarted by o"
+    assert (await client.stage_invite(**who, expires_s=5)).invited_until is not None
+    assert (await client.stage_decline(**who)).invited_until is None
+    assert (await client.stage_accept(**who)).muted
+    assert (await client.track_set_priority(**who, priority_db=3.5)).priority_db == 3.5
+    assert (await client.subscription_update(**who, paused=True, always=["q"])).paused
+    assert (await client.subscription_get(**who)).mode == "auto"
+    assert (await client.participant_set_role(**who, role=Role.LISTENER)).role == "listener"
+
+
+async def use_the_room(client: Client) -> None:
+    """The commands on a whole room, and on the daemon."""
+    assert (await client.room_update(room="r", slots=4, if_version=1)).slots == 4
+    await client.room_lock(room="r")
+    await client.room_unlock(room="r")
+    assert await client.room_mute_all(room="r", except_roles=["moderator"]) == ["p"]
+    assert await client.room_unmute_all(room="r", lock=True) == []
+    wanted = [SyncedParticipant(participant="q", role=Role.LISTENER)]
+    synced = await client.room_sync(room="r", participants=wanted)
+    assert (synced.removed, synced.missing) == (1, ["q"])
+    await client.server_drain(deadline_s=60)
+    await client.server_undrain()
+
+
 async def test_every_command_has_its_coroutine(served: Served) -> None:
     """Typed both ways; the whole small life of a room."""
     async with client_of(served) as client:
@@ -62,6 +90,8 @@ async def test_every_command_has_its_coroutine(served: Served) -> None:
         assert await client.hand_lower(**who) == []
         assert len((await client.participant_list(room="r", role="listener")).participants) == 1
         assert (await client.room_snapshot(room="r")).epoch == "e1"
+        await use_the_stage(client, who)
+        await use_the_room(client)
         await client.participant_remove(**who, ban_s=5)
         assert (await client.room_get(room="r")).metadata == {"a": 1}
         assert len((await client.room_list()).rooms) == 1

@@ -47,7 +47,7 @@ async def test_a_command_is_run_and_answered(served: Served) -> None:
 async def test_refusals_carry_code_and_detail(served: Served) -> None:
     """Unknown commands, bad parameters, and what the daemon itself refuses."""
     async with connected(served.endpoint) as peer:
-        for method in ("server.drain", "room.lock", "room.sync", "stage.invite", "no.such"):
+        for method in ("server.paint", "room.paint", "no.such", "hello.again"):
             assert (await peer.refusal(method, room="x"))["code"] == "unimplemented"
         bad = await peer.refusal("room.create", room="x", slots=7)
         assert (bad["code"], bad["detail"]) == ("invalid_argument", {"field": "slots"})

@@ -146,7 +146,7 @@ def test_ready_refuses_what_it_cannot_run() -> None:
     session = new_session(KEY)
     hello(session)
     auth(session)
-    assert code_of(ask(session, "room.lock", room="club/1")) == "unimplemented"
+    assert code_of(ask(session, "room.paint", room="club/1")) == "unimplemented"
     assert code_of(ask(session, "room.get", room=5)) == "invalid_argument"
     assert code_of(ask(session, "room.get", room="other")) == "not_found"
     assert code_of(ask(session, "server.info")) == "permission_denied"

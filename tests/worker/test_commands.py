@@ -27,7 +27,7 @@ from control.errors import ControlError, ErrorCode
 from control.events import ParticipantLeft, RoomClosed
 from control.frames import FRAME_BYTES_MAX, encode_frame
 from control.types import METADATA_BYTES_MAX, LeaveReason, Role
-from sfu.worker.commands import PAGE_SIZE, page_of
+from sfu.worker.commands.pages import PAGE_SIZE, page_of
 from tests.worker.harness import Bench, offer
 
 

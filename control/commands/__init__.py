@@ -1,0 +1,191 @@
+"""The commands of the control protocol, version 1: one immutable type each, with its result type.
+
+A command is a value: it can be validated, logged, queued and sent to another process. `method` is
+its name on the wire, `result` the type its answer converts to, `mutates` whether it may change
+anything (and so needs a scope beyond `read`). Unknown fields are refused with their path.
+"""
+
+from __future__ import annotations
+
+from control.commands.command import (
+    AnyCommand,
+    Command,
+    Empty,
+    Position,
+)
+from control.commands.participant import (
+    JoinResult,
+    ParticipantGet,
+    ParticipantJoin,
+    ParticipantList,
+    ParticipantMove,
+    ParticipantRemove,
+    ParticipantRestartIce,
+    ParticipantResult,
+    ParticipantSetRole,
+    ParticipantsResult,
+    ParticipantUpdate,
+    RestartResult,
+)
+from control.commands.room import (
+    MutedResult,
+    RoomClose,
+    RoomCreate,
+    RoomGet,
+    RoomList,
+    RoomLock,
+    RoomMuteAll,
+    RoomResult,
+    RoomSettingsCommand,
+    RoomSnapshot,
+    RoomsResult,
+    RoomSync,
+    RoomUnlock,
+    RoomUnmuteAll,
+    RoomUpdate,
+    SnapshotResult,
+    SyncedParticipant,
+    SyncResult,
+)
+from control.commands.server import (
+    ServerDrain,
+    ServerInfo,
+    ServerInfoResult,
+    ServerStats,
+    ServerStatsResult,
+    ServerUndrain,
+)
+from control.commands.session import (
+    Auth,
+    AuthResult,
+    EventsSubscribe,
+    Hello,
+    HelloResult,
+    Ping,
+)
+from control.commands.stage import (
+    HandList,
+    HandLower,
+    HandRaise,
+    HandsResult,
+    StageAccept,
+    StageDecline,
+    StageInvite,
+    TrackMute,
+    TrackSetPriority,
+    TrackUnmute,
+)
+from control.commands.subscription import (
+    SubscriptionGet,
+    SubscriptionResult,
+    SubscriptionUpdate,
+)
+
+__all__ = [
+    "AnyCommand",
+    "Auth",
+    "AuthResult",
+    "COMMANDS",
+    "Command",
+    "Empty",
+    "EventsSubscribe",
+    "HandList",
+    "HandLower",
+    "HandRaise",
+    "HandsResult",
+    "Hello",
+    "HelloResult",
+    "JoinResult",
+    "MutedResult",
+    "ParticipantGet",
+    "ParticipantJoin",
+    "ParticipantList",
+    "ParticipantMove",
+    "ParticipantRemove",
+    "ParticipantRestartIce",
+    "ParticipantResult",
+    "ParticipantSetRole",
+    "ParticipantUpdate",
+    "ParticipantsResult",
+    "Ping",
+    "Position",
+    "RestartResult",
+    "RoomClose",
+    "RoomCreate",
+    "RoomGet",
+    "RoomList",
+    "RoomLock",
+    "RoomMuteAll",
+    "RoomResult",
+    "RoomSettingsCommand",
+    "RoomSnapshot",
+    "RoomSync",
+    "RoomUnlock",
+    "RoomUnmuteAll",
+    "RoomUpdate",
+    "RoomsResult",
+    "SESSION_COMMANDS",
+    "ServerDrain",
+    "ServerInfo",
+    "ServerInfoResult",
+    "ServerStats",
+    "ServerStatsResult",
+    "ServerUndrain",
+    "SnapshotResult",
+    "StageAccept",
+    "StageDecline",
+    "StageInvite",
+    "SubscriptionGet",
+    "SubscriptionResult",
+    "SubscriptionUpdate",
+    "SyncResult",
+    "SyncedParticipant",
+    "TrackMute",
+    "TrackSetPriority",
+    "TrackUnmute",
+]
+
+COMMANDS: dict[str, type[AnyCommand]] = {
+    command.method: command
+    for command in (
+        ServerInfo,
+        ServerStats,
+        ServerDrain,
+        ServerUndrain,
+        RoomCreate,
+        RoomGet,
+        RoomList,
+        RoomSnapshot,
+        RoomUpdate,
+        RoomClose,
+        RoomLock,
+        RoomUnlock,
+        RoomMuteAll,
+        RoomUnmuteAll,
+        RoomSync,
+        ParticipantJoin,
+        ParticipantGet,
+        ParticipantList,
+        ParticipantUpdate,
+        ParticipantSetRole,
+        ParticipantRemove,
+        ParticipantMove,
+        ParticipantRestartIce,
+        HandRaise,
+        HandLower,
+        HandList,
+        StageInvite,
+        StageAccept,
+        StageDecline,
+        TrackMute,
+        TrackUnmute,
+        TrackSetPriority,
+        SubscriptionUpdate,
+        SubscriptionGet,
+    )
+}
+
+SESSION_COMMANDS: dict[str, type[AnyCommand]] = {
+    command.method: command for command in (Hello, Auth, Ping, EventsSubscribe)
+}
+"""What a session answers by itself; no handler ever sees these."""
