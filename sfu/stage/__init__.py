@@ -5,6 +5,7 @@
     settings     what may a backend set about a room?
     roster       who is in the room, and who may come in?
     participant  what is known of one of them?
+    moderation   who may be heard, and who asks to be?
     hands        who wants to be called up, in which order?
     selector     who holds the slots?                      (numbers in, numbers out)
     floor        the selector's decisions, written into the forwarder

@@ -13,23 +13,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from control.events import (
     EventBody,
-    HandLowered,
-    HandRaised,
     ParticipantConnected,
     ParticipantDisconnected,
     ParticipantJoined,
     ParticipantLeft,
-    RoleChanged,
     RoomClosed,
     RoomCreated,
     RoomUpdated,
-    TrackMuted,
-    TrackUnmuted,
 )
-from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, Role, RoomState
+from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, RoomState
 
 from .floor import Floor
-from .hands import Hands
+from .moderation import Moderation
 from .participant import NO_SOURCE, Participant
 from .roster import Admission, Roster
 from .seating import Seating
@@ -41,8 +36,6 @@ if TYPE_CHECKING:
     from control.commands import ParticipantJoin, RoomCreate
     from sfu.fast import Challenge, Forwarder
 
-# Who muted when the backend did not say: a key did, and keys are the backend's.
-BACKEND = "backend"
 REASON_EMPTY = "empty"
 REASON_CLOSED = "closed"
 
@@ -78,12 +71,18 @@ class Room:
         self._wall_at_zero = wall_at_zero
         self._created_at_ms = self._unix_ms(now)
         self._roster = Roster()
-        self._hands = Hands()
         self._floor = Floor(forwarder, settings.slots)
         self._seating = Seating(forwarder, settings.slots, self._floor.stream)
         self._watch = Watch()
         self._vacancy = Vacancy(now)
         self._events: list[RoomEvent] = []
+        self.moderation = Moderation(
+            self._roster,
+            settings_of=lambda: self.settings,
+            follow=self._follow_audibility,
+            tell=self._tell,
+            unix_ms=self._unix_ms,
+        )
         self._tell(RoomCreated(state=self.state()))
 
     # What it is
@@ -96,7 +95,7 @@ class Room:
     @property
     def hands(self) -> list[Hand]:
         """Raised hands, first raised first."""
-        return self._hands.in_order()
+        return self.moderation.hands()
 
     @property
     def holders(self) -> list[str | None]:
@@ -200,7 +199,7 @@ class Room:
         if ban_s > 0:
             self._roster.ban(participant_id, now + ban_s, now)
             reason = LeaveReason.BANNED
-        self._hands.lower_hand(participant)
+        self.moderation.forget(participant)
         self._seating.remove(participant)
         self._roster.remove(participant)
         self._tell(
@@ -239,64 +238,7 @@ class Room:
         self._tell(RoomClosed(reason=reason))
         return leaving
 
-    # What participants may do
-
-    def set_role(
-        self, participant_id: str, role: Role, now: float, *, actor: str | None = None
-    ) -> None:
-        """Promote or demote. The mute state stays; a promotion takes the raised hand down.
-
-        Raises ControlError `resource_exhausted` when the stage is full.
-        """
-        participant = self._roster.get(participant_id)
-        previous = participant.role
-        if role is previous:
-            return
-        self._roster.set_role(participant, role, self.settings)
-        self._tell(
-            RoleChanged(participant=participant.id, role=role, previous=previous, actor=actor)
-        )
-        if role.is_on_stage and self._hands.lower_hand(participant):
-            self._tell(HandLowered(participant=participant.id))
-        self._follow_audibility(participant, now)
-
-    def set_muted(
-        self,
-        participant_id: str,
-        muted: bool,
-        now: float,
-        *,
-        lock: bool = False,
-        actor: str | None = None,
-    ) -> None:
-        """Mute or unmute. Muting with `lock` holds until unmuting with `lock`.
-
-        Raises ControlError `failed_precondition` for unmuting a locked one without it.
-        """
-        participant = self._roster.get(participant_id)
-        if muted and participant.mute(lock=lock):
-            locked = participant.mute_locked
-            self._tell(TrackMuted(participant=participant.id, by=actor or BACKEND, locked=locked))
-        elif not muted and participant.unmute(lock=lock):
-            self._tell(TrackUnmuted(participant=participant.id))
-        self._follow_audibility(participant, now)
-
-    def set_priority(self, participant_id: str, priority_db: float | None) -> None:
-        """Compete for slots with this bonus; None: the one of its role."""
-        self._roster.get(participant_id).priority_db = priority_db
-
-    def raise_hand(self, participant_id: str, now: float) -> None:
-        """Raises ControlError `failed_precondition` on stage or when the policy is closed."""
-        participant = self._roster.get(participant_id)
-        at_ms = self._unix_ms(now)
-        if self._hands.raise_hand(participant, self.settings.hand_policy, at_ms):
-            self._tell(HandRaised(participant=participant.id, raised_at=at_ms))
-
-    def lower_hand(self, participant_id: str) -> None:
-        """Nothing happens when it was not up."""
-        participant = self._roster.get(participant_id)
-        if self._hands.lower_hand(participant):
-            self._tell(HandLowered(participant=participant.id))
+    # What is known of a connection
 
     def set_status(self, participant_id: str, status: ParticipantStatus) -> None:
         """What the transport knows: connected (also again) and suspect are told to everybody."""

@@ -40,7 +40,7 @@ def test_promotion_is_told_with_actor_and_heard_at_once() -> None:
     stage.join("a", "listener", voice=repeat(20))
     stage.run(0.5)
     stage.drain()
-    stage.room.set_role("a", Role.SPEAKER, stage.now, actor="chair")
+    stage.room.moderation.set_role("a", Role.SPEAKER, stage.now, actor="chair")
     assert stage.drain() == [
         RoleChanged(participant="a", role=Role.SPEAKER, previous=Role.LISTENER, actor="chair")
     ]
@@ -54,7 +54,7 @@ def test_demotion_frees_the_slot_at_once() -> None:
     stage.join("b", "speaker", voice=repeat(40))
     stage.run(0.2)
     assert stage.room.holders == ["a"]
-    stage.room.set_role("a", Role.LISTENER, stage.now)
+    stage.room.moderation.set_role("a", Role.LISTENER, stage.now)
     assert stage.room.holders == [None]
     stage.step()
     assert stage.room.holders == ["b"]
@@ -64,14 +64,14 @@ def test_same_role_is_no_event() -> None:
     stage = Stage()
     stage.join("a", "speaker")
     stage.drain()
-    stage.room.set_role("a", Role.SPEAKER, stage.now)
+    stage.room.moderation.set_role("a", Role.SPEAKER, stage.now)
     assert stage.drain() == []
 
 
 def test_promotion_leaves_the_mute_state() -> None:
     stage = Stage()
     participant = stage.join("a", muted=True)
-    stage.room.set_role("a", Role.SPEAKER, stage.now)
+    stage.room.moderation.set_role("a", Role.SPEAKER, stage.now)
     assert participant.muted
     assert not stage.forwarder.sources[participant.source].audible
 
@@ -80,7 +80,7 @@ def test_moderator_who_becomes_speaker_stays_audible() -> None:
     stage = Stage()
     stage.join("a", "moderator", voice=repeat(20))
     stage.run(0.1)
-    stage.room.set_role("a", Role.SPEAKER, stage.now)
+    stage.room.moderation.set_role("a", Role.SPEAKER, stage.now)
     assert stage.room.holders[0] == "a"
 
 
@@ -91,15 +91,15 @@ def test_max_speakers_counts_moderators_too() -> None:
     stage.join("c", "listener")
     for attempt in (
         lambda: stage.join("d", "speaker"),
-        lambda: stage.room.set_role("c", Role.SPEAKER, stage.now),
+        lambda: stage.room.moderation.set_role("c", Role.SPEAKER, stage.now),
     ):
         with pytest.raises(ControlError) as refusal:
             attempt()
         assert refusal.value.code == "resource_exhausted"
         assert refusal.value.detail == {"limit": "max_speakers"}
-    stage.room.set_role("a", Role.SPEAKER, stage.now)
+    stage.room.moderation.set_role("a", Role.SPEAKER, stage.now)
     stage.leave("b")
-    stage.room.set_role("c", Role.MODERATOR, stage.now)
+    stage.room.moderation.set_role("c", Role.MODERATOR, stage.now)
     assert stage.room.state().counts == Counts(moderator=1, speaker=1)
 
 
@@ -117,11 +117,11 @@ def test_mute_is_enforced_at_ingress_and_told_with_its_author() -> None:
     participant = stage.join("a", "speaker", voice=repeat(20))
     stage.run(0.04)
     stage.drain()
-    stage.room.set_muted("a", True, stage.now, actor="chair")
+    stage.room.moderation.set_muted("a", True, stage.now, actor="chair")
     assert stage.drain() == [TrackMuted(participant="a", by="chair", locked=False)]
     assert not stage.forwarder.sources[participant.source].audible
     assert stage.room.holders == [None, None, None]
-    stage.room.set_muted("a", False, stage.now)
+    stage.room.moderation.set_muted("a", False, stage.now)
     assert stage.drain() == [TrackUnmuted(participant="a")]
     assert stage.forwarder.sources[participant.source].audible
 
@@ -130,10 +130,10 @@ def test_repeated_mute_and_unmute_are_no_events() -> None:
     stage = Stage()
     stage.join("a", "speaker")
     stage.drain()
-    stage.room.set_muted("a", False, stage.now)
+    stage.room.moderation.set_muted("a", False, stage.now)
     assert stage.drain() == []
-    stage.room.set_muted("a", True, stage.now)
-    stage.room.set_muted("a", True, stage.now)
+    stage.room.moderation.set_muted("a", True, stage.now)
+    stage.room.moderation.set_muted("a", True, stage.now)
     assert len(stage.drain()) == 1
 
 
@@ -141,21 +141,21 @@ def test_lock_is_undone_by_unlocking_alone() -> None:
     stage = Stage()
     participant = stage.join("a", "speaker")
     stage.drain()
-    stage.room.set_muted("a", True, stage.now)
-    stage.room.set_muted("a", True, stage.now, lock=True)
-    stage.room.set_muted("a", True, stage.now)
+    stage.room.moderation.set_muted("a", True, stage.now)
+    stage.room.moderation.set_muted("a", True, stage.now, lock=True)
+    stage.room.moderation.set_muted("a", True, stage.now)
     assert stage.drain() == [
         TrackMuted(participant="a", by="backend", locked=False),
         TrackMuted(participant="a", by="backend", locked=True),
     ]
     with pytest.raises(ControlError) as refusal:
-        stage.room.set_muted("a", False, stage.now)
+        stage.room.moderation.set_muted("a", False, stage.now)
     assert refusal.value.code == "failed_precondition"
     assert participant.muted and participant.mute_locked
-    stage.room.set_role("a", Role.LISTENER, stage.now)
-    stage.room.set_role("a", Role.MODERATOR, stage.now)
+    stage.room.moderation.set_role("a", Role.LISTENER, stage.now)
+    stage.room.moderation.set_role("a", Role.MODERATOR, stage.now)
     assert participant.mute_locked
-    stage.room.set_muted("a", False, stage.now, lock=True)
+    stage.room.moderation.set_muted("a", False, stage.now, lock=True)
     assert not participant.muted and not participant.mute_locked
 
 
@@ -260,11 +260,11 @@ def test_somebody_unknown_is_not_found() -> None:
     stage = Stage()
     for attempt in (
         lambda: stage.room.remove("x", LeaveReason.REMOVED, 0.0),
-        lambda: stage.room.set_role("x", Role.SPEAKER, 0.0),
-        lambda: stage.room.set_muted("x", True, 0.0),
-        lambda: stage.room.raise_hand("x", 0.0),
-        lambda: stage.room.lower_hand("x"),
-        lambda: stage.room.set_priority("x", 3.0),
+        lambda: stage.room.moderation.set_role("x", Role.SPEAKER, 0.0),
+        lambda: stage.room.moderation.set_muted("x", True, 0.0),
+        lambda: stage.room.moderation.raise_hand("x", 0.0),
+        lambda: stage.room.moderation.lower_hand("x"),
+        lambda: stage.room.moderation.set_priority("x", 3.0),
         lambda: stage.room.set_status("x", ParticipantStatus.CONNECTED),
         lambda: stage.room.participant_state("x"),
     ):
@@ -339,10 +339,10 @@ def test_lower_limits_send_nobody_away() -> None:
 def test_priority_decides_instead_of_the_role() -> None:
     stage = Stage()
     guest, chair = stage.join("guest", "speaker"), stage.join("chair", "moderator")
-    stage.room.set_priority("guest", 20.0)
+    stage.room.moderation.set_priority("guest", 20.0)
     assert (guest.bonus_db, chair.bonus_db) == (20.0, 12.0)
-    stage.room.set_priority("chair", -3.0)
-    stage.room.set_priority("guest", None)
+    stage.room.moderation.set_priority("chair", -3.0)
+    stage.room.moderation.set_priority("guest", None)
     assert (guest.bonus_db, chair.bonus_db) == (0.0, -3.0)
 
 
@@ -404,13 +404,13 @@ def test_hands_in_order_raised_and_raising_again_keeps_the_place() -> None:
         stage.join(name)
     for name in ("b", "a", "b", "c"):
         stage.now += 1.0
-        stage.room.raise_hand(name, stage.now)
+        stage.room.moderation.raise_hand(name, stage.now)
     raised = [(hand.participant, hand.raised_at - WALL_MS) for hand in stage.room.hands]
     assert raised == [("b", 1000), ("a", 2000), ("c", 4000)]
     assert len([b for b in stage.drain() if b.method == "hand.raised"]) == 3
     assert stage.room.participant_state("a").hand == WALL_MS + 2000
-    stage.room.lower_hand("a")
-    stage.room.lower_hand("a")
+    stage.room.moderation.lower_hand("a")
+    stage.room.moderation.lower_hand("a")
     assert stage.drain() == [HandLowered(participant="a")]
     stage.leave("b")
     assert [hand.participant for hand in stage.room.hands] == ["c"]
@@ -420,12 +420,12 @@ def test_only_listeners_raise_hands_and_promotion_lowers_them() -> None:
     stage = Stage()
     stage.join("a", "speaker")
     with pytest.raises(ControlError) as refusal:
-        stage.room.raise_hand("a", stage.now)
+        stage.room.moderation.raise_hand("a", stage.now)
     assert refusal.value.code == "failed_precondition"
     stage.join("b")
-    stage.room.raise_hand("b", stage.now)
+    stage.room.moderation.raise_hand("b", stage.now)
     stage.drain()
-    stage.room.set_role("b", Role.SPEAKER, stage.now)
+    stage.room.moderation.set_role("b", Role.SPEAKER, stage.now)
     assert [body.method for body in stage.drain()] == ["role.changed", "hand.lowered"]
     assert stage.room.hands == []
     assert stage.room.participant_state("b").hand is None
@@ -435,5 +435,5 @@ def test_closed_hand_policy_refuses() -> None:
     stage = Stage(RoomSettings(hand_policy="closed"))
     stage.join("a")
     with pytest.raises(ControlError) as refusal:
-        stage.room.raise_hand("a", stage.now)
+        stage.room.moderation.raise_hand("a", stage.now)
     assert refusal.value.code == "failed_precondition"

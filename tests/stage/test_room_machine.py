@@ -70,7 +70,7 @@ class RoomMachine(RuleBasedStateMachine):
     @rule(name=names, role=roles)
     def set_role(self, name: str, role: str) -> None:
         before = name in self.room.participants and self.room.participants[name].role
-        if self.attempt(self.room.set_role, name, Role(role), self.stage.now) and (
+        if self.attempt(self.room.moderation.set_role, name, Role(role), self.stage.now) and (
             before is Role.LISTENER and Role(role).is_on_stage
         ):
             self.raised = [raised for raised in self.raised if raised != name]
@@ -79,18 +79,21 @@ class RoomMachine(RuleBasedStateMachine):
     def mute(self, name: str, muted: bool, lock: bool) -> None:
         present = self.room.participants.get(name)
         was_locked = present is not None and present.mute_locked
-        done = self.attempt(self.room.set_muted, name, muted, self.stage.now, lock=lock)
+        done = self.attempt(self.room.moderation.set_muted, name, muted, self.stage.now, lock=lock)
         if present is not None and not muted:
             assert done == (not was_locked or lock)
 
     @rule(name=names)
     def raise_hand(self, name: str) -> None:
-        if self.attempt(self.room.raise_hand, name, self.stage.now) and name not in self.raised:
+        if (
+            self.attempt(self.room.moderation.raise_hand, name, self.stage.now)
+            and name not in self.raised
+        ):
             self.raised.append(name)
 
     @rule(name=names)
     def lower_hand(self, name: str) -> None:
-        if self.attempt(self.room.lower_hand, name):
+        if self.attempt(self.room.moderation.lower_hand, name):
             self.raised = [raised for raised in self.raised if raised != name]
 
     @rule(name=names, status=st.sampled_from(list(ParticipantStatus)))
@@ -109,7 +112,7 @@ class RoomMachine(RuleBasedStateMachine):
 
     @rule(name=names, priority_db=st.sampled_from([None, -6.0, 20.0]))
     def prioritise(self, name: str, priority_db: float | None) -> None:
-        self.attempt(self.room.set_priority, name, priority_db)
+        self.attempt(self.room.moderation.set_priority, name, priority_db)
 
     @rule(scripts=st.lists(st.tuples(names, levels), max_size=5), steps=st.integers(1, 60))
     def talk(self, scripts: list[tuple[str, int]], steps: int) -> None:

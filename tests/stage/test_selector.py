@@ -328,6 +328,6 @@ def test_second_packet_of_a_batch_follows_the_first() -> None:
 def test_challenge_of_somebody_muted_meanwhile_is_refused() -> None:
     stage = Stage()
     packet = stage.forwarder.speak(stage.join("a", "speaker", lines=0).source, 20, 0.0)
-    stage.room.set_muted("a", True, 0.0)
+    stage.room.moderation.set_muted("a", True, 0.0)
     assert packet is not None
     assert not stage.room.challenge(packet, 0.0)

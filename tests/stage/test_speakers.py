@@ -72,9 +72,9 @@ def test_keyboard_alone_is_rarely_shown() -> None:
 
 def test_revisions_grow_by_one() -> None:
     stage = talking("a", "b", "c")
-    stage.room.set_muted("b", True, stage.now)
+    stage.room.moderation.set_muted("b", True, stage.now)
     stage.run(1.0)
-    stage.room.set_muted("b", False, stage.now)
+    stage.room.moderation.set_muted("b", False, stage.now)
     stage.run(1.0)
     revisions = [body.revision for _, body in snapshots(stage)]
     assert revisions == list(range(1, len(revisions) + 1))
@@ -127,9 +127,9 @@ def test_ending_a_voice_is_told_at_once(what: str) -> None:
     stage.drain()
     match what:
         case "mute":
-            stage.room.set_muted("a", True, stage.now)
+            stage.room.moderation.set_muted("a", True, stage.now)
         case "demote":
-            stage.room.set_role("a", Role.LISTENER, stage.now)
+            stage.room.moderation.set_role("a", Role.LISTENER, stage.now)
         case "leave":
             stage.leave("a")
         case _:
@@ -141,7 +141,7 @@ def test_ending_a_voice_is_told_at_once(what: str) -> None:
 
 def test_last_voice_muted_leaves_an_empty_snapshot_and_no_timer() -> None:
     stage = talking("a")
-    stage.room.set_muted("a", True, stage.now)
+    stage.room.moderation.set_muted("a", True, stage.now)
     body = stage.drain()[-1]
     assert isinstance(body, SpeakersChanged)
     assert body.speakers == []

@@ -131,13 +131,13 @@ def test_listener_who_sends_is_not_heard_until_called_up() -> None:
     stage.join("a")
     stage.join("b")
     assert stage.run({"a": 20}, 0.5)["b"] == []
-    stage.room.set_role("a", Role.SPEAKER, stage.now)
+    stage.room.moderation.set_role("a", Role.SPEAKER, stage.now)
     assert stage.step({"a": 20})["b"] == ["a"]
-    stage.room.set_muted("a", True, stage.now)
+    stage.room.moderation.set_muted("a", True, stage.now)
     assert stage.run({"a": 20}, 0.5)["b"] == []
-    stage.room.set_muted("a", False, stage.now)
+    stage.room.moderation.set_muted("a", False, stage.now)
     assert stage.step({"a": 20})["b"] == ["a"]
-    stage.room.set_role("a", Role.LISTENER, stage.now)
+    stage.room.moderation.set_role("a", Role.LISTENER, stage.now)
     assert stage.run({"a": 20}, 0.5)["b"] == []
 
 

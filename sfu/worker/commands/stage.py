@@ -35,12 +35,16 @@ class StageCommands:
 
     def _mute(self, command: TrackMute, now: float) -> ParticipantResult:
         room = self._registry.room(command.room)
-        room.set_muted(command.participant, True, now, lock=command.lock, actor=command.actor)
+        room.moderation.set_muted(
+            command.participant, True, now, lock=command.lock, actor=command.actor
+        )
         return self._changed(room, command.participant)
 
     def _unmute(self, command: TrackUnmute, now: float) -> ParticipantResult:
         room = self._registry.room(command.room)
-        room.set_muted(command.participant, False, now, lock=command.lock, actor=command.actor)
+        room.moderation.set_muted(
+            command.participant, False, now, lock=command.lock, actor=command.actor
+        )
         return self._changed(room, command.participant)
 
     def _changed(self, room: Room, participant: str) -> ParticipantResult:
@@ -49,13 +53,13 @@ class StageCommands:
 
     def _raise_hand(self, command: HandRaise, now: float) -> HandsResult:
         room = self._registry.room(command.room)
-        room.raise_hand(command.participant, now)
+        room.moderation.raise_hand(command.participant, now)
         self._registry.settle_room(room)
         return self._hands(room, 0)
 
     def _lower_hand(self, command: HandLower, now: float) -> HandsResult:
         room = self._registry.room(command.room)
-        room.lower_hand(command.participant)
+        room.moderation.lower_hand(command.participant)
         self._registry.settle_room(room)
         return self._hands(room, 0)
 
