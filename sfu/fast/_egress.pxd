@@ -71,7 +71,7 @@ cdef inline void write_header(
         egress.last_ticks = out.ticks
         egress.sent_at = now
     data[0] = 0x91 if egress.extension_size else 0x81
-    data[1] = (0x80 if out.marker else 0) | egress.payload_type
+    data[1] = (0x80 if out.marker else 0) | (egress.red_payload_type if out.form else egress.payload_type)
     write16(data + 2, <uint16_t>sequence)
     write32(data + 4, <uint32_t>time)
     write32(data + 8, egress.ssrc)

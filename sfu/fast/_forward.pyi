@@ -44,10 +44,13 @@ class Forwarder:
         csrc: int,
         echo_group: int,
         payload_type: int,
+        red_payload_type: int = 0,
         level_extension: int = 0,
         ssrc: int = 0,
     ) -> int:
         """The one track that a transport may publish; inaudible until `set_audible`.
+
+        `red_payload_type` (0: none): its packets may also come in RED of blocks of `payload_type`.
 
         `level_extension` 0: not negotiated. `ssrc` 0: the first authenticated one is taken.
         `echo_group`: egresses of the same group never get this source.
@@ -78,8 +81,11 @@ class Forwarder:
     def remove_slot(self, slot: int) -> None: ...
     def assign(self, slot: int, source: int, now: float) -> None:
         """`source` (-1: nobody) holds `slot` from now on. A source holds at most one slot."""
-    def slot_stream(self, slot: int) -> int:
-        """The stream of the slot's packets as they come."""
+    def slot_stream(self, slot: int, redundancy: int = 0) -> int:
+        """The stream of the slot's packets as they come, or each in RED with up to `redundancy` (1
+        or 2) earlier ones of the same voice. All of a slot's streams have the same numbers and
+        times.
+        """
     def push(
         self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127
     ) -> bool:
@@ -98,8 +104,13 @@ class Forwarder:
         level_extension: int = 0,
         mid_extension: int = 0,
         mid: bytes = b"",
+        red_payload_type: int = 0,
+        repeats: bool = False,
     ) -> int:
         """An output track of a transport. `first_sequence` is in [1, 32767].
+
+        With `red_payload_type` it may carry RED streams; with `repeats` it may be asked to `resend`,
+        for which the transport's sending session must allow repeated packets.
 
         A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
         header two-byte form (RFC 8285 4.3).
@@ -108,6 +119,20 @@ class Forwarder:
     def subscribe(self, egress: int, stream: int) -> None:
         """`egress` carries `stream` (-1: nothing) from the next packet on; sequence and time
         continue.
+        """
+    def egress_stream(self, egress: int) -> int:
+        """The stream that it carries, -1 for nothing."""
+    def behind(self, now: float) -> list[int]:
+        """Egresses that should have carried packets and have not for a second: subscribed, with
+        keys and a route, of another echo group than the newest packet's, while the stream flows.
+        """
+    def resend(
+        self, egress: int, sequences: list[int], now: float, spacing_s: float = 0.0
+    ) -> int:
+        """Send packets again, by the listener's own sequence numbers, bit for bit; drain
+        afterwards. How many: those sent since the last anchor, at most 0.5 s old, twice at most and
+        not twice within `spacing_s`, a quarter of what was sent, 64 at a time. The rest is counted
+        as refused.
         """
     def egress_stats(self, egress: int) -> EgressStats: ...
     def receive(self, inbox: Batch, now: float) -> None:
@@ -123,8 +148,8 @@ class Forwarder:
     def slow(self) -> list[Slow]:
         """Take the slow records of the drained batch."""
     def counters(self) -> dict[str, int]:
-        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes held held_us`,
-        and `dropped_<reason>`.
+        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes recovered resent
+        resends_refused held held_us`, and `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

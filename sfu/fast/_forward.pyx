@@ -13,6 +13,7 @@ from sfu.fast._rows cimport (
     BYTES_BURST_MAX, CHALLENGES_MAX, DROP_REASONS, NOBODY, PACKETS_BURST_MAX, PAYLOAD_SIZE_MAX, Outgoing,
     Pending, Slot, SlowRecord, Source, Transport,
 )
+from sfu.fast._red cimport RED_BLOCKS_MAX, RedBlock, parse_red
 from sfu.fast._rtp cimport RtpHeader, find_extension, opus_ticks, parse_rtp, write32
 from sfu.fast._tables cimport grown
 from sfu.fast._timeline cimport PLACED, TOO_LATE, Place, advance, clock_ticks, close_gap, number
@@ -69,10 +70,11 @@ cdef enum Drop:
     DROP_UNSELECTED
     DROP_CHALLENGES
     DROP_OVERSIZE
+    DROP_RED
 
 _DROP_NAMES = (
     "kind", "unvalidated", "malformed", "no_source", "payload_type", "ssrc", "rate", "inaudible", "auth",
-    "replay", "no_keys", "empty", "opus", "late", "early", "unselected", "challenges", "oversize",
+    "replay", "no_keys", "empty", "opus", "late", "early", "unselected", "challenges", "oversize", "red",
 )
 
 
@@ -81,6 +83,16 @@ cdef inline uint32_t swapped(uint32_t value) noexcept nogil:
     cdef uint32_t turned
     write32(<uint8_t*>&turned, value)
     return turned
+
+
+cdef inline void move_on(Source* source, int64_t sequence, uint32_t timestamp) noexcept nogil:
+    """`sequence` has come: is it the newest?"""
+    cdef int64_t step = sequence - source.highest_sequence
+    if step <= 0:
+        return
+    source.highest_sequence = sequence
+    source.newest_timestamp = timestamp
+    source.recovered = source.recovered << step if step < 64 else 0
 
 
 cdef class Forwarder(Outlet):
@@ -92,6 +104,10 @@ cdef class Forwarder(Outlet):
     cdef Pending pending[CHALLENGES_MAX]
     cdef int32_t pending_count
     cdef int32_t pending_taken
+    cdef Pending queued[RED_BLOCKS_MAX + 1]     # out of one datagram, oldest first
+    cdef int queued_level
+    cdef int32_t queued_at
+    cdef int32_t queued_count
     cdef SlowRecord* slow_records
     cdef int32_t slow_capacity
     cdef int32_t slow_count
@@ -99,6 +115,7 @@ cdef class Forwarder(Outlet):
     cdef uint64_t received
     cdef uint64_t challenged
     cdef uint64_t ssrc_changes
+    cdef uint64_t recovered
     cdef uint64_t dropped[DROP_REASONS]
 
     def __cinit__(self):
@@ -203,6 +220,9 @@ cdef class Forwarder(Outlet):
             "challenges": self.challenged,
             "protect_errors": self.protect_errors,
             "ssrc_changes": self.ssrc_changes,
+            "recovered": self.recovered,
+            "resent": self.resent,
+            "resends_refused": self.resends_refused,
             "held": self.held,
             "held_us": <uint64_t>(self.held_s * 1e6),
         }
@@ -216,7 +236,7 @@ cdef class Forwarder(Outlet):
         return source.alive and source.serial == pending.serial
 
     cdef int _assert_drained(self) except -1:
-        if self._is_letting_out() or self.inbox_at < self.inbox_count:
+        if self._is_letting_out() or self.inbox_at < self.inbox_count or self.queued_at < self.queued_count:
             raise RuntimeError("drain the last input first")
         return 0
 
@@ -227,10 +247,14 @@ cdef class Forwarder(Outlet):
         while True:
             if self._let_out(outbox):
                 return True
-            if self.inbox_at >= self.inbox_count:
+            if self.queued_at < self.queued_count:
+                self.queued_at += 1
+                self._judge(&self.queued[self.queued_at - 1], self.queued_level)
+            elif self.inbox_at < self.inbox_count:
+                self.inbox_at += 1
+                self._take(self.inbox_at - 1)
+            else:
                 return False
-            self.inbox_at += 1
-            self._take(self.inbox_at - 1)
 
     cdef void _take(self, uint32_t number) noexcept nogil:
         """Classify one datagram by its first byte (RFC 7983) and pass it on."""
@@ -272,19 +296,23 @@ cdef class Forwarder(Outlet):
         cdef Transport* owner = &self.transports[transport]
         cdef RtpHeader header
         cdef Source* source
-        cdef Pending packet
-        cdef int64_t sequence
-        cdef int level
+        cdef Pending* packet = &self.queued[RED_BLOCKS_MAX]
+        cdef int64_t newest
+        cdef uint32_t newest_timestamp
+        cdef bint is_first
         if not parse_rtp(data, length, &header):
             self._drop(DROP_MALFORMED)
             return
         if not self._is_welcome(owner, &header, length):
             return
         source = &self.sources[owner.source]
-        level = find_extension(&header, source.level_extension)
+        self.queued_level = find_extension(&header, source.level_extension)
         if not self._unprotect(owner, source, &header, data, &length):
             return
-        sequence = self._note_received(source, &header)
+        is_first = not source.has_packets
+        newest = source.highest_sequence
+        newest_timestamp = source.newest_timestamp
+        packet.sequence = self._note_received(source, &header)
         if not source.is_audible:
             self._drop(DROP_INAUDIBLE)
             return
@@ -297,8 +325,68 @@ cdef class Forwarder(Outlet):
         packet.length = length - header.size
         packet.marker = header.marker
         packet.timestamp = header.timestamp
-        packet.sequence = sequence
-        self._judge(source, &packet, level)
+        if self._came_by_red(source, packet.sequence):
+            self._drop(DROP_LATE)
+            return
+        self.queued_at = self.queued_count = 0
+        if header.payload_type == source.red_payload_type:
+            if not self._unwrap(source, packet, is_first, newest, newest_timestamp):
+                self._drop(DROP_RED)
+                return
+        self.queued[self.queued_count] = packet[0]
+        self.queued_count += 1
+
+    cdef bint _came_by_red(self, Source* source, int64_t sequence) noexcept nogil:
+        """Whether this packet's place was given to a copy of it: two of them would be two texts of one number."""
+        cdef int64_t behind = source.highest_sequence - sequence
+        return 0 <= behind < 64 and (source.recovered >> behind) & 1
+
+    cdef bint _unwrap(
+        self, Source* source, Pending* packet, bint is_first, int64_t newest, uint32_t newest_timestamp
+    ) noexcept nogil:
+        """Leave the newest block in `packet`, and queue copies of packets that were lost right before it.
+
+        `newest` and `newest_timestamp` are of the packet before it. False when it is no RED.
+        """
+        cdef RedBlock blocks[RED_BLOCKS_MAX + 1]
+        cdef int count = parse_red(packet.payload, packet.length, source.payload_type, blocks)
+        cdef int64_t gap = packet.sequence - newest
+        cdef uint32_t elapsed = packet.timestamp - newest_timestamp
+        cdef int index
+        if count < 0:
+            return False
+        packet.payload = blocks[count - 1].payload
+        packet.length = blocks[count - 1].length
+        # Copies say their time, not their number: that follows where all frames of the gap are equally long.
+        if is_first or source.slot == NOBODY or not 1 < gap <= RED_BLOCKS_MAX + 1 or elapsed == 0:
+            return True
+        if elapsed > 0x7FFFFFFF or elapsed % <uint32_t>gap != 0:
+            return True
+        for index in range(count - 1):
+            self._recover(source, packet, &blocks[index], gap, elapsed // <uint32_t>gap)
+        return True
+
+    cdef void _recover(
+        self, Source* source, const Pending* packet, const RedBlock* block, int64_t gap, uint32_t frame
+    ) noexcept nogil:
+        """Queue a copy, if it is of a packet within the gap before `packet`."""
+        cdef uint32_t back = block.offset // frame
+        cdef Pending* copy = &self.queued[self.queued_count]
+        if block.offset % frame != 0 or not 0 < back < gap or self.queued_count >= RED_BLOCKS_MAX:
+            return
+        if self._came_by_red(source, packet.sequence - back):
+            return
+        if opus_ticks(block.payload, block.length) == 0:
+            return
+        copy[0] = packet[0]
+        copy.payload = block.payload
+        copy.length = block.length
+        copy.marker = False
+        copy.sequence = packet.sequence - back
+        copy.timestamp = packet.timestamp - block.offset
+        source.recovered |= <uint64_t>1 << back
+        self.recovered += 1
+        self.queued_count += 1
 
     cdef bint _is_welcome(self, Transport* owner, RtpHeader* header, uint32_t length) noexcept nogil:
         """Everything that can be said of a packet before decryption (README: steps 2 to 4)."""
@@ -308,7 +396,9 @@ cdef class Forwarder(Outlet):
             self._drop(DROP_NO_SOURCE)
             return False
         source = &self.sources[owner.source]
-        if header.payload_type != source.payload_type:
+        if header.payload_type != source.payload_type and (
+            source.red_payload_type == 0 or header.payload_type != source.red_payload_type
+        ):
             self._drop(DROP_PAYLOAD_TYPE)
             return False
         is_known = source.has_ssrc and header.ssrc == source.ssrc
@@ -327,7 +417,7 @@ cdef class Forwarder(Outlet):
         cdef int64_t sequence = self._extended(source, header.sequence)
         if sequence - source.checked_sequence >= CHECK_INTERVAL:
             return True
-        source.highest_sequence = max(source.highest_sequence, sequence)
+        move_on(source, sequence, header.timestamp)
         source.packets += 1
         source.seen_at = self.now
         self._drop(DROP_INAUDIBLE)
@@ -390,9 +480,11 @@ cdef class Forwarder(Outlet):
             source.packets = 0
             source.jitter_ticks = 0.0
             source.transit = transit
+            source.newest_timestamp = header.timestamp
+            source.recovered = 0
             source.has_packets = True
         sequence = self._extended(source, header.sequence)
-        source.highest_sequence = max(source.highest_sequence, sequence)
+        move_on(source, sequence, header.timestamp)
         source.checked_sequence = sequence
         source.packets += 1
         source.seen_at = self.now
@@ -401,8 +493,9 @@ cdef class Forwarder(Outlet):
         source.jitter_ticks += (change - source.jitter_ticks) / 16.0
         return sequence
 
-    cdef void _judge(self, Source* source, Pending* packet, int level) noexcept nogil:
-        """Level, then forward, ask or leave (README: steps 6 to 8)."""
+    cdef void _judge(self, Pending* packet, int level) noexcept nogil:
+        """Level, then forward, ask or leave (README: steps 7 to 9)."""
+        cdef Source* source = &self.sources[packet.source]
         cdef uint32_t ticks = opus_ticks(packet.payload, packet.length)
         if ticks == 0 or packet.length > PAYLOAD_SIZE_MAX:
             self._drop(DROP_OVERSIZE if ticks else DROP_OPUS if packet.length else DROP_EMPTY)

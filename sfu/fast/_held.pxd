@@ -5,7 +5,7 @@ from libc.math cimport HUGE_VAL
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memcpy
 
-from sfu.fast._rows cimport HELD_MAX, NOBODY, PAYLOAD_SIZE_MAX, Audience, Outgoing, Slot
+from sfu.fast._rows cimport HELD_FULL, NOBODY, PAYLOAD_SIZE_MAX, Audience, Outgoing, Slot
 
 cdef extern from * nogil:
     """
@@ -35,7 +35,7 @@ cdef inline void unlink(Audience* audiences, HoldList* holding, int32_t number) 
 cdef inline void hold(
     Audience* audiences, HoldList* holding, int32_t number, const Outgoing* out
 ) noexcept nogil:
-    """Keep a packet, with its payload; the caller flushes before HELD_MAX is exceeded."""
+    """Keep a packet, with its payload; the caller flushes as soon as HELD_FULL are here."""
     cdef Audience* audience = &audiences[number]
     cdef Outgoing* kept = &audience.held[audience.held_count]
     cdef uint8_t* payload = audience.payloads + audience.held_count * PAYLOAD_SIZE_MAX
@@ -66,11 +66,11 @@ cdef inline void hurry(Audience* audiences, HoldList* holding, int32_t number) n
         holding.last = number
     holding.first = number
 
-cdef inline bint holds(const Audience* audience, int32_t stream) noexcept nogil:
-    """Whether a packet of this stream is among those held."""
+cdef inline bint holds(const Audience* audience, int32_t slot) noexcept nogil:
+    """Whether a packet of this slot is among those held."""
     cdef int32_t index
     for index in range(audience.held_count):
-        if audience.held[index].stream == stream:
+        if audience.held[index].slot == slot:
             return True
     return False
 
@@ -80,12 +80,12 @@ cdef inline bint is_complete(
     """Whether waiting longer brings nothing: every slot that talks has a packet here."""
     cdef int32_t index
     cdef const Slot* slot
-    if audience.held_count >= HELD_MAX:
+    if audience.held_count >= HELD_FULL:
         return True
     for index in range(audience.slot_count):
         slot = &slots[audience.slots[index]]
         if slot.source != NOBODY and now - slot.newest_at < TALKING_S:
-            if not holds(audience, slot.stream):
+            if not holds(audience, audience.slots[index]):
                 return False
     return True
 

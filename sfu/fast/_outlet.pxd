@@ -1,15 +1,21 @@
-# What leaves: the present packet or tick on its way to its listeners.
+# What leaves: the present packet or tick on its way to its listeners, and what is sent again.
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport Batch
+from sfu.fast._history cimport Remembered
 from sfu.fast._routes cimport Routes
-from sfu.fast._rows cimport Audience, Egress, Outgoing, Slot, Transport
+from sfu.fast._rows cimport FORMS, PAYLOAD_SIZE_MAX, RESENDS_MAX, Audience, Egress, Outgoing, Sent, Slot, Transport
 
 # Where the fan-out of `outgoing` stands, and that of a held tick: either can pause when the outbox is full.
 cdef struct FanOut:
     bint is_active
-    int32_t cursor
+    int32_t form                # of `forms`
+    int32_t cursor              # of the egresses of that form's stream
+
+cdef struct Resend:
+    int32_t egress
+    int64_t index
 
 cdef struct Flush:
     bint is_active
@@ -22,17 +28,29 @@ cdef struct Flush:
 cdef class Outlet(Routes):
     cdef double now
     cdef Outgoing outgoing
+    cdef Outgoing forms[FORMS]  # of `outgoing`, those that somebody carries
+    cdef int32_t form_count
+    cdef uint8_t wrapped[FORMS][PAYLOAD_SIZE_MAX]
     cdef FanOut fan_out
+    cdef Resend resends[RESENDS_MAX]
+    cdef int32_t resend_at
+    cdef int32_t resend_count
     cdef Flush flush_state
     cdef uint64_t forwarded
     cdef uint64_t forwarded_bytes
     cdef uint64_t protect_errors
     cdef uint64_t held
     cdef double held_s
+    cdef uint64_t resent
+    cdef uint64_t resends_refused
     cdef bint _is_letting_out(self) noexcept
     cdef bint _let_out(self, Batch outbox) noexcept nogil
     cdef void _dispatch(self, Slot* slot) noexcept nogil
+    cdef void _add_form(self, Slot* slot, int32_t form, Remembered* kept) noexcept nogil
     cdef bint _fan_out(self, Batch outbox) noexcept nogil
+    cdef bint _resend(self, Batch outbox) noexcept nogil
+    cdef Sent* _repeatable(self, Egress* row, int64_t index, double spacing_s) noexcept
+    cdef bint _send_again(self, Batch outbox, const Resend* resend) noexcept nogil
     cdef bint _is_carried(
         self, Egress* egress, Transport* transport, const Outgoing* out
     ) noexcept nogil

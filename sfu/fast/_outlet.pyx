@@ -1,16 +1,19 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What leaves: one packet to all its listeners, or one tick to each listener. README.md has the theory."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport Batch
 from sfu.fast._egress cimport FIXED_SIZE, anchor, write_header
 from sfu.fast._held cimport HOLD_S, hold, hurry, is_complete, unlink
+from sfu.fast._history cimport History, Remembered, payload_of, recall, remember
+from sfu.fast._red cimport choose_copies, stamp_red, wrap
 from sfu.fast._routes cimport Routes
 from sfu.fast._rows cimport (
-    HELD_MAX, NOBODY, PAYLOAD_SIZE_MAX, Audience, Egress, Outgoing, Slot, Stream, Transport,
+    FORMS, HELD_MAX, NOBODY, PAYLOAD_SIZE_MAX, RESENDS_MAX, SENT_MAX, Audience, Egress, Outgoing, Sent, Slot,
+    Stream, Transport,
 )
 
 from pylibsrtp._binding import ffi as _ffi
@@ -27,6 +30,24 @@ cdef enum:
     PADDING_SIZE_MAX = 255      # its length stands in one byte (RFC 3550 5.1)
 
 cdef double CLOCK_GRAIN_S = 1e-6    # a deadline that a clock rounded down has come
+cdef double RESEND_AGE_S = 0.5      # no jitter buffer waits longer
+cdef double RESEND_SHARE = 0.25     # of what was sent
+cdef double RESEND_BURST = 16.0     # 320 ms of speech lost in one piece
+cdef enum:
+    RESEND_TIMES = 2            # of one packet: a line that loses it three times has other needs
+
+
+
+cdef inline void note_sent(Egress* egress, const Outgoing* out, uint32_t padding) noexcept nogil:
+    """Remember how a packet left; one that leaves again is remembered already."""
+    cdef Sent* sent = &egress.sent[out.index % SENT_MAX]
+    if sent.index == out.index:
+        return
+    sent.index = out.index
+    sent.form = out.form
+    sent.padding = <uint8_t>padding
+    sent.times = 0
+    egress.resends = min(RESEND_BURST, egress.resends + RESEND_SHARE)
 
 
 cdef class Outlet(Routes):
@@ -53,10 +74,12 @@ cdef class Outlet(Routes):
 
     cdef bint _is_letting_out(self) noexcept:
         """Whether something is under way."""
-        return self.fan_out.is_active or self.flush_state.is_active
+        return self.fan_out.is_active or self.flush_state.is_active or self.resend_at < self.resend_count
 
     cdef bint _let_out(self, Batch outbox) noexcept nogil:
         """Go on with what is under way or due; True when `outbox` is full before its end."""
+        if self.resend_at < self.resend_count and self._resend(outbox):
+            return True
         if self.fan_out.is_active and self._fan_out(outbox):
             return True
         while True:
@@ -68,30 +91,70 @@ cdef class Outlet(Routes):
     cdef void _dispatch(self, Slot* slot) noexcept nogil:
         """`outgoing` has its place on the slot's stream: send it to all, now or with its tick."""
         cdef Outgoing* out = &self.outgoing
-        cdef Audience* audience
-        out.stream = slot.stream
+        cdef Remembered* kept = NULL
+        cdef int32_t form
         out.placed_at = self.now
+        slot.newest_echo_group = out.echo_group
+        out.slot = self.streams[slot.streams[0]].slot
+        self.form_count = 0
+        if slot.history != NULL:
+            kept = remember(<History*>slot.history, out, self.now)
+        for form in range(FORMS):
+            if slot.streams[form] != NOBODY and self.streams[slot.streams[form]].count > 0:
+                self._add_form(slot, form, kept)
         if slot.audience == NOBODY or not self.audiences[slot.audience].is_segmented:
-            self.fan_out.cursor = 0
+            self.fan_out.form = self.fan_out.cursor = 0
             self.fan_out.is_active = True
             return
-        audience = &self.audiences[slot.audience]
-        hold(self.audiences, &self.holding, slot.audience, out)
-        if is_complete(audience, self.slots, self.now):
+        for form in range(self.form_count):
+            hold(self.audiences, &self.holding, slot.audience, &self.forms[form])
+        if self.form_count > 0 and is_complete(&self.audiences[slot.audience], self.slots, self.now):
             self._start_flush(slot.audience)
 
+    cdef void _add_form(self, Slot* slot, int32_t form, Remembered* kept) noexcept nogil:
+        """`outgoing` as the listeners of one of the slot's streams get it."""
+        cdef Outgoing* out = &self.forms[self.form_count]
+        cdef uint8_t copies = 0
+        cdef uint32_t size = 0
+        out[0] = self.outgoing
+        out.form = <uint8_t>form
+        out.stream = slot.streams[form]
+        if form > 0:
+            if kept == NULL or kept.length >= PAYLOAD_SIZE_MAX:
+                return              # too late or too large to be wrapped: these listeners do without
+            if not out.is_late:
+                copies = choose_copies(<History*>slot.history, kept, form)
+            size = wrap(
+                <History*>slot.history, kept, out.payload, copies, self.wrapped[form], &out.blocks
+            )
+            if size == 0:
+                return
+            kept.copies[form - 1] = copies
+            out.payload = self.wrapped[form]
+            out.length = size
+        self.form_count += 1
+
     cdef bint _fan_out(self, Batch outbox) noexcept nogil:
-        """Send the outgoing packet to the stream's egresses; True when `outbox` is full before the end."""
-        cdef Stream* stream = &self.streams[self.outgoing.stream]
+        """Send the outgoing packet, in each of its forms, to the egresses of that form's stream.
+
+        True when `outbox` is full before the end.
+        """
+        cdef Stream* stream
         cdef Egress* egress
         cdef Transport* transport
-        while self.fan_out.cursor < stream.count:
-            egress = &self.egresses[stream.egresses[self.fan_out.cursor]]
-            transport = &self.transports[egress.transport]
-            if self._is_carried(egress, transport, &self.outgoing):
-                if not self._emit(outbox, egress, transport, &self.outgoing, 0):
-                    return True
-            self.fan_out.cursor += 1
+        cdef Outgoing* out
+        while self.fan_out.form < self.form_count:
+            out = &self.forms[self.fan_out.form]
+            stream = &self.streams[out.stream]
+            while self.fan_out.cursor < stream.count:
+                egress = &self.egresses[stream.egresses[self.fan_out.cursor]]
+                transport = &self.transports[egress.transport]
+                if self._is_carried(egress, transport, out):
+                    if not self._emit(outbox, egress, transport, out, 0):
+                        return True
+                self.fan_out.cursor += 1
+            self.fan_out.form += 1
+            self.fan_out.cursor = 0
         self.fan_out.is_active = False
         return False
 
@@ -117,6 +180,8 @@ cdef class Outlet(Routes):
             anchor(egress, out)
         write_header(data, egress, out, self.now)
         memcpy(data + size - out.length, out.payload, out.length)
+        if out.form > 0:
+            stamp_red(data + size - out.length, out.blocks, egress.payload_type)
         if padding > 0:
             data[0] |= 0x20
             memset(data + size, 0, padding)
@@ -129,6 +194,100 @@ cdef class Outlet(Routes):
         egress.octets += out.length
         self.forwarded += 1
         self.forwarded_bytes += <uint32_t>protected
+        if egress.sent != NULL:
+            note_sent(egress, out, padding)
+        return True
+
+    # ---- what is sent again
+
+    def resend(self, int32_t egress, list sequences not None, double now, double spacing_s=0.0):
+        cdef Egress* row = self._egress(egress)
+        cdef int64_t index
+        cdef int32_t count = 0
+        self._assert_drained()
+        self.now = now
+        self.resend_at = self.resend_count = 0
+        for sequence in sequences[:RESENDS_MAX]:
+            index = row.last_sequence + <int16_t><uint16_t>(<uint32_t>sequence - <uint32_t>row.last_sequence)
+            index -= row.index_offset
+            if self._repeatable(row, index, spacing_s) == NULL:
+                self.resends_refused += 1
+                continue
+            self.resends[count].egress = egress
+            self.resends[count].index = index
+            count += 1
+        self.resend_count = count
+        return count
+
+    cdef Sent* _repeatable(self, Egress* row, int64_t index, double spacing_s) noexcept:
+        """How a packet left, if it may leave again: sent since the anchor, young, not asked for too often.
+
+        The permission is used up by asking.
+        """
+        cdef Remembered* one
+        cdef Sent* sent
+        if row.sent == NULL or row.stream == NOBODY or row.needs_anchor or index < row.oldest_index:
+            return NULL
+        sent = &row.sent[index % SENT_MAX]
+        one = recall(<History*>self.slots[self.streams[row.stream].slot].history, index)
+        if one == NULL or sent.index != index or self.now - one.placed_at > RESEND_AGE_S:
+            return NULL
+        if sent.times >= RESEND_TIMES or row.resends < 1.0:
+            return NULL
+        if sent.times > 0 and self.now - sent.again_at < spacing_s:
+            return NULL
+        row.resends -= 1.0
+        sent.times += 1
+        sent.again_at = self.now
+        return sent
+
+    cdef bint _resend(self, Batch outbox) noexcept nogil:
+        """True when `outbox` is full before the end."""
+        while self.resend_at < self.resend_count:
+            if not self._send_again(outbox, &self.resends[self.resend_at]):
+                return True
+            self.resend_at += 1
+        return False
+
+    cdef bint _send_again(self, Batch outbox, const Resend* resend) noexcept nogil:
+        """The very same packet, bit for bit: SRTP must not encrypt two texts under one index.
+
+        False when `outbox` has no room for it.
+        """
+        cdef Egress* egress = &self.egresses[resend.egress]
+        cdef Transport* transport = &self.transports[egress.transport]
+        cdef History* history = <History*>self.slots[self.streams[egress.stream].slot].history
+        cdef Remembered* one = recall(history, resend.index)
+        cdef Sent* sent = &egress.sent[resend.index % SENT_MAX]
+        cdef Outgoing out
+        cdef uint64_t forwarded = self.forwarded
+        cdef uint64_t bytes = self.forwarded_bytes
+        if one == NULL or transport.send == NULL or not transport.is_routed:
+            return True
+        memset(&out, 0, sizeof(Outgoing))
+        out.is_late = True
+        out.marker = one.marker
+        out.level = one.level
+        out.form = sent.form
+        out.echo_group = one.echo_group
+        out.csrc = one.csrc
+        out.ticks = one.ticks
+        out.index = one.index
+        out.time = one.time
+        out.payload = payload_of(history, one)
+        out.length = one.length
+        if out.form > 0:
+            out.length = wrap(
+                history, one, out.payload, one.copies[out.form - 1], self.wrapped[0], &out.blocks
+            )
+            out.payload = self.wrapped[0]
+            if out.length == 0:
+                return True
+        if not self._emit(outbox, egress, transport, &out, sent.padding):
+            return False
+        self.resent += self.forwarded - forwarded
+        self.forwarded = forwarded
+        self.forwarded_bytes = bytes
         return True
 
     # ---- segmented fan-out: listener by listener, so that each one's packets leave together

@@ -39,5 +39,9 @@ cdef class Routes:
     cdef const uint8_t* _address(self, bytes address) except NULL
     cdef void _forget_address(self, Transport* row, const uint8_t* key)
     cdef void _leave_audience(self, int32_t slot)
+    cdef bint _is_behind(self, Egress* row, double now) noexcept
+    cdef int _keep_history(self, Slot* row) except -1
+    cdef int _open_stream(self, int32_t slot, uint8_t form, int32_t stream) except -1
+    cdef void _close_stream(self, int32_t stream)
     cdef void _vacate(self, int32_t slot)
     cdef void _unsubscribe(self, int32_t egress)

@@ -4,16 +4,18 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uintptr_t
-from libc.stdlib cimport free
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from sfu.fast._batch cimport ADDRESS_SIZE
 from sfu.fast._egress cimport write_extension
 from sfu.fast._held cimport forget_stream
+from sfu.fast._history cimport new_history
 from sfu.fast._level cimport SILENCE_DB, WINDOW_UNSEEN_DB, decayed, silence
 from sfu.fast._rows cimport (
-    AUDIENCE_SLOTS_MAX, BYTES_BURST_MAX, EGRESS_TABLE_MAX, MID_SIZE_MAX, NOBODY, PACKETS_BURST_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX,
-    TRANSPORT_EGRESSES_MAX, Audience, Egress, Slot, Source, Stream, Transport,
+    AUDIENCE_SLOTS_MAX, BYTES_BURST_MAX, EGRESS_TABLE_MAX, FORMS, MID_SIZE_MAX, NOBODY, PACKETS_BURST_MAX,
+    SENT_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX, TRANSPORT_EGRESSES_MAX, Audience, Egress, Sent, Slot, Source,
+    Stream, Transport,
 )
 from sfu.fast._tables cimport AddressTable, Ids, grown
 
@@ -22,9 +24,14 @@ from pylibsrtp._binding import ffi as _ffi
 from sfu.fast.records import EgressStats, SourceLevel, SourceStats
 
 
-cdef int check_numbers(uint8_t payload_type, int32_t echo_group) except -1:
-    if payload_type > 127:
-        raise ValueError(f"a payload type has 7 bits: {payload_type}")
+cdef double FLOWING_S = 1.0     # without a packet for so long a stream pauses, and nobody misses anything
+
+
+cdef int check_numbers(uint8_t payload_type, uint8_t red_payload_type, int32_t echo_group) except -1:
+    if payload_type > 127 or red_payload_type > 127:
+        raise ValueError(f"a payload type has 7 bits: {payload_type}, {red_payload_type}")
+    if red_payload_type == payload_type:
+        raise ValueError(f"Opus and RED have payload types of their own: {payload_type}")
     if echo_group < 0:
         raise ValueError(f"an echo group is not negative: {echo_group}")
     return 0
@@ -65,6 +72,10 @@ cdef class Routes:
         for index in range(self.audience_capacity):
             free(self.audiences[index].held)
             free(self.audiences[index].payloads)
+        for index in range(self.slot_capacity):
+            free(self.slots[index].history)
+        for index in range(self.egress_capacity):
+            free(self.egresses[index].sent)
         free(self.audiences)
         free(self.transports)
         free(self.sources)
@@ -143,6 +154,7 @@ cdef class Routes:
         uint32_t csrc,
         int32_t echo_group,
         uint8_t payload_type,
+        uint8_t red_payload_type=0,
         uint8_t level_extension=0,
         uint32_t ssrc=0,
     ):
@@ -150,7 +162,7 @@ cdef class Routes:
         cdef Source* source
         if self._transport(transport).source != NOBODY:
             raise ValueError("a transport publishes at most one track")
-        check_numbers(payload_type, echo_group)
+        check_numbers(payload_type, red_payload_type, echo_group)
         row = self.source_rows.take()
         self.sources = <Source*>grown(self.sources, &self.source_capacity, row + 1, sizeof(Source))
         source = &self.sources[row]
@@ -163,6 +175,7 @@ cdef class Routes:
         source.echo_group = echo_group
         source.csrc = csrc
         source.payload_type = payload_type
+        source.red_payload_type = red_payload_type
         source.level_extension = level_extension
         source.ssrc = ssrc
         source.has_ssrc = ssrc != 0
@@ -236,7 +249,7 @@ cdef class Routes:
         self.audience_rows.give_back(audience)
 
     def add_slot(self, int32_t audience=NOBODY):
-        cdef int32_t row, stream
+        cdef int32_t row, stream, form
         if audience != NOBODY and self._audience(audience).slot_count >= AUDIENCE_SLOTS_MAX:
             raise OverflowError(f"an audience has at most {AUDIENCE_SLOTS_MAX} slots")
         row = self.slot_rows.take()
@@ -246,16 +259,14 @@ cdef class Routes:
             self.slot_rows.give_back(row)
             raise
         self.slots = <Slot*>grown(self.slots, &self.slot_capacity, row + 1, sizeof(Slot))
-        self.streams = <Stream*>grown(self.streams, &self.stream_capacity, stream + 1, sizeof(Stream))
         memset(&self.slots[row], 0, sizeof(Slot))
         self.slots[row].alive = True
         self.slots[row].source = NOBODY
-        self.slots[row].stream = stream
+        for form in range(FORMS):
+            self.slots[row].streams[form] = NOBODY
         self.slots[row].audience = audience
         self.slots[row].needs_anchor = True
-        self.streams[stream].alive = True
-        self.streams[stream].slot = row
-        self.streams[stream].count = 0
+        self._open_stream(row, 0, stream)
         if audience != NOBODY:
             self.audiences[audience].slots[self.audiences[audience].slot_count] = row
             self.audiences[audience].slot_count += 1
@@ -263,15 +274,16 @@ cdef class Routes:
 
     def remove_slot(self, int32_t slot):
         cdef Slot* row = self._slot(slot)
-        cdef int32_t stream = row.stream
+        cdef int32_t form
         self._assert_drained()
         self._vacate(slot)
         if row.audience != NOBODY:
             self._leave_audience(slot)
-        while self.streams[stream].count > 0:
-            self._unsubscribe(self.streams[stream].egresses[self.streams[stream].count - 1])
-        self.streams[stream].alive = False
-        self.stream_rows.give_back(stream)
+        for form in range(FORMS):
+            if row.streams[form] != NOBODY:
+                self._close_stream(row.streams[form])
+        free(row.history)
+        row.history = NULL
         row.alive = False
         self.slot_rows.give_back(slot)
 
@@ -287,8 +299,15 @@ cdef class Routes:
             row.source = source
             self.sources[source].slot = slot
 
-    def slot_stream(self, int32_t slot):
-        return self._slot(slot).stream
+    def slot_stream(self, int32_t slot, int32_t redundancy=0):
+        cdef Slot* row = self._slot(slot)
+        if not 0 <= redundancy < FORMS:
+            raise ValueError(f"a stream carries 0 to {FORMS - 1} earlier packets, not {redundancy}")
+        if row.streams[redundancy] == NOBODY:
+            self._assert_drained()
+            self._keep_history(row)
+            self._open_stream(slot, <uint8_t>redundancy, self.stream_rows.take())
+        return row.streams[redundancy]
 
     # ---- egresses
 
@@ -304,13 +323,15 @@ cdef class Routes:
         uint8_t level_extension=0,
         uint8_t mid_extension=0,
         bytes mid not None=b"",
+        uint8_t red_payload_type=0,
+        bint repeats=False,
     ):
         cdef Transport* owner = self._transport(transport)
-        cdef int32_t row
+        cdef int32_t row, index
         cdef Egress* egress
         if not 1 <= first_sequence <= 32767:
             raise ValueError(f"first_sequence is 1 to 32767, not {first_sequence}")
-        check_numbers(payload_type, echo_group)
+        check_numbers(payload_type, red_payload_type, echo_group)
         if PyBytes_GET_SIZE(mid) > MID_SIZE_MAX:
             raise ValueError(f"a MID has at most {MID_SIZE_MAX} bytes")
         if owner.egress_count >= TRANSPORT_EGRESSES_MAX:
@@ -326,6 +347,7 @@ cdef class Routes:
         egress.echo_group = echo_group
         egress.ssrc = ssrc
         egress.payload_type = payload_type
+        egress.red_payload_type = red_payload_type
         egress.last_sequence = first_sequence - 1
         egress.first_timestamp = first_timestamp
         egress.sent_at = -INFINITY
@@ -336,6 +358,14 @@ cdef class Routes:
             <const uint8_t*>PyBytes_AS_STRING(mid),
             <uint8_t>PyBytes_GET_SIZE(mid),
         )
+        if repeats:
+            egress.sent = <Sent*>calloc(SENT_MAX, sizeof(Sent))
+            if egress.sent == NULL:
+                egress.alive = False
+                self.egress_rows.give_back(row)
+                raise MemoryError
+            for index in range(SENT_MAX):
+                egress.sent[index].index = -1
         owner.egresses[owner.egress_count] = row
         owner.egress_count += 1
         return row
@@ -351,16 +381,25 @@ cdef class Routes:
                 owner.egress_count -= 1
                 owner.egresses[index] = owner.egresses[owner.egress_count]
                 break
+        free(row.sent)
+        row.sent = NULL
         row.alive = False
         self.egress_rows.give_back(egress)
 
     def subscribe(self, int32_t egress, int32_t stream):
         cdef Egress* row = self._egress(egress)
         cdef Stream* target
+        cdef int32_t left = NOBODY      # the slot that it heard before
         self._assert_drained()
         if row.stream == stream:
             return
         target = self._stream(stream) if stream != NOBODY else NULL
+        if target != NULL and target.form > 0 and row.red_payload_type == 0:
+            raise ValueError(f"the listener of egress {egress} takes no RED")
+        if target != NULL and row.sent != NULL:
+            self._keep_history(&self.slots[target.slot])
+        if row.stream != NOBODY:
+            left = self.streams[row.stream].slot
         self._unsubscribe(egress)
         if target == NULL:
             return
@@ -370,12 +409,34 @@ cdef class Routes:
         target.egresses[target.count] = egress
         row.position = target.count
         row.stream = stream
-        row.needs_anchor = True
+        # The forms of a slot share its numbers: between them nothing is missed.
+        row.needs_anchor = row.needs_anchor or target.slot != left
         target.count += 1
 
     def egress_stats(self, int32_t egress):
         cdef Egress* row = self._egress(egress)
         return EgressStats(row.packets, row.octets, <uint32_t>row.last_time, row.sent_at)
+
+    def egress_stream(self, int32_t egress):
+        return self._egress(egress).stream
+
+    def behind(self, double now):
+        cdef list found = []
+        cdef int32_t egress
+        for egress in range(self.egress_capacity):
+            if self.egresses[egress].alive and self._is_behind(&self.egresses[egress], now):
+                found.append(egress)
+        return found
+
+    cdef bint _is_behind(self, Egress* row, double now) noexcept:
+        cdef Transport* transport = &self.transports[row.transport]
+        cdef Slot* slot
+        if row.stream == NOBODY or transport.send == NULL or not transport.is_routed:
+            return False
+        slot = &self.slots[self.streams[row.stream].slot]
+        if not slot.has_packets or slot.newest_echo_group == row.echo_group:
+            return False
+        return now - slot.newest_at < FLOWING_S and slot.newest_at - row.sent_at > FLOWING_S
 
     def sizes(self):
         return {
@@ -444,12 +505,38 @@ cdef class Routes:
         cdef int32_t number = self.slots[slot].audience
         cdef Audience* audience = &self.audiences[number]
         cdef int32_t index
-        forget_stream(self.audiences, &self.holding, number, self.slots[slot].stream)
+        cdef int32_t form
+        for form in range(FORMS):
+            if self.slots[slot].streams[form] != NOBODY:
+                forget_stream(self.audiences, &self.holding, number, self.slots[slot].streams[form])
         for index in range(audience.slot_count):
             if audience.slots[index] == slot:
                 audience.slot_count -= 1
                 audience.slots[index] = audience.slots[audience.slot_count]
                 break
+
+    cdef int _keep_history(self, Slot* row) except -1:
+        """From now on the slot remembers its packets."""
+        if row.history == NULL:
+            row.history = new_history()
+            if row.history == NULL:
+                raise MemoryError
+        return 0
+
+    cdef int _open_stream(self, int32_t slot, uint8_t form, int32_t stream) except -1:
+        self.streams = <Stream*>grown(self.streams, &self.stream_capacity, stream + 1, sizeof(Stream))
+        self.streams[stream].alive = True
+        self.streams[stream].slot = slot
+        self.streams[stream].form = form
+        self.streams[stream].count = 0
+        self.slots[slot].streams[form] = stream
+        return 0
+
+    cdef void _close_stream(self, int32_t stream):
+        while self.streams[stream].count > 0:
+            self._unsubscribe(self.streams[stream].egresses[self.streams[stream].count - 1])
+        self.streams[stream].alive = False
+        self.stream_rows.give_back(stream)
 
     cdef void _vacate(self, int32_t slot):
         cdef Slot* row = &self.slots[slot]

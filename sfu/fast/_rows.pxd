@@ -14,11 +14,15 @@ cdef enum:
     EXTENSION_SIZE_MAX = 28      # header, level and a 16-byte MID, padded
     MID_SIZE_MAX = 16
     AUDIENCE_SLOTS_MAX = 8       # of one room, which has up to six
-    HELD_MAX = 32                # packets of one tick: six slots, short frames, a burst
+    FORMS = 3                    # of a slot's packets: plain, in RED with one earlier packet, with two
+    HELD_FULL = 32               # packets of one tick: six slots, short frames, a burst
+    HELD_MAX = 34                # the last of them may come in every form
     PAYLOAD_SIZE_MAX = 1280      # 20 ms at 510 kbit/s are 1,275; with all headers it fits 1,400
     PACKETS_BURST_MAX = 100      # of one source above its rate
     BYTES_BURST_MAX = 65536      # likewise: a second of the highest Opus bit rate
-    DROP_REASONS = 18
+    DROP_REASONS = 19
+    RESENDS_MAX = 64             # of one egress at a time: what one NACK can ask for, four times over
+    SENT_MAX = 64                # packets of an egress that may be asked for again
 
 cdef struct Transport:
     bint alive
@@ -47,7 +51,10 @@ cdef struct Source:
     uint32_t ssrc
     uint32_t csrc
     uint8_t payload_type
+    uint8_t red_payload_type    # 0: the publisher sends no RED
     uint8_t level_extension
+    uint32_t newest_timestamp   # of the highest sequence number
+    uint64_t recovered          # bit n: highest_sequence - n came by a later packet's RED
     double seen_at              # last packet of this SSRC that was authentic or dropped as inaudible
     # rate limit
     double tokens               # packets
@@ -75,8 +82,9 @@ cdef struct Slot:
     bint needs_anchor
     bint has_packets
     int32_t source
-    int32_t stream
+    int32_t streams[FORMS]      # NOBODY for a form that nobody ever asked for
     int32_t audience
+    void* history               # History, from the first use on
     int64_t newest_index        # V
     int64_t newest_time         # 48 kHz, unwrapped
     int64_t newest_sequence     # of the source, extended
@@ -84,13 +92,23 @@ cdef struct Slot:
     uint32_t newest_timestamp   # of the source
     uint32_t newest_ticks       # how long the newest packet lasts
     double newest_at
+    int32_t newest_echo_group
 
 cdef struct Stream:
     bint alive
     int32_t slot
+    uint8_t form
     int32_t count
     int32_t capacity
     int32_t* egresses
+
+# How a packet left on an egress: what it takes to send the very same again.
+cdef struct Sent:
+    int64_t index
+    uint8_t form
+    uint8_t padding
+    uint8_t times               # sent again
+    double again_at             # the last of them
 
 cdef struct Egress:
     bint alive
@@ -102,7 +120,10 @@ cdef struct Egress:
     int32_t echo_group
     uint32_t ssrc
     uint8_t payload_type
+    uint8_t red_payload_type    # 0: the listener takes no RED
     uint8_t extension_size
+    Sent* sent                  # SENT_MAX of them if the listener may ask for packets again
+    double resends              # that it may still get
     int32_t level_at           # offset of the level byte in `extension`, -1 without
     uint8_t extension[EXTENSION_SIZE_MAX]
     int64_t last_sequence
@@ -122,7 +143,10 @@ cdef struct Outgoing:
     bint is_late
     bint marker
     uint8_t level               # with the voice bit
+    uint8_t form                # above 0: the payload is RED
+    uint8_t blocks              # of it, before the newest
     int32_t stream
+    int32_t slot
     int32_t echo_group
     uint32_t csrc
     uint32_t ticks              # how long it lasts

@@ -26,10 +26,10 @@ from tests.fast.oracle_tables import OracleTables, OracleTransport, Waiting
 
 REASONS = (
     "kind unvalidated malformed no_source payload_type ssrc rate inaudible auth replay no_keys "
-    "empty opus late early unselected challenges oversize"
+    "empty opus late early unselected challenges oversize red"
 ).split()
 COUNTERS = (
-    "received forwarded forwarded_bytes challenges protect_errors ssrc_changes held held_us"
+    "received forwarded forwarded_bytes challenges protect_errors ssrc_changes recovered resent resends_refused held held_us"
 ).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64
