@@ -109,8 +109,10 @@ class Forwarder:
     ) -> int:
         """An output track of a transport. `first_sequence` is in [1, 32767].
 
-        With `red_payload_type` it may carry RED streams; with `repeats` it may be asked to `resend`,
-        for which the transport's sending session must allow repeated packets.
+        With `red_payload_type` it may carry RED streams; with `repeats` it may be asked to
+        `resend`, for which the transport's sending session must allow repeated packets. Such a
+        session does not notice an `ssrc` that was used before: under the same keys, never use one
+        twice.
 
         A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
         header two-byte form (RFC 8285 4.3).
@@ -124,15 +126,16 @@ class Forwarder:
         """The stream that it carries, -1 for nothing."""
     def behind(self, now: float) -> list[int]:
         """Egresses that should have carried packets and have not for a second: subscribed, with
-        keys and a route, of another echo group than the newest packet's, while the stream flows.
+        keys and a route, of another echo group than the newest packet's, while the stream flows
+        (no pause of a second) and has done so for longer than that.
         """
     def resend(
         self, egress: int, sequences: list[int], now: float, spacing_s: float = 0.0
     ) -> int:
         """Send packets again, by the listener's own sequence numbers, bit for bit; drain
         afterwards. How many: those sent since the last anchor, at most 0.5 s old, twice at most and
-        not twice within `spacing_s`, a quarter of what was sent, 64 at a time. The rest is counted
-        as refused.
+        not twice within `spacing_s`, a quarter of what was sent, the first 64 of `sequences`. The
+        rest is counted as refused.
         """
     def egress_stats(self, egress: int) -> EgressStats: ...
     def receive(self, inbox: Batch, now: float) -> None:
@@ -148,8 +151,8 @@ class Forwarder:
     def slow(self) -> list[Slow]:
         """Take the slow records of the drained batch."""
     def counters(self) -> dict[str, int]:
-        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes recovered resent
-        resends_refused held held_us`, and `dropped_<reason>`.
+        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes recovered
+        resent resends_refused held held_us`, and `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

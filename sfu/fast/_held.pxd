@@ -92,13 +92,19 @@ cdef inline bint is_complete(
 cdef inline void forget_stream(
     Audience* audiences, HoldList* holding, int32_t number, int32_t stream
 ) noexcept nogil:
-    """The stream ends: nothing of it is sent any more. Payloads stay where they are."""
+    """The stream ends: nothing of it is sent any more. The rest moves up, for `hold` writes behind it."""
     cdef Audience* audience = &audiences[number]
     cdef int32_t index, kept = 0
+    cdef uint8_t* payload
     for index in range(audience.held_count):
-        if audience.held[index].stream != stream:
+        if audience.held[index].stream == stream:
+            continue
+        if kept != index:
+            payload = audience.payloads + kept * PAYLOAD_SIZE_MAX
+            memcpy(payload, audience.held[index].payload, audience.held[index].length)
             audience.held[kept] = audience.held[index]
-            kept += 1
+            audience.held[kept].payload = payload
+        kept += 1
     if kept == 0 and audience.held_count > 0:
         unlink(audiences, holding, number)
     audience.held_count = kept

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from sfu.fast._batch cimport Batch
 from sfu.fast._history cimport Remembered
 from sfu.fast._routes cimport Routes
-from sfu.fast._rows cimport FORMS, PAYLOAD_SIZE_MAX, RESENDS_MAX, Audience, Egress, Outgoing, Sent, Slot, Transport
+from sfu.fast._rows cimport FORMS, PAYLOAD_SIZE_MAX, RESENDS_MAX, Audience, Egress, Outgoing, Slot, Transport
 
 # Where the fan-out of `outgoing` stands, and that of a held tick: either can pause when the outbox is full.
 cdef struct FanOut:
@@ -15,7 +15,7 @@ cdef struct FanOut:
 
 cdef struct Resend:
     int32_t egress
-    int64_t index
+    int64_t sequence
 
 cdef struct Flush:
     bint is_active
@@ -49,8 +49,9 @@ cdef class Outlet(Routes):
     cdef void _add_form(self, Slot* slot, int32_t form, Remembered* kept) noexcept nogil
     cdef bint _fan_out(self, Batch outbox) noexcept nogil
     cdef bint _resend(self, Batch outbox) noexcept nogil
-    cdef Sent* _repeatable(self, Egress* row, int64_t index, double spacing_s) noexcept
+    cdef bint _may_repeat(self, Egress* row, int64_t sequence, double spacing_s) noexcept
     cdef bint _send_again(self, Batch outbox, const Resend* resend) noexcept nogil
+    cdef bint _is_reachable(self, const Transport* transport) noexcept nogil
     cdef bint _is_carried(
         self, Egress* egress, Transport* transport, const Outgoing* out
     ) noexcept nogil

@@ -9,11 +9,11 @@ from sfu.fast._batch cimport Batch
 from sfu.fast._egress cimport FIXED_SIZE, anchor, write_header
 from sfu.fast._held cimport HOLD_S, hold, hurry, is_complete, unlink
 from sfu.fast._history cimport History, Remembered, payload_of, recall, remember
-from sfu.fast._red cimport choose_copies, stamp_red, wrap
+from sfu.fast._red cimport choose_copies, has_copies, stamp_red, wrap
 from sfu.fast._routes cimport Routes
 from sfu.fast._rows cimport (
-    FORMS, HELD_MAX, NOBODY, PAYLOAD_SIZE_MAX, RESENDS_MAX, SENT_MAX, Audience, Egress, Outgoing, Sent, Slot,
-    Stream, Transport,
+    FLOWING_S, FORMS, HELD_MAX, NOBODY, PAYLOAD_SIZE_MAX, RESENDS_MAX, SENT_MAX, Audience, Egress, Outgoing,
+    Sent, Slot, Stream, Transport,
 )
 
 from pylibsrtp._binding import ffi as _ffi
@@ -37,17 +37,27 @@ cdef enum:
     RESEND_TIMES = 2            # of one packet: a line that loses it three times has other needs
 
 
-
 cdef inline void note_sent(Egress* egress, const Outgoing* out, uint32_t padding) noexcept nogil:
     """Remember how a packet left; one that leaves again is remembered already."""
-    cdef Sent* sent = &egress.sent[out.index % SENT_MAX]
-    if sent.index == out.index:
+    cdef int64_t sequence = out.index + egress.index_offset
+    cdef Sent* sent = &egress.sent[sequence % SENT_MAX]
+    if sent.sequence >= sequence:
         return
-    sent.index = out.index
+    sent.sequence = sequence
     sent.form = out.form
     sent.padding = <uint8_t>padding
     sent.times = 0
     egress.resends = min(RESEND_BURST, egress.resends + RESEND_SHARE)
+
+
+cdef inline void note_flow(Slot* slot, const Outgoing* out) noexcept nogil:
+    """A packet goes to the slot's listeners."""
+    if out.is_late:
+        return
+    if not slot.carried_at or out.placed_at - slot.carried_at >= FLOWING_S:
+        slot.flowing_since = out.placed_at
+    slot.carried_at = out.placed_at
+    slot.newest_echo_group = out.echo_group
 
 
 cdef class Outlet(Routes):
@@ -94,7 +104,7 @@ cdef class Outlet(Routes):
         cdef Remembered* kept = NULL
         cdef int32_t form
         out.placed_at = self.now
-        slot.newest_echo_group = out.echo_group
+        note_flow(slot, out)
         out.slot = self.streams[slot.streams[0]].slot
         self.form_count = 0
         if slot.history != NULL:
@@ -158,12 +168,17 @@ cdef class Outlet(Routes):
         self.fan_out.is_active = False
         return False
 
+    cdef bint _is_reachable(self, const Transport* transport) noexcept nogil:
+        """Whether it has keys and a route."""
+        return transport.send != NULL and transport.is_routed
+
     cdef bint _is_carried(
         self, Egress* egress, Transport* transport, const Outgoing* out
     ) noexcept nogil:
         """Whether this egress gets the packet; one that is missed makes the next an anchor."""
-        if egress.echo_group == out.echo_group or transport.send == NULL or not transport.is_routed:
+        if egress.echo_group == out.echo_group or not self._is_reachable(transport):
             egress.needs_anchor = True
+            egress.excused_at = self.now
             return False
         return not out.is_late or not (egress.needs_anchor or out.index < egress.oldest_index)
 
@@ -202,44 +217,49 @@ cdef class Outlet(Routes):
 
     def resend(self, int32_t egress, list sequences not None, double now, double spacing_s=0.0):
         cdef Egress* row = self._egress(egress)
-        cdef int64_t index
+        cdef int64_t sequence
         cdef int32_t count = 0
         self._assert_drained()
         self.now = now
         self.resend_at = self.resend_count = 0
-        for sequence in sequences[:RESENDS_MAX]:
-            index = row.last_sequence + <int16_t><uint16_t>(<uint32_t>sequence - <uint32_t>row.last_sequence)
-            index -= row.index_offset
-            if self._repeatable(row, index, spacing_s) == NULL:
-                self.resends_refused += 1
-                continue
-            self.resends[count].egress = egress
-            self.resends[count].index = index
-            count += 1
+        for asked in sequences[:RESENDS_MAX]:
+            sequence = row.last_sequence + <int16_t><uint16_t>(<uint32_t>asked - <uint32_t>row.last_sequence)
+            if self._may_repeat(row, sequence, spacing_s):
+                self.resends[count].egress = egress
+                self.resends[count].sequence = sequence
+                count += 1
+        self.resends_refused += <uint64_t>(len(sequences) - count)
         self.resend_count = count
         return count
 
-    cdef Sent* _repeatable(self, Egress* row, int64_t index, double spacing_s) noexcept:
-        """How a packet left, if it may leave again: sent since the anchor, young, not asked for too often.
+    cdef bint _may_repeat(self, Egress* row, int64_t sequence, double spacing_s) noexcept:
+        """Whether a packet may leave again: sent since the anchor, young, whole, not asked for too often.
 
         The permission is used up by asking.
         """
+        cdef int64_t index = sequence - row.index_offset
+        cdef History* history
         cdef Remembered* one
         cdef Sent* sent
         if row.sent == NULL or row.stream == NOBODY or row.needs_anchor or index < row.oldest_index:
-            return NULL
-        sent = &row.sent[index % SENT_MAX]
-        one = recall(<History*>self.slots[self.streams[row.stream].slot].history, index)
-        if one == NULL or sent.index != index or self.now - one.placed_at > RESEND_AGE_S:
-            return NULL
+            return False
+        sent = &row.sent[sequence % SENT_MAX]
+        history = <History*>self.slots[self.streams[row.stream].slot].history
+        one = recall(history, index)
+        if one == NULL or sent.sequence != sequence or self.now - one.placed_at > RESEND_AGE_S:
+            return False
+        if sent.form > 0 and not has_copies(history, one, one.copies[sent.form - 1]):
+            return False
+        if not self._is_reachable(&self.transports[row.transport]):
+            return False
         if sent.times >= RESEND_TIMES or row.resends < 1.0:
-            return NULL
+            return False
         if sent.times > 0 and self.now - sent.again_at < spacing_s:
-            return NULL
+            return False
         row.resends -= 1.0
         sent.times += 1
         sent.again_at = self.now
-        return sent
+        return True
 
     cdef bint _resend(self, Batch outbox) noexcept nogil:
         """True when `outbox` is full before the end."""
@@ -257,12 +277,12 @@ cdef class Outlet(Routes):
         cdef Egress* egress = &self.egresses[resend.egress]
         cdef Transport* transport = &self.transports[egress.transport]
         cdef History* history = <History*>self.slots[self.streams[egress.stream].slot].history
-        cdef Remembered* one = recall(history, resend.index)
-        cdef Sent* sent = &egress.sent[resend.index % SENT_MAX]
+        cdef Remembered* one = recall(history, resend.sequence - egress.index_offset)
+        cdef Sent* sent = &egress.sent[resend.sequence % SENT_MAX]
         cdef Outgoing out
         cdef uint64_t forwarded = self.forwarded
         cdef uint64_t bytes = self.forwarded_bytes
-        if one == NULL or transport.send == NULL or not transport.is_routed:
+        if one == NULL or not self._is_reachable(transport):
             return True
         memset(&out, 0, sizeof(Outgoing))
         out.is_late = True

@@ -52,6 +52,14 @@ cdef inline int parse_red(
     blocks[count].payload = data + at
     return count + 1
 
+cdef inline bint has_copies(History* history, const Remembered* newest, uint8_t copies) noexcept nogil:
+    """Whether all of bit mask `copies` are remembered still."""
+    cdef int back
+    for back in range(1, COPIES_MAX + 1):
+        if copies & (1 << (back - 1)) and recall(history, newest.index - back) == NULL:
+            return False
+    return True
+
 cdef inline uint32_t wrap(
     History* history, Remembered* newest, const uint8_t* chosen, uint8_t copies, uint8_t* target,
     uint8_t* blocks

@@ -13,8 +13,8 @@ from sfu.fast._held cimport forget_stream
 from sfu.fast._history cimport new_history
 from sfu.fast._level cimport SILENCE_DB, WINDOW_UNSEEN_DB, decayed, silence
 from sfu.fast._rows cimport (
-    AUDIENCE_SLOTS_MAX, BYTES_BURST_MAX, EGRESS_TABLE_MAX, FORMS, MID_SIZE_MAX, NOBODY, PACKETS_BURST_MAX,
-    SENT_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX, TRANSPORT_EGRESSES_MAX, Audience, Egress, Sent, Slot, Source,
+    AUDIENCE_SLOTS_MAX, BYTES_BURST_MAX, EGRESS_TABLE_MAX, FLOWING_S, FORMS, MID_SIZE_MAX, NOBODY,
+    PACKETS_BURST_MAX, SENT_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX, TRANSPORT_EGRESSES_MAX, Audience, Egress, Sent, Slot, Source,
     Stream, Transport,
 )
 from sfu.fast._tables cimport AddressTable, Ids, grown
@@ -22,9 +22,6 @@ from sfu.fast._tables cimport AddressTable, Ids, grown
 from pylibsrtp._binding import ffi as _ffi
 
 from sfu.fast.records import EgressStats, SourceLevel, SourceStats
-
-
-cdef double FLOWING_S = 1.0     # without a packet for so long a stream pauses, and nobody misses anything
 
 
 cdef int check_numbers(uint8_t payload_type, uint8_t red_payload_type, int32_t echo_group) except -1:
@@ -350,7 +347,7 @@ cdef class Routes:
         egress.red_payload_type = red_payload_type
         egress.last_sequence = first_sequence - 1
         egress.first_timestamp = first_timestamp
-        egress.sent_at = -INFINITY
+        egress.sent_at = egress.excused_at = -INFINITY
         write_extension(
             egress,
             level_extension,
@@ -365,7 +362,7 @@ cdef class Routes:
                 self.egress_rows.give_back(row)
                 raise MemoryError
             for index in range(SENT_MAX):
-                egress.sent[index].index = -1
+                egress.sent[index].sequence = -1
         owner.egresses[owner.egress_count] = row
         owner.egress_count += 1
         return row
@@ -411,6 +408,7 @@ cdef class Routes:
         row.stream = stream
         # The forms of a slot share its numbers: between them nothing is missed.
         row.needs_anchor = row.needs_anchor or target.slot != left
+        row.excused_at = max(row.excused_at, self.slots[target.slot].carried_at)
         target.count += 1
 
     def egress_stats(self, int32_t egress):
@@ -434,9 +432,9 @@ cdef class Routes:
         if row.stream == NOBODY or transport.send == NULL or not transport.is_routed:
             return False
         slot = &self.slots[self.streams[row.stream].slot]
-        if not slot.has_packets or slot.newest_echo_group == row.echo_group:
+        if slot.newest_echo_group == row.echo_group or now - slot.carried_at >= FLOWING_S:
             return False
-        return now - slot.newest_at < FLOWING_S and slot.newest_at - row.sent_at > FLOWING_S
+        return slot.carried_at - max(slot.flowing_since, row.sent_at, row.excused_at) > FLOWING_S
 
     def sizes(self):
         return {

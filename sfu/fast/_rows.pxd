@@ -24,6 +24,12 @@ cdef enum:
     RESENDS_MAX = 64             # of one egress at a time: what one NACK can ask for, four times over
     SENT_MAX = 64                # packets of an egress that may be asked for again
 
+cdef extern from * nogil:
+    """
+    #define FLOWING_S 1.0
+    """
+    const double FLOWING_S      # without a packet for so long a stream pauses, and nobody misses anything
+
 cdef struct Transport:
     bint alive
     void* receive               # srtp_t, NULL before the keys
@@ -93,6 +99,8 @@ cdef struct Slot:
     uint32_t newest_ticks       # how long the newest packet lasts
     double newest_at
     int32_t newest_echo_group
+    double carried_at           # the newest packet went to the listeners
+    double flowing_since        # the first of those that followed each other without a pause
 
 cdef struct Stream:
     bint alive
@@ -104,7 +112,7 @@ cdef struct Stream:
 
 # How a packet left on an egress: what it takes to send the very same again.
 cdef struct Sent:
-    int64_t index
+    int64_t sequence            # extended: an egress never uses one twice, while indices of slots are alike
     uint8_t form
     uint8_t padding
     uint8_t times               # sent again
@@ -137,6 +145,7 @@ cdef struct Egress:
     uint32_t packets
     uint32_t octets
     double sent_at
+    double excused_at           # until then nothing was due: another stream, no route, an own voice
 
 # A packet on its way to a stream's egresses.
 cdef struct Outgoing:

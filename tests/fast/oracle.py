@@ -20,19 +20,23 @@ from tests.fast.oracle_packet import (
     parse_rtp,
     strip_padding,
 )
+from tests.fast.oracle_red import Block, parse_red
 from tests.fast.oracle_source import OracleSource
 from tests.fast.oracle_stream import OracleEgress, Placed, room_clock
-from tests.fast.oracle_tables import OracleTables, OracleTransport, Waiting
+from tests.fast.oracle_tables import OracleSlot, OracleTables, OracleTransport, Waiting
 
 REASONS = (
     "kind unvalidated malformed no_source payload_type ssrc rate inaudible auth replay no_keys "
     "empty opus late early unselected challenges oversize red"
 ).split()
 COUNTERS = (
-    "received forwarded forwarded_bytes challenges protect_errors ssrc_changes recovered resent resends_refused held held_us"
+    "received forwarded forwarded_bytes challenges protect_errors ssrc_changes recovered resent "
+    "resends_refused held held_us"
 ).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64
+RESENDS_MAX = 64
+RESEND_AGE_S = 0.5
 ADDRESSES_MAX = 8
 EGRESSES_MAX = 16
 
@@ -84,7 +88,7 @@ class OracleForwarder(OracleTables):
             return "malformed"
         if source is None:
             return "no_source"
-        if packet.payload_type != source.payload_type:
+        if packet.payload_type not in (source.payload_type, source.red_payload_type or -1):
             return "payload_type"
         if source.is_foreign(packet.ssrc, self._now):
             return "ssrc"
@@ -111,12 +115,48 @@ class OracleForwarder(OracleTables):
             self._counters["ssrc_changes"] += 1
 
     def _authentic(self, identifier: int, packet: RtpPacket, payload: bytes) -> str | None:
-        """Steps 6 to 8: the payload, its level, who gets it."""
+        """Steps 6 and 7: late originals, RED, padding."""
         source = self._sources[identifier]
+        is_first = source.reception.packets == 0
+        before = source.reception.highest, source.reception.highest_timestamp
         sequence = source.count(packet, self._now, room_clock(self._now))
         if not source.audible:
             return "inaudible"
+        if source.is_late_original(sequence):
+            return "late"
         payload = strip_padding(payload, packet.padded)
+        if packet.payload_type != source.red_payload_type:
+            return self._judge(identifier, packet, sequence, payload)
+        blocks = parse_red(payload, source.payload_type)
+        if blocks is None:
+            if source.slot >= 0:
+                self._timeline_of(source).drop(sequence)
+            return "red"
+        if source.slot >= 0 and not is_first:
+            self._recover(identifier, packet, blocks[:-1], source.missing_before(packet, *before))
+        return self._judge(identifier, packet, sequence, blocks[-1].payload)
+
+    def _recover(
+        self, identifier: int, packet: RtpPacket, copies: list[Block], missing: dict[int, int]
+    ) -> None:
+        """Copies of what is missing, as if it had come."""
+        for offset, sequence in missing.items():
+            found = [c.payload for c in copies if c.offset == offset and opus_ticks(c.payload)]
+            if not found:
+                continue
+            self._sources[identifier].recovered.add(sequence)
+            self._counters["recovered"] += 1
+            timestamp = (packet.timestamp - offset) % 2**32
+            one = packet._replace(marker=False, timestamp=timestamp)
+            reason = self._judge(identifier, one, sequence, found[0])
+            if reason is not None:
+                self._counters[f"dropped_{reason}"] += 1
+
+    def _judge(
+        self, identifier: int, packet: RtpPacket, sequence: int, payload: bytes
+    ) -> str | None:
+        """Steps 7 to 9: the payload, its level, who gets it."""
+        source = self._sources[identifier]
         ticks = opus_ticks(payload)
         if ticks is None or len(payload) > PAYLOAD_BYTES_MAX:
             if source.slot >= 0:
@@ -156,14 +196,26 @@ class OracleForwarder(OracleTables):
             echo_group=source.echo_group,
             ticks=ticks,
         )
-        self._fan_out(self._slots[source.slot].stream, placed)
+        self._fan_out(self._slots[source.slot], placed)
         return None
 
-    def _fan_out(self, stream: int, packet: Placed) -> None:
-        for egress in self._streams[stream].egresses:
-            self._send(self._egresses[egress], packet)
+    def _fan_out(self, slot: OracleSlot, packet: Placed) -> None:
+        kept = slot.history.remember(packet, self._now) if slot.history else None
+        for redundancy, stream in sorted(slot.streams.items()):
+            egresses = [self._egresses[egress] for egress in self._streams[stream].egresses]
+            if redundancy and egresses:
+                assert slot.history is not None
+                if kept is None or not slot.history.wrap(kept, redundancy):
+                    continue
+            for egress in egresses:
+                payload: bytes | None = packet.payload
+                if redundancy:
+                    assert slot.history is not None and kept is not None
+                    payload = slot.history.red_of(kept, redundancy, egress.layout.payload_type)
+                assert payload is not None
+                self._send(egress, packet, payload, redundancy)
 
-    def _send(self, egress: OracleEgress, packet: Placed) -> None:
+    def _send(self, egress: OracleEgress, packet: Placed, payload: bytes, redundancy: int) -> None:
         row = self._transports[egress.transport]
         if row.send is None or row.route is None:
             egress.anchored = False
@@ -171,15 +223,46 @@ class OracleForwarder(OracleTables):
         stamp = egress.stamp(packet)
         if stamp is None:
             return
+        layout = egress.layout
+        if redundancy:
+            layout = layout._replace(payload_type=egress.red_payload_type)
         try:
-            data = row.send.protect(build_header(egress.layout, stamp) + packet.payload)
+            data = row.send.protect(build_header(layout, stamp) + payload)
         except SrtpError:
             self._counters["protect_errors"] += 1
             return
-        egress.count(packet, self._now)
+        egress.count(packet, payload, redundancy, self._now)
         self._out.append((data, row.route))
         self._counters["forwarded"] += 1
         self._counters["forwarded_bytes"] += len(data)
+
+    def resend(self, egress: int, sequences: list[int], now: float, spacing_s: float = 0.0) -> int:
+        """See `Forwarder`."""
+        self._now = now
+        row = self._egresses[egress]
+        done = sum(self._send_again(row, one, spacing_s) for one in sequences[:RESENDS_MAX])
+        self._counters["resends_refused"] += len(sequences) - done
+        return done
+
+    def _send_again(self, egress: OracleEgress, asked: int, spacing_s: float) -> bool:
+        sent, row = egress.sent_as(asked), self._transports[egress.transport]
+        if sent is None or row.send is None or row.route is None:
+            return False
+        history = self._slots[self._streams[egress.stream].slot].history
+        assert history is not None
+        kept = history.recall(sent.sequence - egress.sequence_offset)
+        if kept is None or self._now - kept.at > RESEND_AGE_S:
+            return False
+        payload: bytes | None = kept.packet.payload
+        if sent.redundancy:
+            payload = history.red_of(kept, sent.redundancy, egress.layout.payload_type)
+        if payload is None or not egress.use_resend(sent, self._now, spacing_s):
+            return False
+        before = self._counters["forwarded"], self._counters["forwarded_bytes"]
+        self._send(egress, kept.packet._replace(late=True), payload, sent.redundancy)
+        self._counters["resent"] += self._counters["forwarded"] - before[0]
+        self._counters["forwarded"], self._counters["forwarded_bytes"] = before
+        return True
 
     # Inputs and outputs besides datagrams -------------------------------------------------------
 
@@ -190,11 +273,12 @@ class OracleForwarder(OracleTables):
         self._now = now
         ticks = opus_ticks(payload)
         assert ticks is not None
-        place = self._streams[stream].timeline.append(ticks, now)
+        slot = self._slots[self._streams[stream].slot]
+        place = slot.timeline.append(ticks, now)
         if place is None:
             return False
         placed = Placed(*place, False, False, payload, csrc, level, None, ticks)
-        self._fan_out(stream, placed)
+        self._fan_out(slot, placed)
         return True
 
     def accept(self, handle: int) -> None:

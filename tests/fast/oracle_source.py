@@ -24,6 +24,8 @@ VOICED_LEVEL_MAX = 50
 VOICED_ABOVE_FLOOR_DB = 6.0
 DTX_BYTES_MAX = 10
 UNKNOWN_LEVEL = 30
+RECOVERED_KNOWN = 64
+GAP_MAX = 4
 
 
 def signed16(value: int) -> int:
@@ -119,6 +121,7 @@ class Reception:
         self.packets = 0
         self.first = 0
         self.highest = 0
+        self.highest_timestamp = 0
         self.transit: int | None = None
         self.jitter = 0.0
 
@@ -133,18 +136,23 @@ class Reception:
         extended = self.extend(packet.sequence)
         if self.packets == 0:
             self.first = self.highest = extended
+            self.highest_timestamp = packet.timestamp
         self.packets += 1
-        self.highest = max(self.highest, extended)
+        self._move_on(extended, packet.timestamp)
         transit = clock - packet.timestamp
         distance = 0 if self.transit is None else abs(signed32(transit - self.transit))
         self.jitter += (distance - self.jitter) / 16
         self.transit = transit
         return extended
 
-    def count_unread(self, sequence: int) -> None:
+    def count_unread(self, packet: RtpPacket) -> None:
         """Take a packet that was dropped without decryption."""
-        self.highest = max(self.highest, self.extend(sequence))
+        self._move_on(self.extend(packet.sequence), packet.timestamp)
         self.packets += 1
+
+    def _move_on(self, extended: int, timestamp: int) -> None:
+        if extended > self.highest:
+            self.highest, self.highest_timestamp = extended, timestamp
 
 
 class OracleSource:
@@ -156,6 +164,7 @@ class OracleSource:
         csrc: int,
         echo_group: int,
         payload_type: int,
+        red_payload_type: int,
         level_extension: int,
         ssrc: int,
     ) -> None:
@@ -163,6 +172,8 @@ class OracleSource:
         self.csrc = csrc
         self.echo_group = echo_group
         self.payload_type = payload_type
+        self.red_payload_type = red_payload_type
+        self.recovered: set[int] = set()
         self.level_extension = level_extension
         self.ssrc = ssrc or None
         self.audible = False
@@ -199,7 +210,7 @@ class OracleSource:
         sequence = self.reception.extend(packet.sequence)
         if sequence - self.checked_sequence >= ROC_KEEP_SEQUENCES:
             return False
-        self.reception.count_unread(packet.sequence)
+        self.reception.count_unread(packet)
         self.seen_at = now
         return True
 
@@ -209,7 +220,24 @@ class OracleSource:
             return None
         replaced = self.ssrc if self.reception.packets else None
         self.ssrc, self.reception = ssrc, Reception()
+        self.recovered.clear()
         return replaced
+
+    def is_late_original(self, sequence: int) -> bool:
+        """Whether a copy took this packet's place, or so long ago that it is not known any more."""
+        too_old = sequence <= self.reception.highest - RECOVERED_KNOWN
+        return too_old if too_old and self.red_payload_type else sequence in self.recovered
+
+    def missing_before(self, packet: RtpPacket, highest: int, newest: int) -> dict[int, int]:
+        """Places of the gap before a packet, oldest first: sequence number by ticks before it.
+
+        `highest` and `newest` are the sequence number and timestamp of what came before.
+        """
+        sequence = self.reception.extend(packet.sequence)
+        gap, elapsed = sequence - highest, signed32(packet.timestamp - newest)
+        if not 1 < gap <= GAP_MAX + 1 or elapsed <= 0 or elapsed % gap:
+            return {}
+        return {back * (elapsed // gap): sequence - back for back in range(gap - 1, 0, -1)}
 
     def count(self, packet: RtpPacket, now: float, clock: int) -> int:
         """Count an authentic packet; returns its extended sequence number."""

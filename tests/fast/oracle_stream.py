@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from sfu.fast import EgressStats
 from tests.fast.oracle_packet import HeaderLayout, Stamp
-from tests.fast.oracle_source import signed32
+from tests.fast.oracle_source import signed16, signed32
 
 CLOCK_HZ = 48_000
 FRAME_TICKS = 960
@@ -19,6 +20,10 @@ PAUSE_S = 1.0
 PAUSE_DRIFT_TICKS = 960
 AHEAD_TICKS_MAX = 24_000
 BEHIND_TICKS_MAX = 48_000
+SENT_MAX = 64
+RESEND_BUCKET = 16.0
+RESEND_SHARE = 0.25
+RESEND_TIMES = 2
 
 
 def room_clock(now: float) -> int:
@@ -149,6 +154,16 @@ class Timeline:
         return True
 
 
+@dataclass
+class Sent:
+    """How a packet left, and how often it left again."""
+
+    sequence: int
+    redundancy: int
+    times: int = 0
+    again_at: float = -math.inf
+
+
 class OracleEgress:
     """An output track: its numbering, its header and what it has sent."""
 
@@ -159,10 +174,17 @@ class OracleEgress:
         first_sequence: int,
         first_timestamp: int,
         echo_group: int,
+        red_payload_type: int,
+        repeats: bool,
     ) -> None:
         self.transport = transport
         self.layout = layout
         self.echo_group = echo_group
+        self.red_payload_type = red_payload_type
+        self.repeats = repeats
+        self.sent: dict[int, Sent] = {}
+        self.resends = 0.0
+        self.sequence_offset = 0
         self.stream = -1
         self.sequence = first_sequence - 1
         self.first_timestamp = first_timestamp
@@ -203,12 +225,35 @@ class OracleEgress:
         moves = max(0, math.ceil(behind / FRAME_TICKS))
         self.time_offset = self.base_offset + moves * FRAME_TICKS
 
-    def count(self, packet: Placed, now: float) -> None:
-        """Note a sent packet for the sender reports."""
+    def count(self, packet: Placed, payload: bytes, redundancy: int, now: float) -> None:
+        """Note a sent packet for the sender reports and for repetition."""
         self.packets += 1
-        self.octets += len(packet.payload)
+        self.octets += len(payload)
         if not packet.late:
             self.sent_at = now
+        sequence = packet.stream_index + self.sequence_offset
+        other = self.sent.get(sequence % SENT_MAX)
+        if other is None or other.sequence < sequence:
+            self.sent[sequence % SENT_MAX] = Sent(sequence, redundancy)
+            self.resends = min(RESEND_BUCKET, self.resends + RESEND_SHARE)
+
+    def sent_as(self, asked: int) -> Sent | None:
+        """How the packet that its listener knows by `asked` left, since the last anchor."""
+        if not self.repeats or not self.anchored or self.stream < 0:
+            return None
+        sequence = self.sequence + signed16(asked - self.sequence)
+        if sequence - self.sequence_offset < self.anchor_index:
+            return None
+        sent = self.sent.get(sequence % SENT_MAX)
+        return sent if sent is not None and sent.sequence == sequence else None
+
+    def use_resend(self, sent: Sent, now: float, spacing_s: float) -> bool:
+        """Whether one more repetition is allowed; it counts as made."""
+        if sent.times >= RESEND_TIMES or self.resends < 1 or now - sent.again_at < spacing_s:
+            return False
+        self.resends -= 1
+        sent.times, sent.again_at = sent.times + 1, now
+        return True
 
     def stats(self) -> EgressStats:
         """What `Forwarder.egress_stats` answers."""

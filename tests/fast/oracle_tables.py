@@ -7,6 +7,7 @@ from typing import Any
 
 from sfu.fast import EgressStats, SourceLevel, SourceStats
 from tests.fast.oracle_packet import HeaderLayout, RtpPacket
+from tests.fast.oracle_red import History
 from tests.fast.oracle_source import OracleSource
 from tests.fast.oracle_stream import OracleEgress, Timeline
 
@@ -24,9 +25,11 @@ class OracleTransport:
 
 @dataclass
 class OracleSlot:
-    """A virtual microphone: its stream and who holds it."""
+    """A virtual microphone: its timeline, its streams by redundancy, who holds it."""
 
-    stream: int
+    timeline: Timeline = field(default_factory=Timeline)
+    streams: dict[int, int] = field(default_factory=dict)
+    history: History | None = None
     holder: int = -1
 
 
@@ -34,7 +37,8 @@ class OracleSlot:
 class OracleStream:
     """A sequence of packets and who subscribed to it."""
 
-    timeline: Timeline = field(default_factory=Timeline)
+    slot: int
+    redundancy: int
     egresses: list[int] = field(default_factory=list)
 
 
@@ -112,13 +116,14 @@ class OracleTables:
         csrc: int,
         echo_group: int,
         payload_type: int,
+        red_payload_type: int = 0,
         level_extension: int = 0,
         ssrc: int = 0,
     ) -> int:
         """See `Forwarder`."""
         source = self._take_id()
         self._sources[source] = OracleSource(
-            transport, csrc, echo_group, payload_type, level_extension, ssrc
+            transport, csrc, echo_group, payload_type, red_payload_type, level_extension, ssrc
         )
         self._transports[transport].source = source
         return source
@@ -144,8 +149,9 @@ class OracleTables:
 
     def add_slot(self) -> int:
         """See `Forwarder`."""
-        slot, stream = self._take_id(), self._take_id()
-        self._slots[slot], self._streams[stream] = OracleSlot(stream), OracleStream()
+        slot = self._take_id()
+        self._slots[slot] = OracleSlot()
+        self.slot_stream(slot)
         return slot
 
     def remove_slot(self, slot: int) -> None:
@@ -153,8 +159,9 @@ class OracleTables:
         row = self._slots.pop(slot)
         if row.holder >= 0:
             self._sources[row.holder].slot = -1
-        for egress in self._streams.pop(row.stream).egresses:
-            self._egresses[egress].stream = -1
+        for stream in row.streams.values():
+            for egress in self._streams.pop(stream).egresses:
+                self._egresses[egress].stream = -1
 
     def assign(self, slot: int, source: int, now: float) -> None:
         """See `Forwarder`."""
@@ -168,11 +175,21 @@ class OracleTables:
         if row.holder >= 0:
             self._sources[row.holder].slot = -1
         row.holder = source
-        self._streams[row.stream].timeline.restart()
+        row.timeline.restart()
 
-    def slot_stream(self, slot: int) -> int:
+    def slot_stream(self, slot: int, redundancy: int = 0) -> int:
         """See `Forwarder`."""
-        return self._slots[slot].stream
+        row = self._slots[slot]
+        if redundancy not in row.streams:
+            row.streams[redundancy] = self._take_id()
+            self._streams[row.streams[redundancy]] = OracleStream(slot, redundancy)
+            if redundancy:
+                self._keep_history(slot)
+        return row.streams[redundancy]
+
+    def _keep_history(self, slot: int) -> None:
+        if self._slots[slot].history is None:
+            self._slots[slot].history = History()
 
     def add_egress(
         self,
@@ -186,12 +203,20 @@ class OracleTables:
         level_extension: int = 0,
         mid_extension: int = 0,
         mid: bytes = b"",
+        red_payload_type: int = 0,
+        repeats: bool = False,
     ) -> int:
         """See `Forwarder`."""
         layout = HeaderLayout(payload_type, ssrc, level_extension, mid_extension, mid)
         egress = self._take_id()
         self._egresses[egress] = OracleEgress(
-            transport, layout, first_sequence, first_timestamp, echo_group
+            transport,
+            layout,
+            first_sequence,
+            first_timestamp,
+            echo_group,
+            red_payload_type,
+            repeats,
         )
         self._transports[transport].egresses.append(egress)
         return egress
@@ -207,11 +232,25 @@ class OracleTables:
         row = self._egresses[egress]
         if row.stream == stream:
             return
+        target = self._streams[stream] if stream >= 0 else None
+        if target is not None and target.redundancy and not row.red_payload_type:
+            raise ValueError("this listener takes no RED")
+        left = None
         if row.stream >= 0:
+            left = self._streams[row.stream].slot
             self._streams[row.stream].egresses.remove(egress)
-        if stream >= 0:
-            self._streams[stream].egresses.append(egress)
-        row.stream, row.anchored = stream, False
+        row.stream = stream
+        if target is None:
+            row.anchored = False
+            return
+        target.egresses.append(egress)
+        row.anchored = row.anchored and target.slot == left
+        if row.repeats:
+            self._keep_history(target.slot)
+
+    def egress_stream(self, egress: int) -> int:
+        """See `Forwarder`."""
+        return self._egresses[egress].stream
 
     def level(self, source: int, now: float) -> SourceLevel:
         """See `Forwarder`."""
@@ -242,4 +281,4 @@ class OracleTables:
         }
 
     def _timeline_of(self, source: OracleSource) -> Timeline:
-        return self._streams[self._slots[source.slot].stream].timeline
+        return self._slots[source.slot].timeline

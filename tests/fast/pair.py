@@ -10,6 +10,7 @@ from typing import Any
 
 from sfu.fast import Batch, Forwarder
 from tests.fast.oracle import OracleForwarder
+from tests.fast.oracle_red import Block, build_red
 from tests.fast.peer import FRAME_TICKS, PAYLOAD_TYPE, Peer, extension_block, rtp
 
 
@@ -20,8 +21,10 @@ class Both(tuple[int, int]):
 class Voice:
     """What a source says next; `chaos` decides what goes wrong on the way."""
 
-    def __init__(self, ssrc: int, level_extension: int) -> None:
+    def __init__(self, ssrc: int, level_extension: int, *, speaks_red: bool) -> None:
         self.ssrc = ssrc
+        self.speaks_red = speaks_red
+        self.said: list[tuple[int, bytes]] = []  # timestamps and payloads of the newest packets
         self.level_extension = level_extension
         self.sequence = 500
         self.timestamp = 10_000
@@ -39,11 +42,14 @@ class Pair:
         self.peers: dict[Both, Peer] = {}
         self.sources: dict[Both, tuple[Both, Voice]] = {}
         self.slots: list[Both] = []
-        self.streams: dict[Both, Both] = {}
+        self.streams: dict[Both, Both] = {}  # the slot of each stream
         self.egresses: dict[Both, Both] = {}
         self.peer_count = 0
         self.source_count = 0
         self.listeners: dict[bytes, Peer] = {}
+        self.heard: set[bytes] = set()
+        self.newest: dict[bytes, int] = {}  # sequence number by SSRC
+        self.ssrcs: dict[Both, bytes] = {}
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """The same method on both, with each one's own ids; they answer or refuse alike."""
@@ -82,17 +88,18 @@ class Pair:
         self.egresses = {e: owner for e, owner in self.egresses.items() if owner != transport}
 
     def add_source(
-        self, transport: Both, *, level_extension: int, echo_group: int, ssrc: int
+        self, transport: Both, *, level_extension: int, echo_group: int, ssrc: int, red: int = 0
     ) -> Both:
-        """The one track of a client that has none yet."""
+        """The one track of a client that has none yet; `red` is its payload type of RED."""
         self.source_count += 1
-        voice = Voice(0x10000 * self.source_count, level_extension)
+        voice = Voice(0x10000 * self.source_count, level_extension, speaks_red=red > 0)
         source: Both = self.call(
             "add_source",
             transport,
             csrc=self.peers[transport].number,
             echo_group=echo_group,
             payload_type=PAYLOAD_TYPE,
+            red_payload_type=red,
             level_extension=level_extension,
             ssrc=voice.ssrc if ssrc else 0,
         )
@@ -105,23 +112,40 @@ class Pair:
         del self.sources[source]
 
     def add_slot(self) -> None:
-        """A slot, and its stream."""
+        """A slot, and its plain stream."""
         slot = self.call("add_slot")
         self.slots.append(slot)
-        self.streams[slot] = self.call("slot_stream", slot)
+        self.stream_of(slot)
+
+    def stream_of(self, slot: Both, redundancy: int = 0) -> Both:
+        """One of the slot's streams, from the first use on."""
+        stream: Both = self.call("slot_stream", slot, redundancy)
+        self.streams[stream] = slot
+        return stream
 
     def remove_slot(self, slot: Both) -> None:
-        """A slot goes, its stream with it."""
+        """A slot goes, its streams with it."""
         self.call("remove_slot", slot)
         self.slots.remove(slot)
-        del self.streams[slot]
+        self.streams = {stream: own for stream, own in self.streams.items() if own != slot}
 
     def add_egress(self, transport: Both, **settings: Any) -> Both:
         """An output track."""
         egress: Both = self.call("add_egress", transport, **settings)
         self.egresses[egress] = transport
-        self.listeners[settings["ssrc"].to_bytes(4, "big")] = self.peers[transport]
+        self.ssrcs[egress] = settings["ssrc"].to_bytes(4, "big")
+        self.listeners[self.ssrcs[egress]] = self.peers[transport]
         return egress
+
+    def stream_of_egress(self, egress: Both) -> Both | None:
+        """What an output track carries."""
+        stream = Both((self.fast.egress_stream(egress[0]), self.oracle.egress_stream(egress[1])))
+        assert stream == (-1, -1) or stream in self.streams
+        return None if stream == (-1, -1) else stream
+
+    def newest_sequence(self, egress: Both) -> int:
+        """Of what an output track has sent; 0 before the first packet."""
+        return self.newest.get(self.ssrcs[egress], 0)
 
     def remove_egress(self, egress: Both) -> None:
         """An output track goes."""
@@ -164,12 +188,17 @@ class Pair:
         assert _drain(self.fast, outbox_size) == sent
         for (_, ssrc), datagrams in sent.items():
             for data in datagrams:
-                self.listeners[ssrc].hear(data)
+                # Two texts under one number would be a replay to the listener's session.
+                if data not in self.heard:
+                    self.listeners[ssrc].hear(data)
+                    self.heard.add(data)
+                    self.newest[ssrc] = int.from_bytes(data[2:4], "big")
 
     def compare_state(self) -> None:
         """Counters, sizes, levels and statistics agree."""
         assert self.fast.counters() == self.oracle.counters()
         assert self.fast.sizes() == self.oracle.sizes()
+        assert self.fast.behind(self.now) == [], "a healthy forwarder leaves nobody out"
         for fast, oracle in self.sources:
             assert self.fast.source_stats(fast) == self.oracle.source_stats(oracle)
             _close(self.fast.level(fast, self.now), self.oracle.level(oracle, self.now))
@@ -180,6 +209,7 @@ class Pair:
             _close(mine, theirs)
         for fast, oracle in self.egresses:
             _close(self.fast.egress_stats(fast), self.oracle.egress_stats(oracle))
+            self.stream_of_egress(Both((fast, oracle)))
 
 
 def _drain(
@@ -204,6 +234,31 @@ def _close(left: tuple[Any, ...], right: tuple[Any, ...]) -> None:
         assert same, (left, right)
 
 
+RED_PAYLOAD_TYPE = 63
+RED_BYTES_MAX = 1_300  # what the sessions of the oracle take
+
+
+def _red(
+    voice: Voice, before: list[tuple[int, bytes]], payload: bytes, rng: random.Random
+) -> bytes:
+    """`payload` behind copies of what was said before; sometimes too many, strange or cut off."""
+    depth = rng.choice((0, 1, 2, 2, 2, 3, 4, 5))
+    blocks = [
+        Block((voice.timestamp - timestamp) % 2**14, said[:1023])
+        for timestamp, said in before[max(0, len(before) - depth) :]
+    ]
+    while sum(4 + len(block.payload) for block in blocks) + len(payload) > RED_BYTES_MAX:
+        blocks.pop(0)
+        payload = payload[:RED_BYTES_MAX]
+    fate = rng.random()
+    if fate < 0.05:
+        rng.shuffle(blocks)
+    elif fate < 0.10:
+        blocks = [Block(rng.choice((0, 1, 960, 1920, 3000)), piece) for _, piece in blocks]
+    data = build_red(PAYLOAD_TYPE if fate < 0.97 else 110, [*blocks, Block(0, payload)])
+    return data[: rng.randrange(len(data))] if 0.10 < fate < 0.14 else data
+
+
 LEVELS = (0, 5, 20, 30, 50, 51, 60, 90, 126, 127)
 # TOC bytes with bodies that are, and are not, Opus: code 0 of 2.5 to 60 ms, CBR, VBR, code 3.
 PAYLOADS: tuple[Callable[[random.Random], bytes], ...] = (
@@ -216,6 +271,7 @@ PAYLOADS: tuple[Callable[[random.Random], bytes], ...] = (
     lambda rng: bytes([0x7B, 0x80 | 3, 10, 12]) + rng.randbytes(40),
     lambda rng: bytes([0x7B, 0x40 | 2, 5]) + rng.randbytes(45),
     lambda rng: rng.randbytes(rng.randrange(0, 30)),
+    lambda rng: b"\x7b\x02" + bytes(rng.choice((400, 1_020, 1_022, 1_276))),
 )
 
 
@@ -230,6 +286,10 @@ def next_plain(voice: Voice, rng: random.Random) -> bytes:
         voice.timestamp += rng.choice((-2000, -960, 960, 961, 4800, 23_500, 24_500, 60_000))
     make = PAYLOADS[0] if rng.random() < 0.7 else rng.choice(PAYLOADS)
     fields: dict[str, Any] = {"padding": rng.choice((0, 0, 0, 0, 0, 1, 7))}
+    payload, payload_type = make(rng), PAYLOAD_TYPE if rng.random() < 0.98 else 0
+    before, voice.said = voice.said, [*voice.said[-6:], (voice.timestamp, payload)]
+    if voice.speaks_red and rng.random() < 0.9:
+        payload, payload_type = _red(voice, before, payload, rng), RED_PAYLOAD_TYPE
     identifier = voice.level_extension
     if identifier and rng.random() < 0.9:
         level = rng.choice(LEVELS)
@@ -241,10 +301,10 @@ def next_plain(voice: Voice, rng: random.Random) -> bytes:
     return rtp(
         voice.sequence,
         voice.timestamp,
-        make(rng),
+        payload,
         ssrc=voice.ssrc,
         marker=rng.random() < 0.1,
-        payload_type=PAYLOAD_TYPE if rng.random() < 0.98 else 0,
+        payload_type=payload_type,
         csrcs=(7, 8) if rng.random() < 0.1 else (),
         **fields,
     )

@@ -51,6 +51,7 @@ def srtp_session(number: int, way: str, *, protects: bool, profile: int = GCM) -
         srtp_profile=profile,
     )
     policy.window_size = 128
+    policy.allow_repeat_tx = protects  # as the transport's: what is asked for again
     return Session(policy)
 
 

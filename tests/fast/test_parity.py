@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fast.pair import Both, Pair, next_plain, on_the_way
+from tests.fast.pair import RED_PAYLOAD_TYPE, Both, Pair, next_plain, on_the_way
 from tests.fast.peer import PAYLOAD_TYPE, address_of
 
 TRANSPORTS_MAX = 6
@@ -47,7 +47,11 @@ class Driver:
             pair.add_transport()
         for number, transport in enumerate(list(pair.peers)[:3]):
             pair.add_source(
-                transport, level_extension=(1, 15, 0)[number], echo_group=number, ssrc=0
+                transport,
+                level_extension=(1, 15, 0)[number],
+                echo_group=number,
+                ssrc=0,
+                red=(RED_PAYLOAD_TYPE, 0, RED_PAYLOAD_TYPE)[number],
             )
         for source in pair.sources:
             pair.call("set_audible", source, True)
@@ -77,6 +81,7 @@ class Driver:
                 level_extension=rng.choice((0, 1, 3, 14, 15, 200)),
                 echo_group=rng.randrange(4),
                 ssrc=rng.randrange(2),
+                red=rng.choice((0, RED_PAYLOAD_TYPE)),
             )
             self.pair.call("set_audible", source, rng.random() < 0.8)
 
@@ -121,10 +126,17 @@ class Driver:
             level_extension=rng.choice((0, 1, 14, 15, 255)),
             mid_extension=rng.choice((0, MID_ID)),
             mid=rng.choice((b"", b"0", b"audio", b"sixteen-bytes-16")),
+            red_payload_type=rng.choice((0, RED_PAYLOAD_TYPE, 64)),
+            repeats=rng.random() < 0.8,
         )
-        stream = _pick(rng, self.pair.streams.values())
+        stream = self._some_stream(rng)
         if stream is not None:
             self.pair.call("subscribe", egress, stream)
+
+    def _some_stream(self, rng: random.Random) -> Both | None:
+        """Plain or RED, of some slot."""
+        slot = _pick(rng, self.pair.slots)
+        return None if slot is None else self.pair.stream_of(slot, rng.randrange(3))
 
     def remove_egress(self, rng: random.Random) -> None:
         """An output track goes."""
@@ -134,7 +146,7 @@ class Driver:
     def subscribe(self, rng: random.Random) -> None:
         """An output track changes what it carries."""
         egress = _pick(rng, self.pair.egresses)
-        stream = _pick(rng, self.pair.streams.values()) if rng.random() < 0.85 else None
+        stream = self._some_stream(rng) if rng.random() < 0.85 else None
         if egress is not None:
             self.pair.call("subscribe", egress, -1 if stream is None else stream)
 
@@ -151,12 +163,31 @@ class Driver:
 
     def push(self, rng: random.Random) -> None:
         """A packet made here joins a stream."""
-        stream = _pick(rng, self.pair.streams.values())
+        stream = _pick(rng, self.pair.streams)
         if stream is not None:
             payload = b"\x78" + rng.randbytes(rng.randrange(60))
             level = rng.choice((0, 30, 127))
             self.pair.call("push", stream, payload, self.pair.now, csrc=77, level=level)
             self.pair.compare_output()
+
+    def resend(self, rng: random.Random) -> None:
+        """Listeners ask again: for what they just heard, or for any numbers."""
+        for egress in self.pair.egresses:
+            newest = self.pair.newest_sequence(egress)
+            asked = [(newest - rng.randrange(-2, 20)) % 2**16 for _ in range(rng.randint(1, 8))]
+            if rng.random() < 0.1:
+                asked = [rng.randrange(2**16), *range(newest, newest + 70), *asked]
+            spacing_s = rng.choice((0.0, 0.03, 0.2))
+            self.pair.call("resend", egress, asked, self.pair.now, spacing_s)
+            self.pair.compare_output(rng.choice((1, 64)))
+
+    def switch(self, rng: random.Random) -> None:
+        """A listener takes its slot in another form."""
+        carrying = {e: s for e in self.pair.egresses if (s := self.pair.stream_of_egress(e))}
+        egress = _pick(rng, carrying)
+        if egress is not None:
+            slot = self.pair.streams[carrying[egress]]
+            self.pair.call("subscribe", egress, self.pair.stream_of(slot, rng.randrange(3)))
 
     def wait(self, rng: random.Random) -> None:
         """Time passes in silence."""
@@ -211,6 +242,8 @@ class Driver:
 
 OPERATIONS: list[Callable[[Driver, random.Random], Any]] = [
     *[Driver.talk] * 14,
+    *[Driver.resend] * 4,
+    *[Driver.switch] * 3,
     *[Driver.assign, Driver.set_audible, Driver.subscribe, Driver.wait, Driver.accept] * 2,
     *[Driver.add_transport, Driver.add_source, Driver.add_egress, Driver.resize_room],
     *[Driver.remove_transport, Driver.remove_source, Driver.remove_egress],
