@@ -60,7 +60,7 @@ cdef inline void anchor(Egress* egress, const Outgoing* out) noexcept nogil:
         egress.time_offset += TICKS_20_MS * ((behind + TICKS_20_MS - 1) // TICKS_20_MS)
 
 cdef inline void write_header(
-    uint8_t* data, Egress* egress, const Outgoing* out, double now
+    uint8_t* data, Egress* egress, const Outgoing* out
 ) noexcept nogil:
     """The RTP header of `out` as this listener negotiated it."""
     cdef int64_t sequence = out.index + egress.index_offset
@@ -69,7 +69,6 @@ cdef inline void write_header(
         egress.last_sequence = sequence
         egress.last_time = time
         egress.last_ticks = out.ticks
-        egress.sent_at = now
     data[0] = 0x91 if egress.extension_size else 0x81
     data[1] = (0x80 if out.marker else 0) | (egress.red_payload_type if out.form else egress.payload_type)
     write16(data + 2, <uint16_t>sequence)

@@ -193,7 +193,7 @@ cdef class Outlet(Routes):
             return False
         if egress.needs_anchor:
             anchor(egress, out)
-        write_header(data, egress, out, self.now)
+        write_header(data, egress, out)
         memcpy(data + size - out.length, out.payload, out.length)
         if out.form > 0:
             stamp_red(data + size - out.length, out.blocks, egress.payload_type)
@@ -206,6 +206,8 @@ cdef class Outlet(Routes):
             return True
         outbox.commit(<uint32_t>protected, transport.address)
         egress.packets += 1
+        if not out.is_late:
+            egress.sent_at = self.now
         egress.octets += out.length
         self.forwarded += 1
         self.forwarded_bytes += <uint32_t>protected
