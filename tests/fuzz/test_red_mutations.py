@@ -1,4 +1,4 @@
-"""Whatever an authentic publisher sends as RED: nothing is raised or read beyond it, nobody notices.
+"""Whatever an authentic publisher sends as RED: nothing is read beyond it, nobody else notices.
 
 A healthy talker and its listener share the forwarder with a client whose RED is damaged behind the
 cipher. What comes of each damaged packet is what a plain reading of RFC 2198 says.
