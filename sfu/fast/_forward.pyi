@@ -129,9 +129,7 @@ class Forwarder:
         keys and a route, of another echo group than the newest packet's, while the stream flows
         (no pause of a second) and has done so for longer than that.
         """
-    def resend(
-        self, egress: int, sequences: list[int], now: float, spacing_s: float = 0.0
-    ) -> int:
+    def resend(self, egress: int, sequences: list[int], now: float, spacing_s: float = 0.0) -> int:
         """Send packets again, by the listener's own sequence numbers, bit for bit; drain
         afterwards. How many: those sent since the last anchor, at most 0.5 s old, twice at most and
         not twice within `spacing_s`, a quarter of what was sent, the first 64 of `sequences`. The
