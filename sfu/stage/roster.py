@@ -43,6 +43,7 @@ class Admission:
     role: Role
     replaces: bool
     muted: bool = False
+    mute_locked: bool = False
     name: str | None = None
     metadata: Metadata = field(default_factory=dict)
 
@@ -163,6 +164,8 @@ class Roster:
         if self._last_number >= NUMBER_MAX:
             raise exhausted("participant_numbers", "this room has used up its participant numbers")
         self._last_number += 1
+        # Otherwise whoever was silenced would only have to come in again.
+        mute_locked = present is not None and present.mute_locked
         return Admission(
             participant=command.participant,
             number=self._last_number,
@@ -175,7 +178,8 @@ class Roster:
             echo_group_name=command.echo_group,
             role=command.role,
             replaces=present is not None,
-            muted=command.muted,
+            muted=command.muted or mute_locked,
+            mute_locked=mute_locked,
             name=command.name,
             metadata=command.metadata or {},
         )
@@ -193,6 +197,7 @@ class Roster:
             name=admission.name,
             metadata=admission.metadata,
             muted=admission.muted,
+            mute_locked=admission.mute_locked,
         )
         self._echo_groups.join(admission.echo_group_name, admission.echo_group)
         if admission.echo_group_name is not None:

@@ -159,6 +159,30 @@ def test_lock_is_undone_by_unlocking_alone() -> None:
     assert not participant.muted and not participant.mute_locked
 
 
+def test_a_mute_lock_survives_a_rejoin_that_replaces_and_no_leaving() -> None:
+    stage = Stage()
+    stage.join("a", "speaker")
+    stage.room.moderation.set_muted("a", True, stage.now, lock=True)
+    stage.room.moderation.set_priority("a", 20.0)
+    stage.drain()
+    again = stage.join("a", "speaker", muted=False)
+    assert (again.muted, again.mute_locked, again.priority_db) == (True, True, None)
+    assert not stage.forwarder.sources[again.source].audible
+    joined = stage.drain()[-1]
+    assert isinstance(joined, ParticipantJoined)
+    assert (joined.state.muted, joined.state.mute_locked) == (True, True)
+    stage.leave("a")
+    back = stage.join("a", "speaker")
+    assert (back.muted, back.mute_locked) == (False, False)
+
+
+def test_a_mute_without_a_lock_does_not_survive_a_rejoin() -> None:
+    stage = Stage()
+    stage.join("a", "speaker")
+    stage.room.moderation.set_muted("a", True, stage.now)
+    assert not stage.join("a", "speaker").muted
+
+
 # Coming and going
 
 
