@@ -13,7 +13,7 @@
     dominant     whom would a viewer call the speaker?     (never used for forwarding)
     speakers     what is everybody told about who is active?
     watch        when are the last two asked?
-    vacancy      when does an empty room end?
+    lifetime     when does a room end by itself?
     refusals     how does a room say no?
 
 Nothing here reads a clock, draws entropy or touches a socket: `now` (monotonic seconds) is an
@@ -33,12 +33,14 @@ Lifetimes: who closes whom
       place) and returns it; the worker then closes its transport. Never the other way round: a
       transport that died is a fact, which the worker turns into `Room.remove` with its reason.
     - `Room.close` removes everybody, gives the slots back and returns whom it removed. It is
-      immediate and idempotent. `Room.tick` may close an empty room: look at `is_closed` after it.
+      immediate and idempotent. `Room.tick` may close it in the same way (empty or orphaned for
+      too long): look at `is_closed` after it, and at whom it returns.
     - The forwarder must outlive the room; a closed room never touches it again.
 """
 
+from .lifetime import REASON_EMPTY, REASON_ORPHANED
 from .participant import NO_SOURCE, Participant
-from .room import REASON_CLOSED, REASON_EMPTY, Room, RoomEvent
+from .room import REASON_CLOSED, Room, RoomEvent
 from .roster import Admission
 from .settings import PARTICIPANTS_MAX, RoomSettings
 
@@ -47,6 +49,7 @@ __all__ = [
     "PARTICIPANTS_MAX",
     "REASON_CLOSED",
     "REASON_EMPTY",
+    "REASON_ORPHANED",
     "Admission",
     "Participant",
     "Room",

@@ -24,19 +24,18 @@ from control.events import (
 from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, RoomState
 
 from .floor import Floor
+from .lifetime import Lifetime
 from .moderation import Moderation
 from .participant import NO_SOURCE, Participant
 from .roster import Admission, Roster
 from .seating import Seating
 from .settings import PARTICIPANTS_MAX, RoomSettings
-from .vacancy import Vacancy
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from control.commands import ParticipantJoin, RoomCreate
+    from control.commands import ParticipantJoin, RoomSettingsCommand
     from sfu.fast import Challenge, Forwarder
 
-REASON_EMPTY = "empty"
 REASON_CLOSED = "closed"
 
 
@@ -74,7 +73,7 @@ class Room:
         self._floor = Floor(forwarder, settings.slots)
         self._seating = Seating(forwarder, settings.slots, self._floor.stream)
         self._watch = Watch()
-        self._vacancy = Vacancy(now)
+        self._lifetime = Lifetime(now)
         self._events: list[RoomEvent] = []
         self.moderation = Moderation(
             self._roster,
@@ -135,12 +134,12 @@ class Room:
 
     def apply(
         self,
-        command: RoomCreate,
+        command: RoomSettingsCommand,
         now: float,
         *,
         max_participants_limit: int = PARTICIPANTS_MAX,
     ) -> None:
-        """`room.create` on a room that exists: fields that are given and differ take effect.
+        """Settings for a room that exists: fields that are given and differ take effect.
 
         Lower limits send nobody away. Raises ControlError `invalid_argument`.
         """
@@ -177,7 +176,7 @@ class Room:
         participant = self._roster.add(admission, joined_at_ms=self._unix_ms(now))
         participant.source = source
         participant.egresses = tuple(egresses)
-        self._vacancy.fill()
+        self._lifetime.fill()
         self._seating.add(participant)
         self._reseat(now)
         self._tell(ParticipantJoined(participant=participant.id, state=self._state_of(participant)))
@@ -212,7 +211,7 @@ class Room:
         )
         self._take_voice(participant, now)
         if not self._roster.participants:
-            self._vacancy.begin(now)
+            self._lifetime.empty(now)
         return participant
 
     def close(
@@ -262,19 +261,29 @@ class Room:
             self._reseat(now)
         return holds
 
-    def tick(self, now: float) -> None:
-        """Do what is due. Early and repeated calls do nothing."""
+    def set_controlled(self, controlled: bool, now: float) -> None:
+        """Whether anybody is connected who may change this room; nobody is when it begins."""
+        self._lifetime.set_controlled(controlled, now)
+
+    def tick(self, now: float) -> list[Participant]:
+        """Do what is due; whom that sent away, as `close`. Early and repeated calls do nothing."""
+        if self.is_closed:
+            return []
         deadline = self._watch.deadline
         if deadline is not None and now >= deadline:
             self._look(now)
-            return
-        expires_at = self._expires_at()
-        if expires_at is not None and now >= expires_at:
-            self.close(REASON_EMPTY, now)
+        ending = self._lifetime.ending(self.settings)
+        return [] if ending is None or now < ending.at else self.close(ending.reason, now)
 
     def next_deadline(self) -> float | None:
-        """When `tick` has something to do, None for never."""
-        return self._expires_at() if self._watch.deadline is None else self._watch.deadline
+        """When `tick` has something to do, None for never.
+
+        A room with voices looks around ten times a second, and that is soon enough for the rest.
+        """
+        if self.is_closed or self._watch.deadline is not None:
+            return self._watch.deadline
+        ending = self._lifetime.ending(self.settings)
+        return None if ending is None else ending.at
 
     # Inside
 
@@ -330,9 +339,6 @@ class Room:
     def _reseat(self, now: float) -> None:
         if self._seating.has_choices:
             self._seating.evaluate(self._floor.views(now))
-
-    def _expires_at(self) -> float | None:
-        return None if self.is_closed else self._vacancy.ends_at(self.settings.empty_timeout_s)
 
     def _state_of(self, participant: Participant) -> ParticipantState:
         seating = self._seating

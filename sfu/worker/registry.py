@@ -2,7 +2,7 @@
 
 Lifetimes. The registry owns rooms and peers. A participant leaves by `depart` and in no other way:
 its room lets it go, its transport says goodbye, its rows in the forwarder are removed. A room ends
-by `close_room`, or by itself when it was empty for long; both are noticed in `settle_room`.
+by `close_room`, or by itself in `tick_room`; both are noticed in `settle_room`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from control.commands import ParticipantJoin
 from control.errors import ControlError, ErrorCode, exhausted, invalid, not_found
 from control.types import LeaveReason, ParticipantStatus
 from sfu.fast import Forwarder
-from sfu.stage import NO_SOURCE, Admission, Room, RoomEvent, RoomSettings
+from sfu.stage import NO_SOURCE, Admission, Participant, Room, RoomEvent, RoomSettings
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
 from sfu.transport.events import (
@@ -140,11 +140,21 @@ class Registry:
 
     def close_room(self, room: Room, reason: str, now: float, *, leave_reason: LeaveReason) -> None:
         """Everybody leaves and the room is gone."""
-        peers = [self._peer(room, participant) for participant in room.participants]
-        room.close(reason, now, leave_reason=leave_reason)
-        self.counters[f"left_{leave_reason}"] += len(peers)
-        for peer in peers:
-            self._close(peer)
+        self._let_go(room, room.close(reason, now, leave_reason=leave_reason), leave_reason)
+
+    def tick_room(self, room: Room, now: float) -> None:
+        """Let a room do what is due, which may be its end."""
+        gone = room.tick(now)
+        if gone:
+            self._let_go(room, gone, LeaveReason.ROOM_CLOSED)
+        else:
+            self.settle_room(room)
+
+    def _let_go(self, room: Room, gone: Sequence[Participant], reason: LeaveReason) -> None:
+        """A room has sent these away: their connections end too."""
+        self.counters[f"left_{reason}"] += len(gone)
+        for participant in gone:
+            self._close(self._peer(room, participant.id))
         self.settle_room(room)
 
     def settle_room(self, room: Room) -> None:

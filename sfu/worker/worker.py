@@ -104,8 +104,7 @@ class Worker:
         for peer in islice(registry.peer_timers.due(now), PEERS_PER_TURN):
             self._guarded(peer, peer.transport.handle_timer, now)
         for room in islice(registry.room_timers.due(now), ROOMS_PER_TURN):
-            room.tick(now)
-            registry.settle_room(room)
+            registry.tick_room(room, now)
         self.forwarder.flush(now)
 
     def observe_load(self, load: float, now: float) -> None:
