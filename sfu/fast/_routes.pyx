@@ -134,6 +134,29 @@ cdef class Routes:
         memcpy(row.address, self._address(address), ADDRESS_SIZE)
         row.is_routed = True
 
+    def reidentify(self, int32_t transport, *, uint32_t csrc, int32_t echo_group):
+        cdef Transport* row = self._transport(transport)
+        cdef Source* source
+        cdef int32_t index
+        self._assert_drained()
+        check_numbers(0, echo_group)
+        if row.source != NOBODY and self.sources[row.source].slot != NOBODY:
+            raise ValueError(f"source {row.source} holds slot {self.sources[row.source].slot}")
+        for index in range(row.egress_count):
+            if self.egresses[row.egresses[index]].stream != NOBODY:
+                raise ValueError(
+                    f"egress {row.egresses[index]} carries stream {self.egresses[row.egresses[index]].stream}"
+                )
+        for index in range(row.egress_count):
+            self.egresses[row.egresses[index]].echo_group = echo_group
+        if row.source != NOBODY:
+            source = &self.sources[row.source]
+            source.csrc = csrc
+            source.echo_group = echo_group
+            # What it said under its former number is answered nowhere.
+            self.source_serial += 1
+            source.serial = self.source_serial
+
     # ---- sources
 
     def add_source(
