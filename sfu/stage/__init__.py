@@ -7,6 +7,7 @@
     participant  what is known of one of them?
     moderation   who may be heard, and who asks to be?
     hands        who wants to be called up, in which order?
+    invitations  who is called up, and until when may it answer?
     selector     who holds the slots?                      (numbers in, numbers out)
     floor        the selector's decisions, written into the forwarder
     seating      which slot does each listener's m-line carry?
@@ -30,8 +31,9 @@ Lifetimes: who closes whom
     Sources and egresses are rows of the forwarder that the worker adds before `Room.add` and that
     go with the transport; a room only decides their audibility, slot and subscriptions.
     - `Room.remove` ends what the participant had in the room at once (slot, subscriptions, hand,
-      place) and returns it; the worker then closes its transport. Never the other way round: a
-      transport that died is a fact, which the worker turns into `Room.remove` with its reason.
+      invitation, place) and returns it; the worker then closes its transport. Never the other way
+      round: a transport that died is a fact, which the worker turns into `Room.remove` with its
+      reason.
     - `Room.close` removes everybody, gives the slots back and returns whom it removed. It is
       immediate and idempotent. `Room.tick` may close it in the same way (empty or orphaned for
       too long): look at `is_closed` after it, and at whom it returns.

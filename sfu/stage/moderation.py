@@ -1,4 +1,4 @@
-"""Who may be heard in a room, and who asks to be: roles, mutes, hands, priorities.
+"""Who may be heard in a room, who asks to be and who is asked: roles, mutes, hands, invitations.
 
 Each change takes effect at once and is told by an event; what changes nothing tells nothing.
 """
@@ -13,12 +13,17 @@ from control.events import (
     HandLowered,
     HandRaised,
     RoleChanged,
+    StageAccepted,
+    StageDeclined,
+    StageExpired,
+    StageInvited,
     TrackMuted,
     TrackUnmuted,
 )
 from control.types import Hand, Role
 
 from .hands import Hands
+from .invitations import Invitations
 
 if TYPE_CHECKING:
     from .participant import Participant
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
 # Who muted when the backend did not say: a key did, and keys are the backend's.
 BACKEND = "backend"
+# Who muted those that accept an invitation: coming onto the stage did.
+STAGE = "stage"
 
 
 class Moderation:
@@ -50,19 +57,31 @@ class Moderation:
         self._tell = tell
         self._unix_ms = unix_ms
         self._hands = Hands()
+        self._invitations = Invitations()
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do, None for never; may be too early."""
+        return self._invitations.next_deadline
+
+    def tick(self, now: float) -> None:
+        """End the invitations whose time has come. Early and repeated calls do nothing."""
+        for participant in self._invitations.expire(now):
+            self._tell(StageExpired(participant=participant.id))
 
     def hands(self) -> list[Hand]:
         """Raised hands, first raised first."""
         return self._hands.in_order()
 
     def forget(self, participant: Participant) -> None:
-        """It leaves the room, which ends what it asked for."""
+        """It leaves the room, which ends what it asked for and was asked."""
         self._hands.lower_hand(participant)
+        self._invitations.end(participant)
 
     def set_role(
         self, participant_id: str, role: Role, now: float, *, actor: str | None = None
     ) -> None:
-        """Promote or demote. The mute state stays; a promotion takes the raised hand down.
+        """Promote or demote. The mute state stays; a promotion ends a raised hand, an invitation.
 
         Raises ControlError `resource_exhausted` when the stage is full.
         """
@@ -74,8 +93,10 @@ class Moderation:
         self._tell(
             RoleChanged(participant=participant.id, role=role, previous=previous, actor=actor)
         )
-        if role.is_on_stage and self._hands.lower_hand(participant):
-            self._tell(HandLowered(participant=participant.id))
+        if role.is_on_stage:
+            self._invitations.end(participant)
+            if self._hands.lower_hand(participant):
+                self._tell(HandLowered(participant=participant.id))
         self._follow(participant, now)
 
     def set_muted(
@@ -115,3 +136,37 @@ class Moderation:
         participant = self._roster.get(participant_id)
         if self._hands.lower_hand(participant):
             self._tell(HandLowered(participant=participant.id))
+
+    def invite(
+        self, participant_id: str, now: float, *, expires_s: float, actor: str | None = None
+    ) -> None:
+        """Ask a listener onto the stage; once more, the newer end counts.
+
+        Raises ControlError `failed_precondition` on stage.
+        """
+        participant = self._roster.get(participant_id)
+        until = now + expires_s
+        until_ms = self._unix_ms(until)
+        self._invitations.invite(participant, until, until_ms, actor)
+        self._tell(StageInvited(participant=participant.id, expires_at=until_ms, actor=actor))
+
+    def accept(self, participant_id: str, now: float) -> None:
+        """The invited one is a speaker, muted.
+
+        Raises ControlError `failed_precondition` when it is not invited, and `resource_exhausted`
+        when the stage is full: the invitation stands on.
+        """
+        participant = self._roster.get(participant_id)
+        invitation = self._invitations.get(participant)
+        self._roster.check_stage(self._settings_of())
+        self._tell(StageAccepted(participant=participant.id))
+        if not participant.muted:
+            self.set_muted(participant.id, True, now, actor=STAGE)
+        self.set_role(participant.id, Role.SPEAKER, now, actor=invitation.actor)
+
+    def decline(self, participant_id: str) -> None:
+        """The invited one stays a listener. Raises ControlError `failed_precondition`."""
+        participant = self._roster.get(participant_id)
+        self._invitations.get(participant)
+        self._invitations.end(participant)
+        self._tell(StageDeclined(participant=participant.id))

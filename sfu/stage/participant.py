@@ -35,6 +35,7 @@ class Participant:
     muted: bool = False
     mute_locked: bool = False
     hand_raised_at_ms: int | None = None
+    invited_until_ms: int | None = None
     status: ParticipantStatus = ParticipantStatus.NEW
     priority_db: float | None = None
     source: int = NO_SOURCE
@@ -86,4 +87,6 @@ class Participant:
             metadata=self.metadata,
             generation=self.generation,
             name=self.name,
+            priority_db=self.priority_db,
+            invited_until=self.invited_until_ms,
         )

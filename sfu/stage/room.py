@@ -272,6 +272,7 @@ class Room:
         deadline = self._watch.deadline
         if deadline is not None and now >= deadline:
             self._look(now)
+        self.moderation.tick(now)
         ending = self._lifetime.ending(self.settings)
         return [] if ending is None or now < ending.at else self.close(ending.reason, now)
 
@@ -283,7 +284,10 @@ class Room:
         if self.is_closed or self._watch.deadline is not None:
             return self._watch.deadline
         ending = self._lifetime.ending(self.settings)
-        return None if ending is None else ending.at
+        expires_at = self.moderation.next_deadline
+        if ending is None or (expires_at is not None and expires_at < ending.at):
+            return expires_at
+        return ending.at
 
     # Inside
 

@@ -216,7 +216,7 @@ class Roster:
     def set_role(self, participant: Participant, role: Role, settings: RoomSettings) -> None:
         """Raises ControlError `resource_exhausted` when the stage is full."""
         if role.is_on_stage and not participant.role.is_on_stage:
-            self._check_stage(self.on_stage, settings)
+            self.check_stage(settings)
         self._counts[participant.role] -= 1
         participant.role = role
         self._counts[role] += 1
@@ -245,9 +245,12 @@ class Roster:
                 raise exhausted("max_participants", f"{settings.max_participants} are in the room")
         if command.role.is_on_stage:
             freed = 1 if present is not None and present.role.is_on_stage else 0
-            self._check_stage(self.on_stage - freed, settings)
+            self.check_stage(settings, freed=freed)
 
-    @staticmethod
-    def _check_stage(on_stage: int, settings: RoomSettings) -> None:
-        if on_stage >= settings.max_speakers:
+    def check_stage(self, settings: RoomSettings, *, freed: int = 0) -> None:
+        """Raises ControlError `resource_exhausted` unless one more may be on stage.
+
+        `freed` places are given back by then.
+        """
+        if self.on_stage - freed >= settings.max_speakers:
             raise exhausted("max_speakers", f"{settings.max_speakers} are on stage")
