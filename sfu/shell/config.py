@@ -102,6 +102,8 @@ class Limits(Section, frozen=True, kw_only=True):
     max_participants: Annotated[int, Meta(ge=1, le=PARTICIPANTS_MAX)] = _DEFAULTS.max_participants
     max_participants_per_room: Count = _DEFAULTS.max_participants_per_room
     max_speakers_per_room: Count = _DEFAULTS.max_speakers_per_room
+    max_speakers: Annotated[int, Meta(ge=1, le=PARTICIPANTS_MAX)] = _DEFAULTS.max_speakers
+    max_joins_per_s: Count = _DEFAULTS.max_joins_per_s
     max_load: Annotated[float, Meta(gt=0, le=1)] = _DEFAULTS.max_load
     default_slots: Annotated[int, Meta(ge=1, le=6)] = _DEFAULTS.default_slots
     suspect_after_s: Seconds = _DEFAULTS.suspect_after_s

@@ -97,6 +97,11 @@ class Room:
         return self.moderation.hands()
 
     @property
+    def on_stage(self) -> int:
+        """How many may be heard by their role: speakers and moderators."""
+        return self._roster.on_stage
+
+    @property
     def holders(self) -> list[str | None]:
         """The participant that holds each slot, by slot index."""
         return [None if holder is None else holder.id for holder in self._floor.holders()]

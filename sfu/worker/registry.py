@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from control.commands import ParticipantJoin
-from control.errors import ControlError, ErrorCode, exhausted, invalid, not_found
-from control.types import LeaveReason, ParticipantStatus
+from control.errors import invalid, not_found
+from control.events import EventBody
+from control.types import LeaveReason, ParticipantStatus, Role
 from sfu.fast import Forwarder
 from sfu.stage import NO_SOURCE, Admission, Participant, Room, RoomEvent, RoomSettings
 from sfu.transport.candidates import Candidate
@@ -32,9 +34,10 @@ from sfu.transport.events import (
 from sfu.transport.sdp import TRACKS_MAX, Negotiation, OfferError, negotiate, parse_offer
 from sfu.transport.settings import TransportSettings
 from sfu.transport.transport import Transport
+from sfu.worker.intake import Intake
 from sfu.worker.peers import Peer, Peers
 from sfu.worker.segmentation import Segmentation
-from sfu.worker.settings import WorkerSettings
+from sfu.worker.settings import ROOMS_MAX, WorkerSettings
 from sfu.worker.timers import Timers
 
 _STATUS = {
@@ -51,16 +54,12 @@ PEER_GRAIN_S = 0.02
 # connections, so that a thousand rooms cause no wakes of their own.
 ROOM_GRAIN_S = PEER_GRAIN_S
 
-# Each second's load counts this much: a second alone says little, five say nearly all.
-LOAD_SMOOTHING = 0.4
-# Segmentation needs a few seconds to take its share of the load away.
-LOAD_RETRY_S = 5.0
+REASON_DRAINED = "drained"
 
 # Those that exist from the start, so that a dashboard sees a zero and not a gap.
 _COUNTERS = (
     "bugs",
     "joins",
-    "joins_refused_load",
     "offers_refused",
     *(f"left_{reason}" for reason in LeaveReason),
     "dropped_departed",
@@ -90,9 +89,11 @@ class Registry:
         self.peer_timers: Timers[Peer] = Timers(PEER_GRAIN_S)
         self.room_timers: Timers[Room] = Timers(ROOM_GRAIN_S)
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
-        self.is_draining = False
         self.segmentation = Segmentation(settings.segmentation)
-        self.load = 0.0  # share of a core, smoothed
+        self.intake = Intake(
+            settings, rooms=self.rooms, peers=self.peers, counters=self.counters, tell=self.tell
+        )
+        self._on_stage: dict[str, int] = {}
         self._dtls = dtls
         self._candidates = tuple(candidates)
         self._entropy = entropy
@@ -128,9 +129,7 @@ class Registry:
 
     def open_room(self, room_id: str, settings: RoomSettings, now: float) -> Room:
         """Raises ControlError `resource_exhausted` (`rooms`) and `unavailable` while draining."""
-        self.check_accepting()
-        if len(self.rooms) >= self.settings.max_rooms:
-            raise exhausted("rooms", f"this server has {self.settings.max_rooms} rooms already")
+        self.intake.check_room(now)
         room = self.rooms[room_id] = Room(
             room_id, settings, self.forwarder, now=now, wall_at_zero=self._wall_at_zero
         )
@@ -141,6 +140,13 @@ class Registry:
     def close_room(self, room: Room, reason: str, now: float, *, leave_reason: LeaveReason) -> None:
         """Everybody leaves and the room is gone."""
         self._let_go(room, room.close(reason, now, leave_reason=leave_reason), leave_reason)
+
+    def empty(self, now: float, *, rooms_max: int = ROOMS_MAX) -> None:
+        """Everybody leaves as `drained` and rooms close, up to `rooms_max` of them this time."""
+        for room in list(islice(self.rooms.values(), rooms_max)):
+            self.close_room(room, REASON_DRAINED, now, leave_reason=LeaveReason.DRAINED)
+        if not self.rooms:
+            self.intake.drain.finish()
 
     def tick_room(self, room: Room, now: float) -> None:
         """Let a room do what is due, which may be its end."""
@@ -160,45 +166,60 @@ class Registry:
     def settle_room(self, room: Room) -> None:
         """After anything was done to a room: take its events, keep its timer, notice its end."""
         self._events += room.events()
+        self._count_stage(room)
         if room.is_closed:
             self.rooms.pop(room.id, None)
             self.room_timers.forget(room)
         else:
             self.room_timers.watch(room)
 
+    def tell(self, body: EventBody) -> None:
+        """Something happened to the server itself."""
+        self._events.append(RoomEvent(None, body))
+
     def observe_load(self, load: float, now: float) -> None:
         """A busy worker sends each listener's packets together, a full one takes nobody new."""
-        self.load += LOAD_SMOOTHING * (load - self.load)
+        self.intake.observe_load(load, now)
         if self.segmentation.observe(load, now):
             for room in self.rooms.values():
                 room.set_segmented(self.segmentation.is_on)
 
-    def check_accepting(self) -> None:
-        """Raises ControlError `unavailable` when nothing new is taken."""
-        if self.is_draining:
-            raise ControlError(ErrorCode.UNAVAILABLE, "this server is draining")
+    def _count_stage(self, room: Room) -> None:
+        """Keep the number of people on all stages without walking through all rooms."""
+        before = self._on_stage.get(room.id, 0)
+        after = 0 if room.is_closed else room.on_stage
+        if before == after:
+            return
+        self.intake.on_stage += after - before
+        if after:
+            self._on_stage[room.id] = after
+        else:
+            del self._on_stage[room.id]
 
     # Participants
 
     def join(self, command: ParticipantJoin, now: float) -> Negotiation:
         """Let somebody in: nothing has changed when this raises ControlError."""
-        self.check_accepting()
         room = self.room(command.room)
-        limit = self.settings.max_participants
-        is_newcomer = command.participant not in room.participants
-        if is_newcomer and len(self.peers) >= limit:
-            raise exhausted("participants", f"this server has {limit} participants already")
-        if is_newcomer and self.load > self.settings.max_load:
-            self.counters["joins_refused_load"] += 1
-            raise exhausted(
-                "load", "this server is busy", retry_after_ms=round(LOAD_RETRY_S * 1000)
-            )
+        present = room.participants.get(command.participant)
+        self.intake.check_join(
+            now,
+            is_newcomer=present is None,
+            takes_stage=_goes_up(present, command.role),
+        )
         admission = room.admit(command, now)
         negotiation = self._negotiate(command.offer)
         if admission.replaces:
             self.depart(self._peer(room, command.participant), LeaveReason.REPLACED, now)
         self._connect(room, admission, negotiation, now)
+        self.intake.note_join(now)
         return negotiation
+
+    def check_promotion(self, room: Room, participant: str, role: Role, now: float) -> None:
+        """Raises ControlError when the role is one more on stage than the server takes."""
+        present = room.participants.get(participant)
+        if present is not None and _goes_up(present, role):
+            self.intake.check_stage(now)
 
     def depart(
         self,
@@ -337,3 +358,9 @@ class Registry:
         self.peers.remove(peer)
         self.peer_timers.forget(peer)
         self.forwarder.remove_transport(peer.row)
+
+
+def _goes_up(present: Participant | None, role: Role) -> bool:
+    """Whether this role is one more person on stage; None: somebody new."""
+    was_listening = present is None or present.role is Role.LISTENER
+    return was_listening and role is not Role.LISTENER

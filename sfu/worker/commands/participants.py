@@ -60,6 +60,7 @@ class ParticipantCommands:
 
     def _set_role(self, command: ParticipantSetRole, now: float) -> ParticipantResult:
         room = self._registry.room(command.room)
+        self._registry.check_promotion(room, command.participant, command.role, now)
         room.moderation.set_role(command.participant, command.role, now, actor=command.actor)
         self._registry.settle_room(room)
         return ParticipantResult(participant=room.participant_state(command.participant))
