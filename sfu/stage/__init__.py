@@ -3,6 +3,7 @@
 `Room` is what a worker calls; the other modules are its parts, each with one question to answer:
 
     settings     what may a backend set about a room?
+    sync         what makes a room agree with a list?
     roster       who is in the room, and who may come in?
     participant  what is known of one of them?
     moderation   who may be heard, and who asks to be?

@@ -5,7 +5,7 @@ Each change takes effect at once and is told by an event; what changes nothing t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from control.events import (
@@ -24,6 +24,7 @@ from control.types import Hand, Role
 
 from .hands import Hands
 from .invitations import Invitations
+from .refusals import failed_precondition
 
 if TYPE_CHECKING:
     from .participant import Participant
@@ -113,12 +114,51 @@ class Moderation:
         Raises ControlError `failed_precondition` for unmuting a locked one without it.
         """
         participant = self._roster.get(participant_id)
-        if muted and participant.mute(lock=lock):
-            locked = participant.mute_locked
+        is_locked = participant.mute_locked
+        if not muted and is_locked and not lock:
+            raise failed_precondition(f"the mute is locked: {participant.id}")
+        locked = muted and (lock or is_locked)
+        self.set_mute(participant_id, muted=muted, locked=locked, now=now, actor=actor)
+
+    def set_mute(
+        self,
+        participant_id: str,
+        *,
+        muted: bool,
+        locked: bool,
+        now: float,
+        actor: str | None = None,
+    ) -> None:
+        """Make mute and lock so, whatever they were."""
+        participant = self._roster.get(participant_id)
+        if not participant.set_mute(muted=muted, locked=locked):
+            return
+        if muted:
             self._tell(TrackMuted(participant=participant.id, by=actor or BACKEND, locked=locked))
-        elif not muted and participant.unmute(lock=lock):
+        else:
             self._tell(TrackUnmuted(participant=participant.id))
         self._follow(participant, now)
+
+    def set_all_muted(
+        self,
+        muted: bool,
+        now: float,
+        *,
+        lock: bool = False,
+        except_roles: Collection[Role] = (),
+        actor: str | None = None,
+    ) -> list[str]:
+        """Mute or unmute everybody on stage but these roles; who on stage is muted afterwards.
+
+        As with one of them `lock` locks or undoes a lock; without it locked ones stay muted.
+        """
+        on_stage = [one for one in self._roster.participants.values() if one.role.is_on_stage]
+        for participant in on_stage:
+            if participant.role in except_roles:
+                continue
+            if muted or lock or not participant.mute_locked:
+                self.set_muted(participant.id, muted, now, lock=lock, actor=actor)
+        return [participant.id for participant in on_stage if participant.muted]
 
     def set_priority(self, participant_id: str, priority_db: float | None) -> None:
         """Compete for slots with this bonus; None: the one of its role."""

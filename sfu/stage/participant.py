@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from control.types import Metadata, ParticipantState, ParticipantStatus, Role
 
-from .refusals import failed_precondition
-
 # In place of a forwarder id: the participant has no microphone track.
 NO_SOURCE = -1
 
@@ -53,22 +51,11 @@ class Participant:
             return self.priority_db
         return MODERATOR_BONUS_DB if self.role is Role.MODERATOR else 0.0
 
-    def mute(self, *, lock: bool) -> bool:
-        """Mute; with `lock` until it is unlocked. False when that changes nothing."""
-        locked = self.mute_locked or lock
-        changes = not self.muted or locked != self.mute_locked
-        self.muted, self.mute_locked = True, locked
-        return changes
-
-    def unmute(self, *, lock: bool) -> bool:
-        """Unmute; `lock` undoes a lock as well. False when that changes nothing.
-
-        Raises ControlError `failed_precondition` for a locked one without `lock`.
-        """
-        if self.mute_locked and not lock:
-            raise failed_precondition(f"the mute is locked: {self.id}")
-        changes = self.muted
-        self.muted = self.mute_locked = False
+    def set_mute(self, *, muted: bool, locked: bool) -> bool:
+        """Make it so, whatever it was; a lock is of a mute. False when that changes nothing."""
+        assert muted or not locked, "what is not muted cannot be locked so"
+        changes = (muted, locked) != (self.muted, self.mute_locked)
+        self.muted, self.mute_locked = muted, locked
         return changes
 
     def state(self, *, tier: str, slots: int) -> ParticipantState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import repeat
 
 import pytest
@@ -185,21 +186,23 @@ def test_only_listeners_are_invited_and_only_the_invited_answer() -> None:
     stage.join("b", "speaker")
     stage.drain()
     moderation = stage.room.moderation
-    for attempt in (
+    refused: list[Callable[[], None]] = [
         lambda: invited(stage, "b"),
         lambda: moderation.accept("a", stage.now),
         lambda: moderation.decline("a"),
         lambda: moderation.decline("b"),
-    ):
+    ]
+    for attempt in refused:
         with pytest.raises(ControlError) as refusal:
             attempt()
         assert refusal.value.code == "failed_precondition"
     assert stage.drain() == []
-    for attempt in (
+    refused = [
         lambda: invited(stage, "x"),
         lambda: moderation.accept("x", stage.now),
         lambda: moderation.decline("x"),
-    ):
+    ]
+    for attempt in refused:
         with pytest.raises(ControlError) as refusal:
             attempt()
         assert refusal.value.detail == {"what": "participant"}
