@@ -102,7 +102,7 @@ cdef class Outlet(Routes):
         if egress.echo_group == out.echo_group or transport.send == NULL or not transport.is_routed:
             egress.needs_anchor = True
             return False
-        return not out.is_late or not (egress.needs_anchor or out.index < egress.oldest_index)
+        return out.index >= egress.oldest_index and not (out.is_late and egress.needs_anchor)
 
     cdef bint _emit(
         self, Batch outbox, Egress* egress, Transport* transport, const Outgoing* out, uint32_t padding

@@ -394,6 +394,8 @@ cdef class Routes:
         row.position = target.count
         row.stream = stream
         row.needs_anchor = True
+        # What is held for its tick was placed for those who listened then.
+        row.oldest_index = self.slots[target.slot].newest_index + 1
         target.count += 1
 
     def egress_stats(self, int32_t egress):
