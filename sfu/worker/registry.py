@@ -1,7 +1,8 @@
 """What a worker holds: rooms, peers, their timers, and what is to go out.
 
 Lifetimes. The registry owns rooms and peers. A participant leaves by `depart` and in no other way:
-its room lets it go, its transport says goodbye, its rows in the forwarder are removed. A room ends
+its room lets it go, its transport says goodbye, its rows in the forwarder are removed. Whoever
+changes rooms by `move` leaves the one and joins the other, but keeps transport and rows. A room ends
 by `close_room`, or by itself in `tick_room`; both are noticed in `settle_room`.
 """
 
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from control.commands import ParticipantJoin
+from control.commands import ParticipantJoin, ParticipantMove, ParticipantRestartIce
 from control.errors import invalid, not_found
 from control.events import EventBody
 from control.types import LeaveReason, ParticipantStatus, Role
@@ -25,17 +26,20 @@ from sfu.transport.events import (
     Connected,
     Keys,
     Recovered,
+    Retired,
     Revoked,
     Routed,
     Suspected,
     TransportEvent,
     Validated,
 )
-from sfu.transport.sdp import TRACKS_MAX, Negotiation, OfferError, negotiate, parse_offer
+from sfu.transport.sdp import Negotiation
 from sfu.transport.settings import TransportSettings
 from sfu.transport.transport import Transport
 from sfu.worker.intake import Intake
+from sfu.worker.negotiator import Negotiator
 from sfu.worker.peers import Peer, Peers
+from sfu.worker.rows import add_egresses, add_source
 from sfu.worker.segmentation import Segmentation
 from sfu.worker.settings import ROOMS_MAX, WorkerSettings
 from sfu.worker.timers import Timers
@@ -59,6 +63,7 @@ REASON_DRAINED = "drained"
 # Those that exist from the start, so that a dashboard sees a zero and not a gap.
 _COUNTERS = (
     "bugs",
+    "ice_restarts",
     "joins",
     "offers_refused",
     *(f"left_{reason}" for reason in LeaveReason),
@@ -94,8 +99,9 @@ class Registry:
             settings, rooms=self.rooms, peers=self.peers, counters=self.counters, tell=self.tell
         )
         self._on_stage: dict[str, int] = {}
+        self._controls: Callable[[str], bool] = lambda room_id: False
         self._dtls = dtls
-        self._candidates = tuple(candidates)
+        self._negotiator = Negotiator(candidates, dtls.fingerprint, entropy, self.counters)
         self._entropy = entropy
         self._wall_at_zero = wall_at_zero
         self._transport_settings = TransportSettings(
@@ -134,6 +140,7 @@ class Registry:
             room_id, settings, self.forwarder, now=now, wall_at_zero=self._wall_at_zero
         )
         room.set_segmented(self.segmentation.is_on)
+        room.set_controlled(self._controls(room_id), now)
         self.settle_room(room)
         return room
 
@@ -177,6 +184,14 @@ class Registry:
         """Something happened to the server itself."""
         self._events.append(RoomEvent(None, body))
 
+    def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
+        """Which rooms are controlled has changed: some rooms begin or cease to be orphans."""
+        self._controls = controls
+        for room_id, room in self.rooms.items():
+            room.set_controlled(controls(room_id), now)
+            if room.settings.orphan_policy == "close":
+                self.room_timers.watch(room)
+
     def observe_load(self, load: float, now: float) -> None:
         """A busy worker sends each listener's packets together, a full one takes nobody new."""
         self.intake.observe_load(load, now)
@@ -208,11 +223,45 @@ class Registry:
             takes_stage=_goes_up(present, command.role),
         )
         admission = room.admit(command, now)
-        negotiation = self._negotiate(command.offer)
+        negotiation = self._negotiator.first(command.offer)
         if admission.replaces:
             self.depart(self._peer(room, command.participant), LeaveReason.REPLACED, now)
         self._connect(room, admission, negotiation, now)
         self.intake.note_join(now)
+        return negotiation
+
+    def move(self, command: ParticipantMove, now: float) -> Room:
+        """Somebody goes to another room on the same connection; returns that room.
+
+        Nothing has changed when this raises ControlError.
+        """
+        room, target = self.room(command.room), self.room(command.to_room)
+        name, role = command.participant, command.role
+        if target is room:
+            raise invalid("to_room", "the participant is in this room already")
+        if role is not None:
+            self.check_promotion(room, name, role, now)
+        admission = target.admit_moved(name, room, role, now)
+        peer = self._peer(room, name)
+        left = room.remove(name, LeaveReason.MOVED, now)
+        self.counters[f"left_{LeaveReason.MOVED}"] += 1
+        self.forwarder.reidentify(peer.row, csrc=admission.number, echo_group=admission.echo_group)
+        self.peers.move(peer, target)
+        target.add(admission, source=left.source, egresses=left.egresses, now=now)
+        self.settle_room(room)
+        self.settle_room(target)
+        return target
+
+    def restart_ice(self, command: ParticipantRestartIce, now: float) -> Negotiation:
+        """New ICE credentials for a connection; nothing has changed when this raises."""
+        room = self.room(command.room)
+        room.participant_state(command.participant)  # not_found before anything happens
+        peer = self._peer(room, command.participant)
+        negotiation = self._negotiator.restart(command.offer, peer.transport.negotiation)
+        peer.transport.restart_ice(negotiation, now)
+        self.peers.add_ufrag(peer, negotiation.ice.local_ufrag)
+        self.counters["ice_restarts"] += 1
+        self.settle(peer, now)
         return negotiation
 
     def check_promotion(self, room: Room, participant: str, role: Role, now: float) -> None:
@@ -259,26 +308,13 @@ class Registry:
         assert peer is not None, "every participant of a room has a peer"
         return peer
 
-    def _negotiate(self, offer: str) -> Negotiation:
-        try:
-            return negotiate(
-                parse_offer(offer),
-                tracks=TRACKS_MAX,
-                candidates=self._candidates,
-                fingerprint=self._dtls.fingerprint,
-                entropy=self._entropy,
-            )
-        except OfferError as error:
-            self.counters["offers_refused"] += 1
-            raise invalid("offer", str(error)) from None
-
     def _connect(
         self, room: Room, admission: Admission, negotiation: Negotiation, now: float
     ) -> None:
         """Make the rows, the transport and the place in the room."""
         row = self.forwarder.add_transport()
-        source = self._add_source(row, admission, negotiation)
-        egresses = self._add_egresses(row, admission, negotiation)
+        source = add_source(self.forwarder, row, admission, negotiation)
+        egresses = add_egresses(self.forwarder, row, admission, negotiation, self._entropy)
         transport = Transport(
             negotiation,
             self._dtls.accept(negotiation.remote_fingerprints),
@@ -298,37 +334,6 @@ class Registry:
         self.settle(peer, now)
         self.settle_room(room)
 
-    def _add_source(self, row: int, admission: Admission, negotiation: Negotiation) -> int:
-        media = negotiation.source
-        if media is None:
-            return NO_SOURCE
-        return self.forwarder.add_source(
-            row,
-            csrc=admission.number,
-            echo_group=admission.echo_group,
-            payload_type=media.payload_type,
-            level_extension=media.level_extension,
-            ssrc=media.remote_ssrc,
-        )
-
-    def _add_egresses(self, row: int, admission: Admission, negotiation: Negotiation) -> list[int]:
-        return [
-            self.forwarder.add_egress(
-                row,
-                ssrc=media.ssrc,
-                payload_type=media.payload_type,
-                # 1 to 32,767: a receiver that misses the first packets still guesses the
-                # roll-over counter right (RFC 3711 3.3.1).
-                first_sequence=1 + int.from_bytes(self._entropy(2), "big") % 32_767,
-                first_timestamp=int.from_bytes(self._entropy(4), "big"),
-                echo_group=admission.echo_group,
-                level_extension=media.level_extension,
-                mid_extension=media.mid_extension,
-                mid=media.mid.encode() if media.mid_extension else b"",
-            )
-            for media in negotiation.egresses
-        ]
-
     def _count_drop(self, name: str) -> None:
         self.counters[f"dropped_{name}"] += 1
 
@@ -346,6 +351,8 @@ class Registry:
                 forwarder.route(peer.row, address)
             case Keys(_, receive, send):
                 forwarder.set_keys(peer.row, receive, send)
+            case Retired(ufrag):
+                self.peers.drop_ufrag(peer, ufrag)
             case Closed(reason):
                 self.depart(peer, reason, now)
             case _:

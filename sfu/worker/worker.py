@@ -115,6 +115,11 @@ class Worker:
         self._now = now
         self._registry.observe_load(load, now)
 
+    def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
+        """`controls` says of a room's id whether anybody is connected who may change that room."""
+        self._now = now
+        self._registry.observe_controllers(controls, now)
+
     def execute(self, command: AnyCommand, now: float) -> Any:
         """The command's result; raises ControlError when it is refused."""
         self._now = now
