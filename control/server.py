@@ -24,7 +24,7 @@ from typing import Any, Final, Self
 
 from control.auth import Key, Keyring
 from control.connection import CLOSE_GRACE_S, Connection, Hub, ServerLimits
-from control.dispatch import Dispatcher, Handler, Log
+from control.dispatch import Capacity, Dispatcher, Handler, Log
 from control.endpoint import Endpoint, TcpEndpoint, UnixEndpoint, parse_endpoint
 from control.errors import ErrorCode
 from control.events import EventBody
@@ -75,7 +75,7 @@ class Server:
         limits = limits or ServerLimits()
         counters: Counter[str] = Counter()
         self._feed = Feed(epoch, wall_ms)
-        self._dispatcher = Dispatcher(handler, self._feed, counters, log)
+        self._dispatcher = Dispatcher(handler, self._feed, counters, log, self._capacity)
         self._tls = tls
         self._listeners: list[asyncio.Server] = []
         self._paths: list[str] = []
@@ -144,6 +144,14 @@ class Server:
         """Number an event and queue it for whoever subscribed and may see the room. Never waits."""
         self._hub.counters["events"] += 1
         self._feed.publish(room, body)
+
+    def _capacity(self) -> dict[str, Capacity]:
+        """What this server limits by number, as `server.info` tells it."""
+        limits = self._hub.limits
+        return {
+            "connections": Capacity(limits.connections, len(self._hub.open)),
+            "unauthenticated": Capacity(limits.unauthenticated, len(self._hub.strangers)),
+        }
 
     def counters(self) -> dict[str, int]:
         """Counters since start and, by the names `*_open`, what is open now."""

@@ -225,18 +225,22 @@ class Roster:
         """`participant` may not come back before `until`; an earlier, longer ban stays."""
         self._bans.add(participant, until, now)
 
-    def _check_identity(
-        self, command: ParticipantJoin, present: Participant | None, now: float
-    ) -> None:
-        remaining_s = self._bans.remaining_s(command.participant, now)
-        if remaining_s > 0:
-            raise banned(command.participant, remaining_s)
-        if present is not None and command.on_duplicate == "reject":
-            raise already_exists("participant", command.participant)
+    def _next_number(self) -> int:
+        """Raises ControlError `resource_exhausted` when there is none left."""
+        if self._last_number >= NUMBER_MAX:
+            message = "this room has used up its participant numbers"
+            raise exhausted("participant_numbers", message, retry_after_ms=None)
+        self._last_number += 1
+        return self._last_number
 
-    def _check_room(
-        self, command: ParticipantJoin, present: Participant | None, settings: RoomSettings
-    ) -> None:
+    def _check_identity(self, participant: str, now: float, *, rejects_duplicate: bool) -> None:
+        remaining_s = self._bans.remaining_s(participant, now)
+        if remaining_s > 0:
+            raise banned(participant, remaining_s)
+        if rejects_duplicate and participant in self.participants:
+            raise already_exists("participant", participant)
+
+    def _check_room(self, role: Role, present: Participant | None, settings: RoomSettings) -> None:
         """Whoever is replaced leaves its place free: it is nobody new."""
         if present is None:
             if settings.locked:

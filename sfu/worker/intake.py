@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sized
 
-from control.errors import ControlError, ErrorCode, exhausted
+from control.errors import RETRY_AFTER_MS, ControlError, ErrorCode, exhausted
 from control.events import EventBody, ServerOverloaded, ServerRecovered
 from sfu.worker.drain import Drain
 from sfu.worker.overload import Overload
@@ -18,8 +18,6 @@ from sfu.worker.settings import WorkerSettings
 
 # Each second's load counts this much: a second alone says little, five say nearly all.
 LOAD_SMOOTHING = 0.4
-# Segmentation needs a few seconds to take its share of the load away; people leave no faster.
-RETRY_AFTER_MS = 5_000
 # After this long a second's worth of joins may come again.
 JOINS_RETRY_AFTER_MS = 1_000
 

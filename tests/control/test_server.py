@@ -44,6 +44,17 @@ async def test_a_command_is_run_and_answered(served: Served) -> None:
     assert (room["slots"], room["speakers"], room["metadata"]) == (2, [], {})
 
 
+async def test_info_tells_the_limits_of_the_server_beside_the_daemon_s(served: Served) -> None:
+    """With the same names in limits and use."""
+    async with connected(served.endpoint) as peer, connected(served.endpoint, greet=False):
+        info = await peer.result("server.info")
+    assert info["limits"]["rooms"] == 10
+    assert info["limits"].keys() == info["use"].keys()
+    assert (info["limits"]["connections"], info["use"]["connections"]) == (1_024, 2)
+    assert (info["limits"]["unauthenticated"], info["use"]["unauthenticated"]) == (64, 1)
+    assert (info["limits"]["idempotency_keys"], info["use"]["idempotency_keys"]) == (10_000, 0)
+
+
 async def test_refusals_carry_code_and_detail(served: Served) -> None:
     """Unknown commands, bad parameters, and what the daemon itself refuses."""
     async with connected(served.endpoint) as peer:
