@@ -12,6 +12,8 @@
     selector     who holds the slots?                      (numbers in, numbers out)
     floor        the selector's decisions, written into the forwarder
     seating      which slot does each listener's m-line carry?
+    wishes       what did a listener ask for?
+    subscriptions  what does each listener get, and why?
     dominant     whom would a viewer call the speaker?     (never used for forwarding)
     speakers     what is everybody told about who is active?
     watch        when are the last two asked?

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from control.types import Metadata, ParticipantState, ParticipantStatus, Role
 
+from .wishes import NO_WISHES, Wishes
+
 # In place of a forwarder id: the participant has no microphone track.
 NO_SOURCE = -1
 
@@ -38,6 +40,9 @@ class Participant:
     priority_db: float | None = None
     source: int = NO_SOURCE
     egresses: tuple[int, ...] = ()
+    wishes: Wishes = NO_WISHES
+    # Why what it is sent last changed in kind; None while it never has.
+    tier_cause: str | None = None
 
     @property
     def is_audible(self) -> bool:

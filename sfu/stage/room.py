@@ -30,6 +30,7 @@ from .participant import NO_SOURCE, Participant
 from .roster import Admission, Roster
 from .seating import Seating
 from .settings import PARTICIPANTS_MAX, RoomSettings
+from .subscriptions import Subscriptions
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class Room:
             follow=self._follow_audibility,
             tell=self._tell,
             unix_ms=self._unix_ms,
+        )
+        self.subscriptions = Subscriptions(
+            self._roster, self._seating, views=self._floor.views, tell=self._tell
         )
         self._tell(RoomCreated(state=self.state()))
 
@@ -312,12 +316,11 @@ class Room:
         if settings == self.settings:
             return
         slots = settings.slots
-        everybody = list(self._roster.participants.values())
         if slots > len(self._floor):
             self._floor.resize(slots)
-            self._seating.resize(slots, everybody)
+            self.subscriptions.resize(slots)
         elif slots < len(self._floor):
-            self._seating.resize(slots, everybody)
+            self.subscriptions.resize(slots)
             self._floor.resize(slots)
         self.settings = settings
         self.version += 1

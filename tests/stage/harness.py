@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from control.commands import ParticipantJoin
+from control.commands import ParticipantJoin, SubscriptionUpdate
 from control.events import EventBody, SpeakersChanged
 from control.types import LeaveReason, Role
 from sfu.stage import Participant, Room, RoomSettings
@@ -106,6 +106,11 @@ class Stage:
         gone = self.room.remove(participant, reason, self.now, ban_s=ban_s)
         self.forwarder.remove_transport(gone.source, gone.egresses)
         self.voices.pop(participant, None)
+
+    def ask(self, participant: str, **wishes: Any) -> None:
+        """`subscription.update`."""
+        command = SubscriptionUpdate(room="room", participant=participant, **wishes)
+        self.room.subscriptions.update(command, self.now)
 
     def run(self, seconds: float) -> None:
         """Let everybody speak, tick when due."""

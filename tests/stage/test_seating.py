@@ -9,10 +9,11 @@ import pytest
 
 from control.commands import RoomCreate
 from sfu.stage import RoomSettings
-from sfu.stage.seating import SlotView, reseat
+from sfu.stage.seating import SlotView, Terms, reseat
 from tests.stage.harness import Stage
 
 VOICED, PAUSED = 0.0, 0.5
+NONE = Terms()
 
 
 def view(*slots: tuple[float, float, float]) -> list[SlotView]:
@@ -25,40 +26,40 @@ def view(*slots: tuple[float, float, float]) -> list[SlotView]:
 
 def test_voiced_seats_stay_whatever_is_louder() -> None:
     slots = view((-30, 0, VOICED), (-30, 0, VOICED), (-10, 0, VOICED))
-    assert reseat((0, 1), (), slots) == (0, 1)
+    assert reseat((0, 1), NONE, slots) == (0, 1)
 
 
 def test_unvoiced_seat_is_given_to_a_voiced_slot() -> None:
     slots = view((-30, 0, VOICED), (-60, 0, PAUSED), (-40, 0, VOICED))
-    assert reseat((0, 1), (), slots) == (0, 2)
+    assert reseat((0, 1), NONE, slots) == (0, 2)
 
 
 def test_longest_silent_seat_goes_and_the_loudest_comes() -> None:
     slots = view((-60, 0, 0.4), (-60, 0, 0.9), (-40, 0, VOICED), (-20, 0, VOICED))
-    assert reseat((0, 1), (), slots) == (2, 3)
+    assert reseat((0, 1), NONE, slots) == (2, 3)
     only_one = view((-60, 0, VOICED), (-60, 0, 0.9), (-40, 0, VOICED), (-20, 0, VOICED))
-    assert reseat((0, 1), (), only_one) == (0, 3)
+    assert reseat((0, 1), NONE, only_one) == (0, 3)
 
 
 def test_nothing_moves_in_silence() -> None:
     slots = view((-60, 0, PAUSED), (-60, 0, math.inf), (-60, 12, PAUSED))
-    assert reseat((0, 1), (), slots) == (0, 1)
+    assert reseat((0, 1), NONE, slots) == (0, 1)
 
 
 def test_higher_priority_takes_the_weakest_voiced_seat() -> None:
     slots = view((-20, 0, VOICED), (-30, 0, VOICED), (-35, 12, VOICED))
-    assert reseat((0, 1), (), slots) == (0, 2)
-    assert reseat((0, 2), (), slots) == (0, 2)
+    assert reseat((0, 1), NONE, slots) == (0, 2)
+    assert reseat((0, 2), NONE, slots) == (0, 2)
 
 
 def test_own_slot_is_no_seat_even_in_silence() -> None:
     slots = view((-20, 0, VOICED), (-60, 0, PAUSED), (-60, 0, math.inf))
-    assert reseat((0, 1), (0,), slots) == (2, 1)
+    assert reseat((0, 1), Terms(own=(0,)), slots) == (2, 1)
 
 
 def test_own_slot_is_not_chosen() -> None:
     slots = view((-60, 0, PAUSED), (-60, 0, PAUSED), (-10, 12, VOICED))
-    assert reseat((0, 1), (2,), slots) == (0, 1)
+    assert reseat((0, 1), Terms(own=(2,)), slots) == (0, 1)
 
 
 def test_line_i_carries_slot_i_and_further_lines_nothing() -> None:

@@ -14,6 +14,7 @@ from sfu.worker.commands.participants import ParticipantCommands
 from sfu.worker.commands.rooms import RoomCommands
 from sfu.worker.commands.server import ServerCommands
 from sfu.worker.commands.stage import StageCommands
+from sfu.worker.commands.subscription import SubscriptionCommands
 from sfu.worker.registry import Registry
 
 
@@ -34,6 +35,7 @@ class Commands:
             **RoomCommands(registry, epoch=epoch).methods(),
             **ParticipantCommands(registry).methods(),
             **StageCommands(registry).methods(),
+            **SubscriptionCommands(registry).methods(),
         }
 
     def execute(self, command: AnyCommand, now: float) -> Any:
