@@ -101,15 +101,27 @@ class ParticipantCalls(Asker):
         return (await self.call(command)).participant
 
     async def participant_remove(
-        self, *, room: str, participant: str, reason: str | None = None, ban_s: int = 0
+        self,
+        *,
+        room: str,
+        participant: str,
+        reason: str | None = None,
+        ban_s: int = 0,
+        if_generation: int | None = None,
     ) -> None:
         """Send a participant away; for `ban_s` seconds it cannot come back.
 
-        Errors: not_found (`room`, `participant`).
+        Say `if_generation` when its own connection to you was lost: it may have joined again.
+        Errors: not_found (`room`, `participant`), conflict (it is of another generation).
         """
-        await self.call(
-            ParticipantRemove(room=room, participant=participant, reason=reason, ban_s=ban_s)
+        command = ParticipantRemove(
+            room=room,
+            participant=participant,
+            reason=reason,
+            ban_s=ban_s,
+            if_generation=if_generation,
         )
+        await self.call(command)
 
     async def participant_move(
         self, *, room: str, participant: str, to_room: str, role: Role | str | None = None

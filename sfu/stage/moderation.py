@@ -40,7 +40,8 @@ STAGE = "stage"
 class Moderation:
     """Of one room. Participant ids that are not in it raise ControlError `not_found`.
 
-    `follow(participant, now)` is called when somebody may have become audible or inaudible.
+    `follow(participant, now)` is called when somebody may have become audible or inaudible,
+    `tell_state(participant)` when something changed that has no event of its own.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Moderation:
         settings_of: Callable[[], RoomSettings],
         follow: Callable[[Participant, float], None],
         tell: Callable[[EventBody], None],
+        tell_state: Callable[[Participant], None],
         unix_ms: Callable[[float], int],
     ) -> None:
         self._roster = roster
         self._settings_of = settings_of
         self._follow = follow
         self._tell = tell
+        self._tell_state = tell_state
         self._unix_ms = unix_ms
         self._hands = Hands()
         self._invitations = Invitations()
@@ -162,7 +165,10 @@ class Moderation:
 
     def set_priority(self, participant_id: str, priority_db: float | None) -> None:
         """Compete for slots with this bonus; None: the one of its role."""
-        self._roster.get(participant_id).priority_db = priority_db
+        participant = self._roster.get(participant_id)
+        if participant.priority_db != priority_db:
+            participant.priority_db = priority_db
+            self._tell_state(participant)
 
     def raise_hand(self, participant_id: str, now: float) -> None:
         """Raises ControlError `failed_precondition` on stage or when the policy is closed."""
@@ -189,6 +195,10 @@ class Moderation:
         until_ms = self._unix_ms(until)
         self._invitations.invite(participant, until, until_ms, actor)
         self._tell(StageInvited(participant=participant.id, expires_at=until_ms, actor=actor))
+
+    def check_invited(self, participant_id: str) -> None:
+        """Raises ControlError `failed_precondition` when no invitation stands."""
+        self._invitations.get(self._roster.get(participant_id))
 
     def accept(self, participant_id: str, now: float) -> None:
         """The invited one is a speaker, muted.

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from control.types import Metadata, ParticipantState, ParticipantStatus, Role
 
+from .refusals import conflict
+from .settings import check_metadata
 from .wishes import NO_WISHES, Wishes
 
 # In place of a forwarder id: the participant has no microphone track.
@@ -55,6 +57,24 @@ class Participant:
         if self.priority_db is not None:
             return self.priority_db
         return MODERATOR_BONUS_DB if self.role is Role.MODERATOR else 0.0
+
+    def check_generation(self, expected: int | None) -> None:
+        """Raises ControlError `conflict` when another was expected: who was meant has left."""
+        if expected is not None and expected != self.generation:
+            message = f"participant is of generation {self.generation}: {self.id}"
+            raise conflict(message, generation=self.generation)
+
+    def describe(self, name: str | None, metadata: Metadata | None) -> bool:
+        """Change what is given; an empty name is none. False when that changes nothing.
+
+        Raises ControlError `invalid_argument` for too much metadata.
+        """
+        if metadata is not None:
+            check_metadata(metadata)
+        before = self.name, self.metadata
+        self.name = self.name if name is None else name or None
+        self.metadata = self.metadata if metadata is None else metadata
+        return before != (self.name, self.metadata)
 
     def set_mute(self, *, muted: bool, locked: bool) -> bool:
         """Make it so, whatever it was; a lock is of a mute. False when that changes nothing."""

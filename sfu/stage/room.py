@@ -17,6 +17,7 @@ from control.events import (
     ParticipantDisconnected,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     RoomClosed,
     RoomCreated,
     RoomUpdated,
@@ -27,6 +28,7 @@ from .floor import Floor
 from .lifetime import Lifetime
 from .moderation import Moderation
 from .participant import NO_SOURCE, Participant
+from .refusals import conflict
 from .roster import Admission, Roster
 from .seating import Seating
 from .settings import PARTICIPANTS_MAX, RoomSettings
@@ -34,7 +36,7 @@ from .subscriptions import Subscriptions
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from control.commands import ParticipantJoin, RoomSettingsCommand
+    from control.commands import ParticipantJoin, ParticipantUpdate, RoomSettingsCommand
     from sfu.fast import Challenge, Forwarder
 
 REASON_CLOSED = "closed"
@@ -81,6 +83,7 @@ class Room:
             settings_of=lambda: self.settings,
             follow=self._follow_audibility,
             tell=self._tell,
+            tell_state=self._tell_state,
             unix_ms=self._unix_ms,
         )
         self.subscriptions = Subscriptions(
@@ -147,11 +150,15 @@ class Room:
         now: float,
         *,
         max_participants_limit: int = PARTICIPANTS_MAX,
+        if_version: int | None = None,
     ) -> None:
         """Settings for a room that exists: fields that are given and differ take effect.
 
-        Lower limits send nobody away. Raises ControlError `invalid_argument`.
+        Lower limits send nobody away. Raises ControlError `invalid_argument`, and `conflict` when
+        the room is not of `if_version`.
         """
+        if if_version is not None and if_version != self.version:
+            raise conflict(f"the room is of version {self.version}", version=self.version)
         changed = self.settings.changed_by(command, max_participants_limit=max_participants_limit)
         self._adopt(changed, now)
 
@@ -245,6 +252,17 @@ class Room:
         self.is_closed = True
         self._tell(RoomClosed(reason=reason))
         return leaving
+
+    def check_generation(self, participant_id: str, expected: int | None) -> None:
+        """Raises ControlError `conflict` when somebody newer is there than who was meant."""
+        self._roster.get(participant_id).check_generation(expected)
+
+    def update_participant(self, command: ParticipantUpdate) -> None:
+        """Another name or other metadata. Raises ControlError `invalid_argument`, `conflict`."""
+        participant = self._roster.get(command.participant)
+        participant.check_generation(command.if_generation)
+        if participant.describe(command.name, command.metadata):
+            self._tell_state(participant)
 
     # What is known of a connection
 
@@ -358,6 +376,10 @@ class Room:
 
     def _unix_ms(self, now: float) -> int:
         return round((self._wall_at_zero + now) * 1000)
+
+    def _tell_state(self, participant: Participant) -> None:
+        state = self._state_of(participant)
+        self._tell(ParticipantUpdated(participant=participant.id, state=state))
 
     def _tell(self, body: EventBody) -> None:
         self._events.append(RoomEvent(self.id, body))

@@ -180,7 +180,7 @@ class Roster:
             replaces=present is not None,
             muted=command.muted or mute_locked,
             mute_locked=mute_locked,
-            name=command.name,
+            name=command.name or None,
             metadata=command.metadata or {},
         )
 

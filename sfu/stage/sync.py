@@ -7,7 +7,7 @@ the list leaves, then those who come off the stage make room for those who go up
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,19 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """What a list asks for: who leaves, who of it is not there, and how the others should be."""
+    """What a list asks for: who leaves, who of it is not there, and how the others should be.
+
+    `on_stage` is how many are there afterwards.
+    """
 
     leaving: list[str]
     missing: list[str]
     wanted: list[tuple[Participant, SyncedParticipant]]
-
-    @property
-    def going_up(self) -> int:
-        """How many more are on stage afterwards, apart from those who leave. May be negative."""
-        return sum(
-            line.role.is_on_stage - participant.role.is_on_stage
-            for participant, line in self.wanted
-        )
+    on_stage: int
 
     def apply(self, moderation: Moderation, now: float) -> int:
         """Change roles and mutes; how many participants that changed.
@@ -76,11 +72,16 @@ def plan_sync(
         _check_lock(index, line, present.get(line.participant))
         listed[line.participant] = line
     wanted = [(present[name], line) for name, line in listed.items() if name in present]
-    _check_stage((line for _, line in wanted), settings)
+    on_stage = sum(line.role.is_on_stage for _, line in wanted)
+    if on_stage > settings.max_speakers:
+        raise exhausted(
+            "max_speakers", f"{on_stage} are on stage in the list, at most {settings.max_speakers}"
+        )
     return SyncPlan(
         leaving=[name for name in present if name not in listed],
         missing=[name for name in listed if name not in present],
         wanted=wanted,
+        on_stage=on_stage,
     )
 
 
@@ -90,14 +91,6 @@ def _check_lock(index: int, line: SyncedParticipant, participant: Participant | 
     if participant.mute_locked:
         raise failed_precondition(
             f"the mute is locked: {participant.id}", field=f"participants[{index}].muted"
-        )
-
-
-def _check_stage(lines: Iterable[SyncedParticipant], settings: RoomSettings) -> None:
-    on_stage = sum(line.role.is_on_stage for line in lines)
-    if on_stage > settings.max_speakers:
-        raise exhausted(
-            "max_speakers", f"{on_stage} are on stage in the list, at most {settings.max_speakers}"
         )
 
 

@@ -167,7 +167,7 @@ class Registry:
         """A room has sent these away: their connections end too."""
         self.counters[f"left_{reason}"] += len(gone)
         for participant in gone:
-            self._close(self._peer(room, participant.id))
+            self._close(self.peer(room, participant.id))
         self.settle_room(room)
 
     def settle_room(self, room: Room) -> None:
@@ -225,7 +225,7 @@ class Registry:
         admission = room.admit(command, now)
         negotiation = self._negotiator.first(command.offer)
         if admission.replaces:
-            self.depart(self._peer(room, command.participant), LeaveReason.REPLACED, now)
+            self.depart(self.peer(room, command.participant), LeaveReason.REPLACED, now)
         self._connect(room, admission, negotiation, now)
         self.intake.note_join(now)
         return negotiation
@@ -242,7 +242,7 @@ class Registry:
         if role is not None:
             self.check_promotion(room, name, role, now)
         admission = target.admit_moved(name, room, role, now)
-        peer = self._peer(room, name)
+        peer = self.peer(room, name)
         left = room.remove(name, LeaveReason.MOVED, now)
         self.counters[f"left_{LeaveReason.MOVED}"] += 1
         self.forwarder.reidentify(peer.row, csrc=admission.number, echo_group=admission.echo_group)
@@ -256,7 +256,7 @@ class Registry:
         """New ICE credentials for a connection; nothing has changed when this raises."""
         room = self.room(command.room)
         room.participant_state(command.participant)  # not_found before anything happens
-        peer = self._peer(room, command.participant)
+        peer = self.peer(room, command.participant)
         negotiation = self._negotiator.restart(command.offer, peer.transport.negotiation)
         peer.transport.restart_ice(negotiation, now)
         self.peers.add_ufrag(peer, negotiation.ice.local_ufrag)
@@ -303,7 +303,8 @@ class Registry:
         else:
             self._datagrams += peer.transport.datagrams_to_send()
 
-    def _peer(self, room: Room, participant: str) -> Peer:
+    def peer(self, room: Room, participant: str) -> Peer:
+        """The connection of somebody who is in the room."""
         peer = self.peers.of(room.id, participant)
         assert peer is not None, "every participant of a room has a peer"
         return peer

@@ -92,7 +92,7 @@ async def test_every_command_has_its_coroutine(served: Served) -> None:
         assert (await client.room_snapshot(room="r")).epoch == "e1"
         await use_the_stage(client, who)
         await use_the_room(client)
-        await client.participant_remove(**who, ban_s=5)
+        await client.participant_remove(room="r", participant="p", ban_s=5)
         assert (await client.room_get(room="r")).metadata == {"a": 1}
         assert len((await client.room_list()).rooms) == 1
         await client.room_close(room="r", reason="done")
