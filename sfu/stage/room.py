@@ -22,7 +22,7 @@ from control.events import (
     RoomCreated,
     RoomUpdated,
 )
-from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, RoomState
+from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, Role, RoomState
 
 from .floor import Floor
 from .lifetime import Lifetime
@@ -99,14 +99,14 @@ class Room:
         return self._roster.participants
 
     @property
-    def hands(self) -> list[Hand]:
-        """Raised hands, first raised first."""
-        return self.moderation.hands()
-
-    @property
     def on_stage(self) -> int:
         """How many may be heard by their role: speakers and moderators."""
         return self._roster.on_stage
+
+    @property
+    def hands(self) -> list[Hand]:
+        """Raised hands, first raised first."""
+        return self.moderation.hands()
 
     @property
     def holders(self) -> list[str | None]:
@@ -179,6 +179,23 @@ class Room:
         `replaces` somebody, that one must be removed before `add`. Raises ControlError.
         """
         return self._roster.admit(command, self.settings, now)
+
+    def admit_moved(
+        self, participant_id: str, origin: Room, role: Role | None, now: float
+    ) -> Admission:
+        """A place for a participant of `origin`, in its `role` there unless another is given.
+
+        Mute and lock, name, metadata, echo group and the state of its connection go along. It is
+        still there: remove it from `origin` before `add`. Raises ControlError.
+        """
+        mover = origin._roster.get(participant_id)
+        return self._roster.admit_moved(
+            mover,
+            mover.role if role is None else role,
+            self.settings,
+            now,
+            echo_group=origin._roster.echo_group_of(participant_id),
+        )
 
     def add(
         self,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from control.errors import exhausted, not_found
-from control.types import Counts, Metadata, Role
+from control.types import Counts, Metadata, ParticipantStatus, Role
 
 from .participant import Participant
 from .refusals import already_exists, banned, failed_precondition
@@ -46,6 +46,7 @@ class Admission:
     mute_locked: bool = False
     name: str | None = None
     metadata: Metadata = field(default_factory=dict)
+    status: ParticipantStatus = ParticipantStatus.NEW
 
 
 class _Generations:
@@ -157,18 +158,16 @@ class Roster:
         (locked), `resource_exhausted`, `invalid_argument` (metadata).
         """
         present = self.participants.get(command.participant)
-        self._check_identity(command, present, now)
-        self._check_room(command, present, settings)
+        rejects = command.on_duplicate == "reject"
+        self._check_identity(command.participant, now, rejects_duplicate=rejects)
+        self._check_room(command.role, present, settings)
         if command.metadata is not None:
             check_metadata(command.metadata)
-        if self._last_number >= NUMBER_MAX:
-            raise exhausted("participant_numbers", "this room has used up its participant numbers")
-        self._last_number += 1
         # Otherwise whoever was silenced would only have to come in again.
         mute_locked = present is not None and present.mute_locked
         return Admission(
             participant=command.participant,
-            number=self._last_number,
+            number=self._next_number(),
             generation=(
                 self._generations.next(command.participant)
                 if present is None
@@ -184,6 +183,41 @@ class Roster:
             metadata=command.metadata or {},
         )
 
+    def admit_moved(
+        self,
+        mover: Participant,
+        role: Role,
+        settings: RoomSettings,
+        now: float,
+        *,
+        echo_group: str | None,
+    ) -> Admission:
+        """A place for somebody of another room, on the terms of a newcomer.
+
+        Whatever belongs to the person and not to its place in the old room goes along, the name of
+        its echo group too. Raises ControlError as `admit`; `already_exists` for an id that is here.
+        """
+        self._check_identity(mover.id, now, rejects_duplicate=True)
+        self._check_room(role, None, settings)
+        return Admission(
+            participant=mover.id,
+            number=self._next_number(),
+            generation=self._generations.next(mover.id),
+            echo_group=self._echo_groups.number_of(echo_group),
+            echo_group_name=echo_group,
+            role=role,
+            replaces=False,
+            muted=mover.muted,
+            mute_locked=mover.mute_locked,
+            name=mover.name,
+            metadata=mover.metadata,
+            status=mover.status,
+        )
+
+    def echo_group_of(self, participant: str) -> str | None:
+        """The name of its echo group, None when it has one of its own."""
+        return self._echo_group_names.get(participant)
+
     def add(self, admission: Admission, *, joined_at_ms: int) -> Participant:
         """Take the place."""
         assert admission.participant not in self.participants, "remove the replaced one first"
@@ -198,6 +232,7 @@ class Roster:
             metadata=admission.metadata,
             muted=admission.muted,
             mute_locked=admission.mute_locked,
+            status=admission.status,
         )
         self._echo_groups.join(admission.echo_group_name, admission.echo_group)
         if admission.echo_group_name is not None:
@@ -247,7 +282,7 @@ class Roster:
                 raise failed_precondition("the room is locked")
             if len(self) >= settings.max_participants:
                 raise exhausted("max_participants", f"{settings.max_participants} are in the room")
-        if command.role.is_on_stage:
+        if role.is_on_stage:
             freed = 1 if present is not None and present.role.is_on_stage else 0
             self.check_stage(settings, freed=freed)
 

@@ -2,8 +2,8 @@
 
 Lifetimes. The registry owns rooms and peers. A participant leaves by `depart` and in no other way:
 its room lets it go, its transport says goodbye, its rows in the forwarder are removed. Whoever
-changes rooms by `move` leaves the one and joins the other, but keeps transport and rows. A room ends
-by `close_room`, or by itself in `tick_room`; both are noticed in `settle_room`.
+changes rooms by `move` leaves the one and joins the other, but keeps transport and rows. A room
+ends by `close_room`, or by itself in `tick_room`; both are noticed in `settle_room`.
 """
 
 from __future__ import annotations

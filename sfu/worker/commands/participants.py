@@ -8,11 +8,14 @@ from control.commands import (
     ParticipantGet,
     ParticipantJoin,
     ParticipantList,
+    ParticipantMove,
     ParticipantRemove,
+    ParticipantRestartIce,
     ParticipantResult,
     ParticipantSetRole,
     ParticipantsResult,
     ParticipantUpdate,
+    RestartResult,
 )
 from control.types import LeaveReason
 from sfu.worker.commands.methods import Methods
@@ -35,6 +38,8 @@ class ParticipantCommands:
             ParticipantUpdate: self._update,
             ParticipantSetRole: self._set_role,
             ParticipantRemove: self._remove,
+            ParticipantMove: self._move,
+            ParticipantRestartIce: self._restart_ice,
         }
 
     def _join(self, command: ParticipantJoin, now: float) -> JoinResult:
@@ -81,3 +86,10 @@ class ParticipantCommands:
             peer, LeaveReason.REMOVED, now, detail=command.reason, ban_s=command.ban_s
         )
         return Empty()
+
+    def _move(self, command: ParticipantMove, now: float) -> ParticipantResult:
+        room = self._registry.move(command, now)
+        return ParticipantResult(participant=room.participant_state(command.participant))
+
+    def _restart_ice(self, command: ParticipantRestartIce, now: float) -> RestartResult:
+        return RestartResult(answer=self._registry.restart_ice(command, now).answer)
