@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final, cast
 
 from control.auth import CHALLENGE_BYTES, Keyring
-from control.commands import EventsSubscribe
+from control.commands import EventsSubscribe, Ping, PingResult
 from control.dispatch import Dispatcher, Log
 from control.envelope import (
     BadRequest,
@@ -35,6 +35,7 @@ from control.frames import (
     decode_map,
 )
 from control.outbox import WRITE_BYTES, Outbox
+from control.replay import Replays
 from control.session import Action, Answer, Close, Greeting, Refusal, Run, Session
 
 # A small request costs some 20 us, so a turn is about a millisecond.
@@ -58,6 +59,10 @@ class ServerLimits:
     backlog_bytes: int = 4_194_304
     # Commands of one connection that wait for their answers.
     in_flight: int = 256
+    # What the ring of past events holds, for those who come back: half a minute of a thousand busy
+    # rooms, hours of a few.
+    replay_events: int = 50_000
+    replay_bytes: int = 16_777_216
 
 
 @dataclass
@@ -74,6 +79,7 @@ class Hub:
     entropy: Callable[[int], bytes]
     on_lost: Callable[[], None]
     is_closing: bool = False
+    replays: Replays = field(default_factory=Replays)
     open: set[Connection] = field(default_factory=set)
     strangers: set[Connection] = field(default_factory=set)
 
@@ -138,6 +144,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._outbox.unblock()
+        if self._outbox.is_idle and self._hub.feed.is_behind(self):
+            self._hub.replays.add(self)
         self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -159,6 +167,22 @@ class Connection(asyncio.Protocol):
         if not self._session.is_closed:
             self._hub.counters["events_sent"] += 1
             self._send(frame)
+
+    def replay(self) -> bool:
+        """Send one slice of what this peer missed. True: it would take another one at once.
+
+        It is never more than the transport takes, so being far behind is no slow reading.
+        """
+        self._outbox.flush()
+        if not self._outbox.is_idle or self._transport.is_closing():
+            return False
+        frames = self._hub.feed.catch_up(self)
+        self._hub.counters["events_sent"] += len(frames)
+        self._hub.counters["events_replayed"] += len(frames)
+        if frames:
+            self._outbox.put(b"".join(frames))
+            self._outbox.flush()
+        return self._outbox.is_idle and self._hub.feed.is_behind(self)
 
     def close(self, code: ErrorCode, message: str) -> None:
         """Say why, and hang up. The peer has CLOSE_GRACE_S to take it in."""
@@ -242,8 +266,6 @@ class Connection(asyncio.Protocol):
                 self._respond(action.request_id, failure(action.error))
             elif isinstance(action, Close):
                 self._say_goodbye(action.event)
-            elif isinstance(action.command, EventsSubscribe):
-                self._subscribe(action.request.id, action.command)
             else:
                 self._run(action)
         if self._session.is_ready and self in self._hub.strangers:
@@ -256,6 +278,13 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
 
     def _run(self, run: Run) -> None:
+        if isinstance(run.command, EventsSubscribe):
+            self._subscribe(run.request.id, run.command)
+            return
+        if isinstance(run.command, Ping):
+            reached = self._hub.feed.reached(self)
+            self._respond(run.request.id, success(PingResult(position=reached)))
+            return
         self._in_flight += 1
         respond = partial(self._on_outcome, run.request.id)
         self._hub.dispatcher.dispatch(run, self._session.scopes, self._session.key_id, respond)
@@ -274,6 +303,9 @@ class Connection(asyncio.Protocol):
         self._respond(request_id, success(self._hub.feed.position))
         if gap is not None:
             self._send(self._hub.feed.frame_now(gap))
+        if self._hub.feed.is_behind(self):
+            self._hub.counters["replays"] += 1
+            self._hub.replays.add(self)
 
     # Writing.
 
@@ -326,6 +358,7 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         """No more part of anything shared, apart from the list of open connections."""
         self._hub.feed.unsubscribe(self)
+        self._hub.replays.discard(self)
         self._hub.strangers.discard(self)
         for handle in (self._timer, self._turn, self._flush):
             if handle is not None:

@@ -31,6 +31,7 @@ from control.events import EventBody
 from control.feed import Feed
 from control.frames import DEPTH_MAX, FRAME_BYTES_MAX, FRAME_BYTES_MAX_UNAUTHENTICATED
 from control.idempotency import HELD_S
+from control.ring import Ring
 from control.session import Greeting
 
 __all__ = ["Handler", "Log", "Server", "ServerLimits", "UnsafeListenError"]
@@ -74,7 +75,8 @@ class Server:
     ) -> None:
         limits = limits or ServerLimits()
         counters: Counter[str] = Counter()
-        self._feed = Feed(epoch, wall_ms)
+        ring = Ring(limits.replay_events, limits.replay_bytes)
+        self._feed = Feed(epoch, wall_ms, ring)
         self._dispatcher = Dispatcher(handler, self._feed, counters, log, self._capacity)
         self._tls = tls
         self._listeners: list[asyncio.Server] = []
@@ -152,6 +154,16 @@ class Server:
             "connections": Capacity(limits.connections, len(self._hub.open)),
             "unauthenticated": Capacity(limits.unauthenticated, len(self._hub.strangers)),
         }
+
+    @property
+    def replay_events(self) -> int:
+        """How many past events are held for those who come back."""
+        return self._feed.ring.held_events
+
+    @property
+    def replay_bytes(self) -> int:
+        """How large these are."""
+        return self._feed.ring.held_bytes
 
     def counters(self) -> dict[str, int]:
         """Counters since start and, by the names `*_open`, what is open now."""

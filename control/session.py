@@ -9,7 +9,7 @@ stranger gets no time to guess. `closed` is final; entering it always says why, 
     state     hello       auth        ping      other         wrong mac, limit, close()
     new       -> greeted  refused     answered  refused       -> closed
     greeted   refused     -> ready    answered  refused       -> closed
-    ready     refused     refused     answered  run           -> closed
+    ready     refused     refused     run       run           -> closed
     closed    -           -           -         -             -
 
 Without keys, `hello` goes from `new` to `ready`. `receive` takes one parsed request and returns
@@ -32,10 +32,10 @@ from control.commands import (
     AnyCommand,
     Auth,
     AuthResult,
-    Empty,
     Hello,
     HelloResult,
     Ping,
+    PingResult,
 )
 from control.envelope import Request, parse_command
 from control.errors import ControlError, ErrorCode
@@ -177,7 +177,7 @@ class Session:
 
     def _ping(self, request_id: int, command: AnyCommand) -> list[Action]:
         assert isinstance(command, Ping)
-        return [Answer(request_id, Empty())]
+        return [Answer(request_id, PingResult())]
 
     def _hello(self, request_id: int, command: AnyCommand) -> list[Action]:
         assert isinstance(command, Hello)
@@ -221,5 +221,4 @@ _TABLE: Final[dict[tuple[SessionState, str], _Step]] = {
     (SessionState.NEW, "ping"): Session._ping,
     (SessionState.GREETED, "auth"): Session._auth,
     (SessionState.GREETED, "ping"): Session._ping,
-    (SessionState.READY, "ping"): Session._ping,
 }

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from control import endpoint as control_endpoints
+from control.server import ServerLimits
 from sfu.shell.config_names import choices, unknown_key
 from sfu.shell.endpoint import Endpoint, parse_endpoint, split_port
 from sfu.transport.candidates import Candidate
@@ -34,6 +35,10 @@ _OVERRIDE = re.compile(
 _AT_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 # A file is written by hand; anything larger was meant for another program.
 FILE_BYTES_MAX = 1_048_576
+
+# More would be gigabytes; whoever is that far behind is better off with a snapshot.
+REPLAY_EVENTS_MAX = 10_000_000
+REPLAY_BYTES_MAX = 4_294_967_296
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -62,9 +67,15 @@ class ControlKey(Section, frozen=True, kw_only=True):
 
 
 class Control(Section, frozen=True, kw_only=True):
-    """Where backends steer. Without keys only loopback or a Unix socket is allowed."""
+    """Where backends steer. Without keys only loopback or a Unix socket is allowed.
+
+    `replay_events` and `replay_bytes`: how much of the past is held for backends that come back;
+    0 holds nothing.
+    """
 
     listen: str = "127.0.0.1:7700"
+    replay_events: Annotated[int, Meta(ge=0, le=REPLAY_EVENTS_MAX)] = ServerLimits.replay_events
+    replay_bytes: Annotated[int, Meta(ge=0, le=REPLAY_BYTES_MAX)] = ServerLimits.replay_bytes
     keys: list[ControlKey] = []
 
 

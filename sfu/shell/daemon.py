@@ -21,7 +21,7 @@ import structlog
 from control.auth import Key
 from control.commands import AnyCommand
 from control.events import EventBody, ServerDraining
-from control.server import Server
+from control.server import Server, ServerLimits
 from sfu.shell.announce import compute_candidates
 from sfu.shell.config import Config, effective_config
 from sfu.shell.cycle import Cycle
@@ -87,6 +87,10 @@ class Daemon:
             keys=[
                 Key(key.id, key_secrets[key.id], tuple(key.scopes)) for key in config.control.keys
             ],
+            limits=ServerLimits(
+                replay_events=config.control.replay_events,
+                replay_bytes=config.control.replay_bytes,
+            ),
             log=_log.warning,
         )
         self._metrics = self._all_metrics(version)

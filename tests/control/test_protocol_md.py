@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import control
-from control.commands import COMMANDS, SESSION_COMMANDS, Empty, Ping
+from control.commands import COMMANDS, SESSION_COMMANDS, Ping, PingResult
 from control.envelope import encode_request, encode_response, success
 from control.errors import ErrorCode
 from control.events import EVENTS
@@ -70,5 +70,5 @@ def test_the_example_bytes_are_the_real_ones() -> None:
     lines = re.findall(r"^    ((?:[0-9a-f]{2} +)+[0-9a-f]{2})$", SECTIONS["Example"], re.MULTILINE)
     assert [bytes.fromhex(line) for line in lines] == [
         encode_request(1, Ping()),
-        encode_response(1, success(Empty())),
+        encode_response(1, success(PingResult())),
     ]

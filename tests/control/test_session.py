@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from control.auth import Key, Keyring
-from control.commands import AuthResult, Empty, EventsSubscribe, HelloResult, RoomGet
+from control.commands import AuthResult, EventsSubscribe, HelloResult, Ping, PingResult, RoomGet
 from control.envelope import Request
 from control.errors import invalid
 from control.session import (
@@ -75,16 +75,23 @@ def test_with_keys_auth_makes_ready() -> None:
     assert session.is_ready and session.key_id == "k"
 
 
-@pytest.mark.parametrize("state", ["new", "greeted", "ready"])
-def test_ping_is_answered_in_every_state(state: str) -> None:
+@pytest.mark.parametrize("state", ["new", "greeted"])
+def test_ping_is_answered_before_ready(state: str) -> None:
     """Health checks need no key."""
     session = new_session(KEY)
     if state != "new":
         hello(session)
-    if state == "ready":
-        auth(session)
     assert session.state.value == state
-    assert ask(session, "ping") == [Answer(7, Empty())]
+    assert ask(session, "ping") == [Answer(7, PingResult())]
+
+
+def test_ping_of_a_ready_session_is_for_who_knows_what_it_was_sent() -> None:
+    """The answer tells up to which event that is everything; no scope is needed."""
+    session = new_session(KEY)
+    hello(session)
+    auth(session)
+    (run,) = ask(session, "ping")
+    assert isinstance(run, Run) and run.command == Ping()
 
 
 def test_nothing_else_is_answered_before_ready() -> None:
@@ -168,7 +175,7 @@ def test_a_ready_session_may() -> None:
     session = new_session()
     hello(session)
     for _ in range(2 * REQUESTS_MAX_BEFORE_READY):
-        assert ask(session, "ping") == [Answer(7, Empty())]
+        assert isinstance(ask(session, "ping")[0], Run)
 
 
 def test_closing_says_why_once() -> None:
