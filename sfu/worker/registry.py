@@ -172,10 +172,12 @@ class Registry:
 
     def settle_room(self, room: Room) -> None:
         """After anything was done to a room: take its events, keep its timer, notice its end."""
+        if self.rooms.get(room.id) is not room:
+            return  # it ended before, and its name may be another's
         self._events += room.events()
         self._count_stage(room)
         if room.is_closed:
-            self.rooms.pop(room.id, None)
+            del self.rooms[room.id]
             self.room_timers.forget(room)
         else:
             self.room_timers.watch(room)
@@ -280,6 +282,7 @@ class Registry:
         ban_s: float = 0.0,
     ) -> None:
         """Somebody leaves for this reason."""
+        assert self.is_here(peer), "it has left already, and its name may be another's"
         peer.room.remove(peer.participant, reason, now, detail=detail, ban_s=ban_s)
         self.counters[f"left_{reason}"] += 1
         self._close(peer)
@@ -290,10 +293,12 @@ class Registry:
         transport = peer.transport
         if transport.has_news:
             for event in transport.events():
-                self._apply(peer, event, now)
+                # Once it has left, somebody else may be here under its name and on its address.
+                if self.is_here(peer):
+                    self._apply(peer, event, now)
             self.settle_room(peer.room)
         self._datagrams += transport.datagrams_to_send()
-        if self.peers.by_row(peer.row) is peer:
+        if self.is_here(peer):
             self.peer_timers.watch(peer)
 
     def settle_sign_of_life(self, peer: Peer, now: float) -> None:
@@ -302,6 +307,10 @@ class Registry:
             self.settle(peer, now)
         else:
             self._datagrams += peer.transport.datagrams_to_send()
+
+    def is_here(self, peer: Peer) -> bool:
+        """Whether it has not left meanwhile; what comes late of one that has is void."""
+        return self.peers.by_row(peer.row) is peer
 
     def peer(self, room: Room, participant: str) -> Peer:
         """The connection of somebody who is in the room."""

@@ -100,7 +100,7 @@ class Worker:
         self._now = now
         registry = self._registry
         for peer, data, address in self._backlog.take(HANDSHAKE_STEPS):
-            if self._is_here(peer):
+            if registry.is_here(peer):
                 self._guarded(peer, peer.transport.receive_dtls, data, address, now)
         for peer in islice(registry.peer_timers.due(now), PEERS_PER_TURN):
             self._guarded(peer, peer.transport.handle_timer, now)
@@ -273,10 +273,6 @@ class Worker:
         if is_authentic and not is_known:
             self._stun_limiter.give_back(slow.address)
 
-    def _is_here(self, peer: Peer) -> bool:
-        """Whether it has not left meanwhile."""
-        return self._registry.peers.by_row(peer.row) is peer
-
     def _guarded(self, peer: Peer, take: Callable[..., Any], *arguments: Any) -> None:
         """Give something to a peer's transport; a bug costs this participant and nobody else."""
         try:
@@ -300,7 +296,7 @@ class Worker:
         if self._on_bug is None:
             raise error
         self._on_bug(error)
-        if self._is_here(peer):
+        if self._registry.is_here(peer):
             self._registry.depart(peer, LeaveReason.WORKER_LOST, self._now)
 
     def _flush(self, outbox: Batch) -> bool:
