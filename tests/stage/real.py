@@ -68,11 +68,16 @@ class RealStage:
             "room", settings or RoomSettings(), self.forwarder, now=self.now, wall_at_zero=0.0
         )
         self.people: dict[str, Person] = {}
+        # Whom each number was given to, also of those who left.
+        self.names: dict[int, str] = {}
+        # What came out last, taken apart, by listener.
+        self.packets: dict[str, list[Heard]] = {}
 
     def join(
         self, name: str, role: str = "listener", *, lines: int = 3, group: str | None = None
     ) -> Person:
         person = self.people[name] = Person(self, name, role, lines, group)
+        self.names[person.number] = name
         return person
 
     def ask(self, name: str, **wishes: Any) -> None:
@@ -117,13 +122,12 @@ class RealStage:
         return list(outbox)
 
     def _by_listener(self, sent: list[tuple[bytes, bytes]]) -> dict[str, list[str]]:
-        speakers = {person.number: name for name, person in self.people.items()}
         by_address = {person.address: (name, person) for name, person in self.people.items()}
-        packets: dict[str, list[Heard]] = {name: [] for name in self.people}
+        packets = self.packets = {name: [] for name in self.people}
         for data, address in sent:
             name, person = by_address[address]
             packets[name].append(person.hear(data))
         return {
-            name: [speakers[packet.csrcs[0]] for packet in sorted(heard, key=lambda p: p.ssrc)]
+            name: [self.names[packet.csrcs[0]] for packet in sorted(heard, key=lambda p: p.ssrc)]
             for name, heard in packets.items()
         }
