@@ -122,7 +122,7 @@ class _End(asyncio.Transport):
             self._protocol.data_received(data)
 
 
-class _NoPort:
+class NoPort:
     """A UDP port that nothing comes from."""
 
     descriptors: Sequence[int] = ()
@@ -174,7 +174,7 @@ class Plane:
             epoch=EPOCH,
             wall_at_zero=WALL_AT_ZERO,
         )
-        self.cycle = Cycle(worker, _NoPort(), clock=self.loop.time, publish=self._publish)
+        self.cycle = Cycle(worker, NoPort(), clock=self.loop.time, publish=self._publish)
         self.server = Server(
             self.cycle,
             epoch=EPOCH,
