@@ -22,6 +22,7 @@ from pylibsrtp import Policy, Session
 from sfu.transport.address import pack_address, unpack_address
 from sfu.transport.dtls import DtlsState, SrtpProfile
 from tests.sim import rtcp
+from tests.sim.checks import build_check, is_good_answer
 from tests.sim.clock import Clock
 from tests.sim.downlink import Downlink, Heard
 from tests.sim.fake_dtls import CERTIFICATE_BYTES, FakeDtlsClient, client_for, fingerprint_of
@@ -260,21 +261,11 @@ class SimClient:
     def _check(self, now: float) -> None:
         assert self._answer is not None
         transaction = self._random.randbytes(12)
-        message = stun.Message(
-            stun.Method.BINDING,
-            stun.Class.REQUEST,
-            transaction,
-            {
-                "USERNAME": f"{self._answer.ufrag}:{self.offer.ufrag}",
-                "PRIORITY": 1_845_501_695,
-                "ICE-CONTROLLING": self.index,
-                "USE-CANDIDATE": None,
-            },
-        )
-        message.add_message_integrity(self._answer.pwd.encode())
+        username = f"{self._answer.ufrag}:{self.offer.ufrag}"
+        data = build_check(username, self._answer.pwd, transaction, self.index)
         self._pending[transaction] = self.address, self._answer.pwd
         self.counts.checks += 1
-        self._wire.upload(self, bytes(message), -1)
+        self._wire.upload(self, data, -1)
 
     def _receive_stun(self, data: bytes, now: float) -> None:
         assert self._answer is not None
@@ -283,13 +274,7 @@ class SimClient:
         if asked is None:
             return  # a duplicate made by the network
         asked_from, pwd = asked
-        mapped = message.attributes.get("XOR-MAPPED-ADDRESS")
-        if (
-            message.message_class != stun.Class.RESPONSE
-            or not message.check_message_integrity(pwd.encode())
-            or mapped is None
-            or pack_address(*mapped) != asked_from
-        ):
+        if not is_good_answer(message, pwd, asked_from):
             self.counts.bad_answers += 1
             return
         self.counts.answers += 1
