@@ -21,6 +21,7 @@ class Person(Peer):
     def __init__(self, stage: RealStage, name: str, role: str, lines: int, group: str | None):
         admission = stage.room.admit(joining(name, role, echo_group=group), stage.now)
         super().__init__(admission.number)
+        self.room = stage.room
         self.transport = self.join(stage.forwarder)
         source = stage.forwarder.add_source(
             self.transport,
@@ -67,9 +68,10 @@ class RealStage:
         self.room = Room(
             "room", settings or RoomSettings(), self.forwarder, now=self.now, wall_at_zero=0.0
         )
+        self.rooms = [self.room]
         self.people: dict[str, Person] = {}
-        # Whom each number was given to, also of those who left.
-        self.names: dict[int, str] = {}
+        # Whom each number of a room was given to, also of those who left.
+        self.names: dict[tuple[str, int], str] = {}
         # What came out last, taken apart, by listener.
         self.packets: dict[str, list[Heard]] = {}
 
@@ -77,7 +79,7 @@ class RealStage:
         self, name: str, role: str = "listener", *, lines: int = 3, group: str | None = None
     ) -> Person:
         person = self.people[name] = Person(self, name, role, lines, group)
-        self.names[person.number] = name
+        self.names[self.room.id, person.number] = name
         return person
 
     def ask(self, name: str, **wishes: Any) -> None:
@@ -85,15 +87,36 @@ class RealStage:
         command = SubscriptionUpdate(room="room", participant=name, **wishes)
         self.room.subscriptions.update(command, self.now)
 
+    def open_room(self, name: str) -> Room:
+        """Another room on the same forwarder."""
+        room = Room(name, RoomSettings(), self.forwarder, now=self.now, wall_at_zero=0.0)
+        self.rooms.append(room)
+        return room
+
+    def move(self, name: str, room: Room) -> None:
+        """`participant.move`."""
+        person = self.people[name]
+        admission = room.admit_moved(name, person.room, None, self.now)
+        left = person.room.remove(name, LeaveReason.MOVED, self.now)
+        self.forwarder.reidentify(
+            person.transport, csrc=admission.number, echo_group=admission.echo_group
+        )
+        self.names[room.id, admission.number] = name
+        person.room = room
+        person.participant = room.add(
+            admission, source=left.source, egresses=left.egresses, now=self.now
+        )
+
     def leave(self, name: str) -> None:
-        self.room.remove(name, LeaveReason.CLIENT_LEFT, self.now)
+        self.people[name].room.remove(name, LeaveReason.CLIENT_LEFT, self.now)
         self.forwarder.remove_transport(self.people.pop(name).transport)
 
     def step(self, levels: Mapping[str, int]) -> dict[str, list[str]]:
         """20 ms later everybody in `levels` says one packet, see `say`."""
         self.now += STEP_S
         heard = self.say(levels)
-        self.room.tick(self.now)
+        for room in self.rooms:
+            room.tick(self.now)
         return heard
 
     def say(self, levels: Mapping[str, int]) -> dict[str, list[str]]:
@@ -104,7 +127,7 @@ class RealStage:
         self.forwarder.receive(inbox, self.now)
         heard = self._drain()
         for challenge in self.forwarder.challenges():
-            if self.room.challenge(challenge, self.now):
+            if self._room_of(challenge.source).challenge(challenge, self.now):
                 self.forwarder.accept(challenge.handle)
                 heard += self._drain()
         return self._by_listener(heard)
@@ -115,6 +138,10 @@ class RealStage:
         for _ in range(round(seconds / STEP_S)):
             heard = self.step(levels)
         return heard
+
+    def _room_of(self, source: int) -> Room:
+        people = self.people.values()
+        return next(person.room for person in people if person.participant.source == source)
 
     def _drain(self) -> list[tuple[bytes, bytes]]:
         outbox = Batch()
@@ -128,6 +155,9 @@ class RealStage:
             name, person = by_address[address]
             packets[name].append(person.hear(data))
         return {
-            name: [self.names[packet.csrcs[0]] for packet in sorted(heard, key=lambda p: p.ssrc)]
+            name: [
+                self.names[self.people[name].room.id, packet.csrcs[0]]
+                for packet in sorted(heard, key=lambda p: p.ssrc)
+            ]
             for name, heard in packets.items()
         }

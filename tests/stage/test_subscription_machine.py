@@ -141,7 +141,9 @@ class SubscriptionMachine(RuleBasedStateMachine):
         wishes, number = self.wishes[name], self.stage.people[name].number
         speaker = packet.csrcs[0]
         assert not wishes.get("paused"), f"{name} is paused"
-        assert self.stage.names[speaker] not in wishes.get("never", ()), f"{name} never wants it"
+        assert self.stage.names["room", speaker] not in wishes.get("never", ()), (
+            f"{name} never wants it"
+        )
         assert self.groups[speaker] != self.groups[number], f"{name} hears its own group"
         line = packet.ssrc - number * 16
         assert line < wishes.get("slots", LINES_MAX), f"{name} hears on line {line}"

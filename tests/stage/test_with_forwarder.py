@@ -132,3 +132,19 @@ def test_what_is_held_for_a_tick_is_not_sent_to_whoever_subscribes_meanwhile() -
     assert stage.say({"next": 20, "slow": 20})["listener"] == ["slow"]
     assert stage.room.holders == ["next", "slow"]
     assert stage.step({"next": 20, "slow": 20})["listener"] == ["next", "next", "slow"]
+
+
+def test_a_pause_leaves_no_gap_in_the_numbers() -> None:
+    stage = RealStage()
+    stage.join("a", "speaker", lines=0)
+    stage.join("listener", lines=1)
+    stage.run({"a": 20}, 0.1)
+    before = stage.packets["listener"][-1]
+    stage.ask("listener", paused=True)
+    for _ in range(100):
+        assert stage.step({"a": 20})["listener"] == []
+    stage.ask("listener", paused=False)
+    assert stage.step({"a": 20})["listener"] == ["a"]
+    after = stage.packets["listener"][-1]
+    assert after.sequence == before.sequence + 1
+    assert after.timestamp == before.timestamp + 101 * 960, "time went on"
