@@ -76,6 +76,7 @@ class Daemon:
             entropy=secrets.token_bytes,
             epoch=epoch,
             wall_at_zero=time.time() - time.monotonic(),
+            started_at=time.monotonic(),
             on_bug=lambda error: self._cycle.note_bug("participant", error),
         )
         self._cycle = Cycle(self._worker, self._port, clock=time.monotonic, publish=self._publish)

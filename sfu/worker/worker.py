@@ -46,7 +46,7 @@ DRAINED_PER_TURN = 8
 class Worker:
     """The media side of one process.
 
-    `wall_at_zero` is unix seconds at `now == 0.0`. `entropy` gives as many unpredictable bytes as
+    `wall_at_zero` is unix seconds at `now == 0.0`, `started_at` the time of its start. `entropy` gives as many unpredictable bytes as
     asked for. `on_bug` is told of an exception that one participant's input caused: that
     participant is removed and the rest goes on; without it the exception is raised.
     """
@@ -60,6 +60,7 @@ class Worker:
         entropy: Callable[[int], bytes],
         epoch: str,
         wall_at_zero: float,
+        started_at: float = 0.0,
         on_bug: Callable[[Exception], None] | None = None,
     ) -> None:
         self._registry = Registry(
@@ -70,7 +71,10 @@ class Worker:
             wall_at_zero=wall_at_zero,
         )
         self._commands = Commands(
-            self._registry, epoch=epoch, wall_at_zero=wall_at_zero, counters=self.counters
+            self._registry,
+            epoch=epoch,
+            started_at_ms=round((wall_at_zero + started_at) * 1_000),
+            counters=self.counters,
         )
         self._stun_limiter = StunLimiter()
         self._on_bug = on_bug

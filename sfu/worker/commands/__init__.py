@@ -26,10 +26,12 @@ class Commands:
         registry: Registry,
         *,
         epoch: str,
-        wall_at_zero: float,
+        started_at_ms: int,
         counters: Callable[[], dict[str, int]],
     ) -> None:
-        server = ServerCommands(registry, epoch=epoch, wall_at_zero=wall_at_zero, counters=counters)
+        server = ServerCommands(
+            registry, epoch=epoch, started_at_ms=started_at_ms, counters=counters
+        )
         self._methods = {
             **server.methods(),
             **RoomCommands(registry, epoch=epoch).methods(),

@@ -28,12 +28,12 @@ class ServerCommands:
         registry: Registry,
         *,
         epoch: str,
-        wall_at_zero: float,
+        started_at_ms: int,
         counters: Callable[[], dict[str, int]],
     ) -> None:
         self._registry = registry
         self._epoch = epoch
-        self._started_at_ms = round(wall_at_zero * 1000)
+        self._started_at_ms = started_at_ms
         self._counters = counters
 
     def methods(self) -> Methods:
