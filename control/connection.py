@@ -176,6 +176,8 @@ class Connection(asyncio.Protocol):
         self._outbox.flush()
         if not self._outbox.is_idle or self._transport.is_closing():
             return False
+        if not self._hub.feed.is_behind(self):
+            return False  # it has subscribed anew since it got its turn
         frames = self._hub.feed.catch_up(self)
         self._hub.counters["events_sent"] += len(frames)
         self._hub.counters["events_replayed"] += len(frames)

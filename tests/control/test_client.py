@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from control import Client, ConnectionLost, ControlError, ErrorCode, Key
-from control.commands import COMMANDS, RoomCreate, RoomGet, SyncedParticipant
+from control import client as clients
+from control.commands import COMMANDS, Position, RoomCreate, RoomGet, SyncedParticipant
 from control.errors import ProtocolError
-from control.events import Event, EventsGap, HandLowered, ServerDraining
+from control.events import Event, EventsGap, HandLowered, RoomClosed, ServerDraining
 from control.server import ServerLimits
 from control.streams import EventStream
 from control.types import Role
@@ -285,22 +286,75 @@ async def test_an_iterator_that_was_just_dropped_is_unsubscribed(served: Served)
         assert served.server.counters()["events_sent"] <= before + 2
 
 
-async def test_iterators_survive_a_reconnect(served: Served) -> None:
-    """Without a gap when nothing was missed, with one when something was."""
+async def test_iterators_go_on_after_a_reconnect(served: Served) -> None:
+    """With what happened meanwhile, by rooms and types as before; nothing twice."""
+    async with (
+        through_proxy(served) as (proxy, client),
+        client.events(rooms=["a"], types=["hand.*"]) as hands,
+        client.events(types=["server.*"]) as daemon,
+    ):
+        for cut in range(5):
+            served.server.publish("a", lowered(f"{cut}"))
+            proxy.cut()
+            served.server.publish("a", lowered(f"{cut} missed"))
+            served.server.publish("a", RoomClosed(reason=""))
+            served.server.publish(None, ServerDraining(deadline_ms=cut))
+            got = [(await next_of(hands)).body for _ in range(2)]
+            assert got == [lowered(f"{cut}"), lowered(f"{cut} missed")]
+            assert (await next_of(daemon)).body == ServerDraining(deadline_ms=cut)
+
+
+async def test_what_is_no_longer_held_after_a_reconnect_is_told_once_to_each(serve: Serve) -> None:
+    """As the gap that it is, and the rest follows."""
+    served = await serve(limits=ServerLimits(replay_events=2))
+    async with through_proxy(served) as (proxy, client):
+        async with client.events(rooms=["a"]) as one, client.events(types=["room.*"]) as two:
+            served.server.publish("a", lowered())
+            assert (await next_of(one)).seq == 1
+            proxy.cut()
+            for _ in range(5):
+                served.server.publish("a", lowered())
+            served.server.publish("a", RoomClosed(reason=""))
+            gaps = [await next_of(stream) for stream in (one, two)]
+            assert [(gap.seq, gap.body) for gap in gaps] == [(5, EventsGap(from_=2, to=5))] * 2
+            assert [(await next_of(one)).seq for _ in range(2)] == [6, 7]
+            assert (await next_of(two)).seq == 7
+
+
+async def test_events_behind_a_position_can_be_had_by_the_next_process(served: Served) -> None:
+    """Beside those who have them already, and from the same connection."""
+    for number in range(4):
+        served.server.publish("a", lowered(f"{number}"))
+    async with client_of(served) as client, client.events() as present:
+        served.server.publish("b", lowered())
+        assert (await next_of(present)).seq == 5
+        since = Position(epoch="e1", seq=1)
+        async with client.events(rooms=["a"], since=since) as past:
+            assert [(await next_of(past)).seq for _ in range(3)] == [2, 3, 4]
+            served.server.publish("a", lowered())
+            assert (await next_of(past)).seq == (await next_of(present)).seq == 6
+        with pytest.raises(ControlError, match="yet to come"):
+            await anext(client.events(since=Position(epoch="e1", seq=99)))
+        served.server.publish("a", lowered())
+        assert (await next_of(present)).seq == 7
+        lost = client.events(since=Position(epoch="e0", seq=99))
+        assert (await next_of(lost)).body == EventsGap(from_=0, to=7)
+
+
+async def test_a_quiet_subscription_resumes_from_the_last_ping(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what others did in the meantime is no gap."""
+    monkeypatch.setattr(clients, "PING_INTERVAL_S", 0.02)
+    served = await serve(limits=ServerLimits(replay_events=3))
     async with through_proxy(served) as (proxy, client), client.events(rooms=["a"]) as stream:
-        served.server.publish("a", lowered("1"))
-        assert (await next_of(stream)).body == lowered("1")
+        for _ in range(10):
+            served.server.publish("busy", lowered())
+        while client._follower.position != Position(epoch="e1", seq=10):
+            await asyncio.sleep(0.01)
         proxy.cut()
-        await proxy.accepted(2)
-        await client.ping()
-        served.server.publish("a", lowered("2"))
-        assert (await next_of(stream)).body == lowered("2")
-        proxy.cut()
-        served.server.publish("a", lowered("missed"))
-        gap = await next_of(stream)
-        assert gap.body == EventsGap(from_=3, to=3) and gap.room is None
-        served.server.publish("a", lowered("4"))
-        assert (await next_of(stream)).seq == 4
+        served.server.publish("a", lowered("after"))
+        assert (await next_of(stream)).body == lowered("after")
 
 
 async def test_an_iterator_can_be_opened_while_the_connection_breaks(served: Served) -> None:
@@ -325,14 +379,17 @@ async def test_another_epoch_is_a_gap_from_zero(serve: Serve) -> None:
 
 
 async def test_being_cut_off_for_reading_slowly_is_survived(serve: Serve) -> None:
-    """The iterator goes on behind a gap."""
+    """The iterator goes on where it was: with what is held, behind what is not."""
     served = await serve(limits=ServerLimits(backlog_bytes=65_536))
     async with client_of(served) as client, client.events() as stream:
         for _ in range(400):
             served.server.publish("a", lowered("p" * 60_000))
-        while not isinstance((event := await next_of(stream)).body, EventsGap):
-            pass
-        assert event.seq == 400
+        reached = 0
+        while reached < 400:
+            event = await next_of(stream)
+            first = event.body.from_ if isinstance(event.body, EventsGap) else event.seq
+            assert first == reached + 1
+            reached = event.seq
     assert served.server.counters()["cutoffs"] == 1
 
 

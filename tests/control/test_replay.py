@@ -8,7 +8,7 @@ from control.events import HandLowered
 from control.replay import Replays
 from control.server import ServerLimits
 from tests.control.conftest import CLUB, KEYS, Serve, Served
-from tests.control.wire import Peer, connected
+from tests.control.wire import Peer, connected, request
 
 BODY = HandLowered(participant="p")
 LARGE = HandLowered(participant="p" * 60_000)
@@ -125,6 +125,25 @@ async def test_a_peer_that_leaves_under_way_leaves_nothing_behind(serve: Serve) 
     while served.server.counters()["connections_open"]:
         await asyncio.sleep(0)
     assert not served.server._hub.replays._waiting and not served.server._feed._all
+
+
+async def test_a_new_subscription_ends_a_replay_that_waits_for_its_turn(served: Served) -> None:
+    """Whether it wants the past or not; there is one replay at most."""
+    for _ in range(3):
+        served.server.publish("r", BODY)
+    async with connected(served.endpoint) as peer:
+        peer.send(
+            request(101, "events.subscribe", since=START),
+            request(102, "events.subscribe"),
+            request(103, "events.subscribe", since=START),
+            request(104, "events.subscribe", since={"epoch": "e1", "seq": 2}),
+            request(105, "ping"),
+        )
+        answers = [await peer.receive() for _ in range(5)]
+        assert [answer["id"] for answer in answers] == [101, 102, 103, 104, 105]
+        assert answers[-1]["p"]["position"]["seq"] == 2
+        assert await seqs(peer, 1) == [3]
+        assert (await peer.result("ping"))["position"]["seq"] == 3 and peer.events == []
 
 
 class Walker:
