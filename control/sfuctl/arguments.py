@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from control.commands import AnyCommand
+from control.commands import AnyCommand, Position
 from control.envelope import parse_command
 from control.errors import ControlError
+from control.events import EVENTS
 from control.sfuctl.verbs import GROUPS, VERBS
 
 ADDRESS: Final = "127.0.0.1:7700"
@@ -20,7 +22,7 @@ examples:
   sfuctl room create lobby --slots 3
   sfuctl room list
   sfuctl watch lobby
-  sfuctl events lobby
+  sfuctl events lobby --type 'hand.*'
 
 environment: SFUCTL_ADDRESS, SFUCTL_KEY_ID and SFUCTL_KEY_FILE set these options.
 exit status: 0 done, 1 refused by the daemon, 2 wrong usage or no connection.
@@ -60,8 +62,16 @@ def command_of(arguments: argparse.Namespace) -> AnyCommand:
     try:
         return parse_command(kind, fields)
     except ControlError as error:
-        field = str(error.detail.get("field", "")).upper()
-        raise UsageError(f"{field}: {error.message.replace('`', '')}") from error
+        message = error.message[:1].lower() + error.message[1:].replace("`", "")
+        raise UsageError(f"{error.detail['field']}: {message}") from error
+
+
+def since_of(text: str | None, epoch: str) -> Position | None:
+    """The position that `--since` names; without an epoch of its own it is of `epoch`."""
+    if text is None:
+        return None
+    named, _, seq = text.rpartition(":")
+    return Position(epoch=named or epoch, seq=int(seq))
 
 
 def _add_connection(top: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
@@ -118,6 +128,20 @@ def _add_watch(groups: Any) -> None:
 def _add_events(groups: Any) -> None:
     leaf = _leaf(groups, "events", "print events as they happen, until Ctrl-C", action="events")
     leaf.add_argument("rooms", nargs="*", metavar="ROOM", help="only of these rooms")
+    leaf.add_argument(
+        "--type",
+        dest="types",
+        action="append",
+        type=_event_type,
+        metavar="TYPE",
+        help="only these, such as hand.raised or 'hand.*'; may be given again",
+    )
+    leaf.add_argument(
+        "--since",
+        type=_since,
+        metavar="[EPOCH:]SEQ",
+        help="begin behind this event; 0 is the oldest that is still held",
+    )
     leaf.add_argument("--count", type=int, metavar="N", help="stop after so many")
 
 
@@ -125,3 +149,18 @@ def _add_completion(groups: Any) -> None:
     leaf = groups.add_parser("completion", help="print what makes a shell complete sfuctl")
     leaf.add_argument("shell", choices=SHELLS)
     leaf.set_defaults(action="completion")
+
+
+def _event_type(text: str) -> str:
+    known = [*EVENTS, *sorted({f"{name.partition('.')[0]}.*" for name in EVENTS})]
+    if text in known:
+        return text
+    near = difflib.get_close_matches(text, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+    raise argparse.ArgumentTypeError(f"no event is called {text}{hint}")
+
+
+def _since(text: str) -> str:
+    if not text.rpartition(":")[2].isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not [EPOCH:]SEQ")
+    return text

@@ -19,10 +19,10 @@ from control.client import Client
 from control.commands import Command
 from control.errors import ConnectionLost, ControlError, ProtocolError
 from control.sfuctl import results
-from control.sfuctl.arguments import UsageError, command_of, parser
+from control.sfuctl.arguments import UsageError, command_of, parser, since_of
 from control.sfuctl.completion import script
 from control.sfuctl.lines import event_json, event_line
-from control.sfuctl.tables import printable
+from control.sfuctl.tables import left, printable
 from control.sfuctl.terminal import is_terminal
 from control.sfuctl.watch import now_ms, watch_lines, watch_live
 
@@ -82,7 +82,13 @@ async def _tail(
     client: Client, arguments: argparse.Namespace, write: Callable[[str], None]
 ) -> None:
     line = event_json if arguments.json else event_line
-    async with client.events(rooms=arguments.rooms or None) as events:
+    assert client.hello is not None
+    stream = client.events(
+        rooms=arguments.rooms or None,
+        types=arguments.types,
+        since=since_of(arguments.since, client.hello.epoch),
+    )
+    async with stream as events:
         printed = 0
         while arguments.count is None or printed < arguments.count:
             write(line(await anext(events)))
@@ -118,7 +124,8 @@ def _complain(text: str) -> None:
 
 
 def _one_line(error: ControlError) -> str:
-    details = [f"{name}={value}" for name, value in error.detail.items()]
+    # What was not found is in the message already.
+    details = [f"{name}={value}" for name, value in error.detail.items() if name != "what"]
     if error.retry_after_ms is not None:
-        details.append(f"retry_after_ms={error.retry_after_ms}")
+        details.append(f"try again in {left(error.retry_after_ms)}")
     return f"{error}" + (f" ({', '.join(details)})" if details else "")

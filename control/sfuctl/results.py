@@ -58,12 +58,19 @@ from control.commands import (
     TrackSetPriority,
     TrackUnmute,
 )
-from control.sfuctl.tables import clock, fields, names, number, span, table
-from control.types import Hand, ParticipantState, RoomState, SubscriptionState
+from control.sfuctl.tables import clock, count, fields, left, names, number, span, table
+from control.types import Hand, ParticipantState, ParticipantStatus, RoomState, SubscriptionState
 
 ROOM_COLUMNS = ("ROOM", "PEOPLE", "ON STAGE", "SLOTS", "DOOR", "HANDS", "SPEAKING", "AGE")
 PARTICIPANT_COLUMNS = ("PARTICIPANT", "NAME", "ROLE", "STATE", "MUTED", "HAND", "TIER", "AGE")
 HAND_COLUMNS = ("NEXT", "PARTICIPANT", "RAISED")
+
+_LINES: Final = {
+    ParticipantStatus.NEW: "not connected yet",
+    ParticipantStatus.CONNECTING: "connecting",
+    ParticipantStatus.CONNECTED: "connected",
+    ParticipantStatus.SUSPECT: "silent and perhaps gone",
+}
 
 
 def as_json(result: object) -> str:
@@ -141,15 +148,20 @@ def _metadata(metadata: dict[str, Any]) -> str | None:
 
 
 def _room(state: RoomState, now_ms: int) -> str:
-    people, on_stage = _crowd(state)
     counts = state.counts
-    roles = f"{counts.moderator} moderators, {counts.speaker} speakers, {counts.listener} listeners"
+    roles = ", ".join(
+        [
+            count(counts.moderator, "moderator"),
+            count(counts.speaker, "speaker"),
+            count(counts.listener, "listener"),
+        ]
+    )
     orphan = "kept" if state.orphan_policy == "keep" else f"closed after {state.orphan_timeout_s}s"
     return fields(
         {
             "room": state.room,
-            "people": f"{people} ({roles})",
-            "on stage": on_stage,
+            "people": f"{counts.total:,} of {state.max_participants:,}: {roles}",
+            "on stage": f"{counts.moderator + counts.speaker} of {state.max_speakers}",
             "speaking": names(one.participant for one in state.speakers),
             "slots": state.slots,
             "door": "locked" if state.locked else "open",
@@ -173,9 +185,9 @@ def _participant(state: ParticipantState, now_ms: int) -> str:
             "state": state.state.value,
             "muted": mute_word(state),
             "hand": None if state.hand is None else f"raised {_when(state.hand, now_ms)}",
-            "invited": None if until is None else f"for {span(until - now_ms)} more",
+            "invited": None if until is None else f"for {left(until - now_ms)} more",
             "priority": None if state.priority_db is None else f"{state.priority_db:+g} dB",
-            "hears": f"{state.slots} voices, tier {state.tier}",
+            "hears": f"{count(state.slots, 'voice')} at once, tier {state.tier}",
             "joined": _when(state.joined_at, now_ms),
             "number": state.number,
             "generation": state.generation,
@@ -187,16 +199,20 @@ def _participant(state: ParticipantState, now_ms: int) -> str:
 def _standing(state: ParticipantState) -> str:
     """One sentence about what somebody is now."""
     heard = {"no": "not muted", "yes": "muted", "locked": "muted and locked"}[mute_word(state)]
-    return f"{state.participant} is a {state.role.value}, {heard}, {state.state.value}"
+    line = _LINES[state.state]
+    return f"{state.participant} is a {state.role.value}, {heard}, {line}"
 
 
 def _subscription(state: SubscriptionState) -> str:
-    most = "" if state.slots_max is None else f", {state.slots_max} asked for"
+    asked = state.slots_max
+    most = "" if asked is None or asked == state.slots else f", {asked} asked for"
     loss, rtt, rate = state.loss_ratio, state.rtt_ms, state.estimate_kbps
     return fields(
         {
             "participant": state.participant,
-            "hears": "nothing: paused" if state.paused else f"{state.slots} voices{most}",
+            "hears": "nothing: paused"
+            if state.paused
+            else f"{count(state.slots, 'voice')} at once{most}",
             "tier": state.tier if state.cause is None else f"{state.tier} ({state.cause})",
             "mode": state.mode,
             "always": names(state.always),
@@ -291,12 +307,12 @@ def _removed(command: ParticipantRemove, result: object, now_ms: int) -> str:
 
 
 def _moved(command: ParticipantMove, result: ParticipantResult, now_ms: int) -> str:
-    return f"{_standing(result.participant)}, in {command.to_room} now"
+    return f"{_standing(result.participant)}; moved to {command.to_room}"
 
 
 def _invited(command: StageInvite, result: ParticipantResult, now_ms: int) -> str:
     until = result.participant.invited_until
-    for_ = "" if until is None else f" for {span(until - now_ms)}"
+    for_ = "" if until is None else f" for {left(until - now_ms)}"
     return f"{command.participant} is invited to the stage{for_}"
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from control.roomview import RoomView
 from control.sfuctl.results import mute_word
-from control.sfuctl.tables import aligned, clock, cut, padded, printable, span
+from control.sfuctl.tables import aligned, clock, cut, left, padded, printable, span
 from control.types import ActiveSpeaker, ParticipantState
 
 # A whisper is about -60 dBov; what is below draws no bar.
@@ -88,7 +88,7 @@ def _hands(view: RoomView, now_ms: int) -> list[str]:
 
 def _invited(view: RoomView, now_ms: int) -> list[str]:
     rows = [
-        (_label(one), f"{span((one.invited_until or now_ms) - now_ms)} left")
+        (_label(one), f"{left((one.invited_until or now_ms) - now_ms)} left")
         for one in view.invited
     ]
     return ["", *_listed(f"INVITED {len(rows)}", rows)] if rows else []

@@ -53,6 +53,16 @@ def span(milliseconds: int) -> str:
     return f"{seconds // _DAY_S}d {seconds % _DAY_S // _HOUR_S}h"
 
 
+def left(milliseconds: int) -> str:
+    """As `span`, for what is yet to come: a second that has begun counts."""
+    return span(milliseconds + 999)
+
+
+def count(many: int, what: str) -> str:
+    """`1 speaker`, `2,000 listeners`."""
+    return f"{many:,} {what}{'' if many == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """With thousands separated; a whole one without a point."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")

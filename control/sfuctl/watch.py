@@ -1,6 +1,6 @@
 """`sfuctl watch`: a room live.
 
-`Follower` keeps a `RoomView` true over reconnects and gaps. On a terminal the view is drawn in
+`RoomFollower` keeps a `RoomView` true over reconnects and gaps. On a terminal the view is drawn in
 place; elsewhere it is printed once, and then one line for each event.
 """
 
@@ -34,7 +34,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Follower:
+class RoomFollower:
     """One room, followed. `on_change` is called after every change, `on_event` with each event.
 
     `start` raises what the first snapshot is refused with; `run` goes on until it is cancelled.
@@ -137,7 +137,7 @@ async def watch_live(client: Client, room: str, source: TextIO, target: TextIO) 
         quit_.set()
         changed.set()
 
-    follower = Follower(client, room, on_change=changed.set)
+    follower = RoomFollower(client, room, on_change=changed.set)
     await follower.start()
     following = asyncio.create_task(follower.run())
     following.add_done_callback(lambda task: changed.set())
@@ -171,7 +171,7 @@ async def watch_lines(client: Client, room: str, write: Callable[[str], None]) -
     def picture() -> None:
         write("\n".join(draw(follower.view, now_ms())) + "\n")
 
-    follower = Follower(client, room, on_change=on_change, on_event=on_event)
+    follower = RoomFollower(client, room, on_change=on_change, on_event=on_event)
     await follower.start()
     picture()
     await follower.run()

@@ -220,7 +220,7 @@ def test_the_life_of_a_participant(run: Sfuctl, tmp_path: Path, server: Running)
     assert lines(run("participant", "list", "lobby", "--role", "speaker").out)[1][:7] == row
     assert fields(run("participant", "get", *who).out)["name"] == "Ann"
     told = run("participant", "set-role", *who, "listener").out
-    assert told == "ann is a listener, not muted, new\n"
+    assert told == "ann is a listener, not muted, not connected yet\n"
     assert "muted and locked" in run("track", "mute", *who, "--lock").out
     run("track", "unmute", *who, "--lock")
     assert lines(run("hand", "raise", *who).out)[1][:2] == ["1", "ann"]
@@ -268,7 +268,7 @@ def test_info_shows_what_is_used_of_each_limit(run: Sfuctl) -> None:
 def test_a_refusal_is_one_line_and_status_1(run: Sfuctl) -> None:
     """With code, message and detail."""
     assert run("room", "get", "nowhere") == Done(
-        1, "", "sfuctl: not_found: no such room: nowhere (what=room)\n"
+        1, "", "sfuctl: not_found: no such room: nowhere\n"
     )
 
 
@@ -283,6 +283,8 @@ def test_a_refusal_is_one_line_and_status_1(run: Sfuctl) -> None:
         ("room", "create", "x", "--slots", "9"),
         ("room", "create", "x", "--metadata", "[1]"),
         ("room", "sync", "x", "/no/such/file"),
+        ("events", "--type", "hand.rised"),
+        ("events", "--since", "b71c"),
         ("participant", "set-role", "x", "p", "king"),
         ("participant", "join", "x", "p", "speaker", "/no/such/file"),
         ("--key-id", "ops", "server", "info"),
@@ -349,7 +351,7 @@ def test_a_key_is_read_from_a_file(
 ) -> None:
     """White space around the secret is no part of it; the environment may name both."""
     right, wrong = tmp_path / "right", tmp_path / "wrong"
-    right.write_bytes(KEY.secret + b"\n")
+    right.write_bytes((KEY.secret or b"") + b"\n")
     wrong.write_bytes(b"guess")
     with running(KEY) as server:
         monkeypatch.setenv("SFUCTL_ADDRESS", server.address)

@@ -26,7 +26,7 @@ from control.roomview import RoomView
 from control.server import Server
 from control.sfuctl.screen import LISTED_MAX, draw, fitted
 from control.sfuctl.tables import width
-from control.sfuctl.watch import Follower, take_snapshot
+from control.sfuctl.watch import RoomFollower, take_snapshot
 from control.types import ActiveSpeaker, Hand, ParticipantState, ParticipantStatus, Role
 from tests.control.fake_daemon import FakeDaemon, room_state
 from tests.control.samples import AT_MS, participant_state
@@ -127,7 +127,7 @@ class Room:
         self.server = self._new_server("e2")
         await self.server.start(address)
 
-    async def until(self, follower: Follower, *people: str) -> None:
+    async def until(self, follower: RoomFollower, *people: str) -> None:
         """Wait until the view has exactly these people."""
         async with asyncio.timeout(PATIENCE_S):
             while set(follower.view.participants) != set(people):
@@ -136,9 +136,9 @@ class Room:
 
 
 @contextlib.asynccontextmanager
-async def following(room: Room, client: Client) -> AsyncIterator[Follower]:
+async def following(room: Room, client: Client) -> AsyncIterator[RoomFollower]:
     """A follower that runs."""
-    follower = Follower(client, "lobby", on_change=room.changes.set)
+    follower = RoomFollower(client, "lobby", on_change=room.changes.set)
     await follower.start()
     task = asyncio.create_task(follower.run())
     try:
@@ -328,4 +328,4 @@ def test_a_room_that_does_not_exist_is_refused(lobby: Running) -> None:
     command = [sys.executable, "-m", "control.sfuctl", "--address", lobby.address, "watch", "hall"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "sfuctl: not_found: no such room: hall (what=room)\n"
+    assert done.stderr == "sfuctl: not_found: no such room: hall\n"
