@@ -135,7 +135,9 @@ class Stage:
     def tick(self) -> None:
         deadline = self.room.next_deadline()
         if deadline is not None and self.now >= deadline:
-            self.room.tick(self.now)
+            for gone in self.room.tick(self.now):
+                self.forwarder.remove_transport(gone.source, gone.egresses)
+                self.voices.pop(gone.id, None)
             following = self.room.next_deadline()
             assert following is None or following > self.now, "a deadline in the past spins"
         self.drain()
