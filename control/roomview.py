@@ -97,6 +97,16 @@ class RoomView:
         """Whoever is active, the dominant first."""
         return {one.participant: one for one in self.room.speakers}
 
+    def snapshot(self) -> SnapshotResult:
+        """What is known now, as a snapshot of it would be."""
+        return SnapshotResult(
+            room=replace(self.room, counts=self.counts),
+            participants=list(self.participants.values()),
+            hands=list(self.hands.values()),
+            epoch=self.epoch,
+            seq=self.seq,
+        )
+
     def apply(self, event: Event) -> bool:
         """Take one event. Returns whether it was news for this room."""
         if isinstance(event.body, EventsGap) or event.epoch != self.epoch:

@@ -63,7 +63,7 @@ async def _run(arguments: argparse.Namespace, write: Callable[[str], None]) -> N
         if arguments.action == "events":
             await _tail(client, arguments, write)
         elif arguments.json or not is_terminal(sys.stdin, sys.stdout):
-            await watch_lines(client, arguments.room, write)
+            await watch_lines(client, arguments.room, write, as_json=arguments.json)
         else:
             await watch_live(client, arguments.room, sys.stdin, sys.stdout)
 

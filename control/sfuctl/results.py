@@ -233,7 +233,7 @@ def _info(command: ServerInfo, result: ServerInfoResult, now_ms: int) -> str:
             "protocol": ", ".join(map(str, result.protocol_versions)),
             "epoch": result.epoch,
             "started": _when(result.started_at, now_ms),
-            "load": f"{result.load:.0%} of a core",
+            "load": f"{result.load:.0%} of what it can carry",
             "newcomers": "refused: draining" if result.draining else "taken",
         }
     )

@@ -16,6 +16,7 @@ QUIETEST_DB = 60
 BAR_COLUMNS = 12
 # So many of a list, and how many more there are, so that a full hall fits a window.
 LISTED_MAX = 12
+STAGE_COLUMNS = ("SLOT", "PARTICIPANT", "ROLE", "LEVEL", "MUTED", "")
 
 
 def draw(view: RoomView, now_ms: int, *, is_connected: bool = True) -> list[str]:
@@ -53,12 +54,12 @@ def _heading(view: RoomView, now_ms: int, is_connected: bool) -> list[str]:
 def _stage(view: RoomView) -> list[str]:
     speakers = view.speakers
     rows = [_on_stage(one, speakers.get(one.participant)) for one in view.on_stage]
-    return _listed(f"STAGE {len(rows)}", rows)
+    return _listed(f"STAGE {len(rows)}", rows, STAGE_COLUMNS)
 
 
 def _on_stage(state: ParticipantState, speaker: ActiveSpeaker | None) -> tuple[str, ...]:
     slot = "-" if speaker is None or speaker.slot is None else str(speaker.slot)
-    muted = {"no": "", "yes": "muted", "locked": "muted, locked"}[mute_word(state)]
+    muted = {"no": "", "yes": "muted", "locked": "locked"}[mute_word(state)]
     return (slot, _label(state), state.role.value, _bar(speaker), muted, _trouble(state))
 
 
@@ -101,7 +102,8 @@ def _audience(view: RoomView) -> list[str]:
         lines.append("  " + _tally(one.state.value for one in audience))
     everybody = list(view.participants.values())
     if everybody:
-        lines.append("  tiers: " + _tally(one.tier for one in everybody))
+        tiers = Counter(one.tier for one in everybody).most_common()
+        lines.append("  tiers: " + ", ".join(f"{tier} {count}" for tier, count in tiers))
     return lines
 
 
@@ -109,9 +111,11 @@ def _tally(words: Iterable[str]) -> str:
     return ", ".join(f"{count} {word}" for word, count in Counter(words).most_common())
 
 
-def _listed(heading: str, rows: Sequence[tuple[str, ...]]) -> list[str]:
+def _listed(
+    heading: str, rows: Sequence[tuple[str, ...]], columns: tuple[str, ...] = ()
+) -> list[str]:
     if not rows:
         return [heading]
-    shown = aligned(list(islice(rows, LISTED_MAX))).split("\n")
+    shown = aligned([*([columns] if columns else []), *islice(rows, LISTED_MAX)]).split("\n")
     more = [] if len(rows) <= LISTED_MAX else [f"... {len(rows) - LISTED_MAX} more"]
     return [heading, *(f"  {line}" for line in [*shown, *more])]

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable
 from typing import Final, TextIO
 
+import msgspec
+
 from control.client import Client
 from control.commands import SnapshotResult
 from control.errors import ConnectionLost, ControlError, ErrorCode
 from control.events import Event, EventsGap, RoomClosed
 from control.roomview import RoomView
-from control.sfuctl.lines import event_line
+from control.sfuctl.lines import event_json, event_line
 from control.sfuctl.screen import draw
 from control.sfuctl.terminal import Terminal
 from control.types import Hand, ParticipantState
@@ -155,20 +157,29 @@ async def watch_live(client: Client, room: str, source: TextIO, target: TextIO) 
         await asyncio.gather(following, return_exceptions=True)
 
 
-async def watch_lines(client: Client, room: str, write: Callable[[str], None]) -> None:
-    """Print the room once, then its events, and the room again after a gap."""
+async def watch_lines(
+    client: Client, room: str, write: Callable[[str], None], *, as_json: bool = False
+) -> None:
+    """Print the room once, then its events, and the room again after a gap.
+
+    As JSON each is one line: a snapshot, then events.
+    """
+    line = event_json if as_json else event_line
     was_gap = False
 
     def on_event(event: Event) -> None:
         nonlocal was_gap
         was_gap = isinstance(event.body, EventsGap)
-        write(event_line(event))
+        write(line(event))
 
     def on_change() -> None:
         if was_gap:
             picture()
 
     def picture() -> None:
+        if as_json:
+            write(msgspec.json.encode(follower.view.snapshot()).decode())
+            return
         write("\n".join(draw(follower.view, now_ms())) + "\n")
 
     follower = RoomFollower(client, room, on_change=on_change, on_event=on_event)

@@ -162,6 +162,7 @@ def test_a_view_agrees_with_the_daemon(
             view.apply(event)
         assert told_by(view) == told_by_daemon(late)
         assert not view.is_stale
+        assert told_by(RoomView(view.snapshot())) == told_by(view)
 
 
 def view_of(*people: str, seq: int = 10, **fields: Any) -> RoomView:

@@ -261,7 +261,7 @@ def test_info_shows_what_is_used_of_each_limit(run: Sfuctl) -> None:
     """And stats are counters."""
     info = run("server", "info").out
     assert ["rooms", "0", "10"] in lines(info)
-    assert fields(info)["load"] == "25% of a core"
+    assert fields(info)["load"] == "25% of what it can carry"
     assert lines(run("server", "stats").out) == [["COUNTER", "VALUE"], ["done", "2"]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import select
@@ -59,8 +60,9 @@ def test_a_full_room_is_drawn() -> None:
         "4 of 100 people, 2 of 20 on stage, 3 slots, door open, hands open",
         "",
         "STAGE 2",
-        "  1  blue (Blue)  moderator  ######",
-        "  -  red          speaker                  muted, locked",
+        "  SLOT  PARTICIPANT  ROLE       LEVEL         MUTED",
+        "  1     blue (Blue)  moderator  ######",
+        "  -     red          speaker                  locked",
         "",
         "HANDS 2",
         "  1  white    1m 5s",
@@ -71,7 +73,7 @@ def test_a_full_room_is_drawn() -> None:
         "",
         "AUDIENCE 2",
         "  1 suspect, 1 connected",
-        "  tiers: 4 forward",
+        "  tiers: forward 4",
     ]
 
 
@@ -322,6 +324,20 @@ def test_elsewhere_it_prints_lines(lobby: Running) -> None:
         assert process.wait(PATIENCE_S) == 0
     assert heading.startswith(b"lobby  ") and line.endswith(b"lobby: red raised a hand\n")
     assert b"\x1b" not in heading
+
+
+def test_as_json_it_prints_a_snapshot_and_events(lobby: Running) -> None:
+    command = [sys.executable, "-m", "control.sfuctl", "--address", lobby.address]
+    command += ["watch", "lobby", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        lobby.publish("lobby", HandRaised(participant="red", raised_at=AT_MS))
+        second = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 0
+    assert (first["room"]["room"], first["participants"][0]["participant"]) == ("lobby", "red")
+    assert (second["m"], second["p"]["participant"]) == ("hand.raised", "red")
 
 
 def test_a_room_that_does_not_exist_is_refused(lobby: Running) -> None:
