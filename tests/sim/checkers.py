@@ -85,6 +85,8 @@ class AudienceChecker:
             return f"from room {said.room}"
         if speaker is listener or said.echo_group == hears.echo_group:
             return "its own voice"
+        if listener.is_paused or speaker.participant in listener.never:
+            return "asked not to be"
         if not arrived <= heard.emitted <= arrived + self._hold_s:
             return "not when it arrived"
         # What was held back for its tick counts from its arrival on for the other rules.

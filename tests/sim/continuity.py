@@ -7,8 +7,9 @@ The rules, for packets in the order of their sequence numbers:
   wrong order between which the speaker was unmuted or moved, the earlier one is missing;
 - time strictly increases; without a marker it advances exactly as the source's did;
 - a marker stands where a talkspurt begins, and only there (a listener who comes in the middle of
-  one gets none, and whoever changes rooms comes so); what it begins does not overlap what was
-  before, and is within 20 ms of the wall clock, give or take what the uplinks jittered.
+  one gets none; so comes whoever changes rooms or chooses what to hear); what it begins
+  does not overlap what was before, and is within 20 ms of the wall clock, give or take what the
+  uplinks jittered.
 
 A packet that the network reordered comes out later with its own number, so judgement waits until
 nothing older can come.
@@ -63,6 +64,8 @@ class Listener(Protocol):
 
     @property
     def moved_at(self) -> list[float]: ...
+    @property
+    def is_choosy(self) -> bool: ...
 
 
 class TrackJudge:
@@ -144,9 +147,10 @@ class TrackJudge:
         # Whoever interrupts a long frame can only begin after it.
         longest = max((speaker.frame_ticks for speaker in speakers), default=0)
         allowed = 2 * WALL_ERROR_S_MAX + spread + max(0, longest - FRAME_TICKS) / TICKS_PER_S
-        if self._moved_at():
-            # What comes next may have to make way for the end of what was heard elsewhere.
-            allowed += FRAME_TICKS / TICKS_PER_S
+        # What comes next may have to make way for the end of what was heard elsewhere; whoever
+        # chooses may do so twice in a row.
+        hops = 2 if self._is_choosy else 1 if self._moved_at() else 0
+        allowed += hops * FRAME_TICKS / TICKS_PER_S
         if self._error_max - self._error_min > allowed:
             low, high = self._error_min * 1000, self._error_max * 1000
             return [f"talkspurts begin {low:.1f} to {high:.1f} ms off the wall clock"]
@@ -155,6 +159,11 @@ class TrackJudge:
     def _moved_at(self) -> Sequence[float]:
         """When the listener changed rooms."""
         return () if self._listener is None else self._listener.moved_at
+
+    @property
+    def _is_choosy(self) -> bool:
+        """Whether it may begin to hear another stream at any moment, so without a marker."""
+        return self._listener is not None and self._listener.is_choosy
 
     def _judge_first(self, heard: Heard) -> list[str]:
         self._time = heard.timestamp
@@ -185,7 +194,7 @@ class TrackJudge:
         faults = _judge_gap(gap, between, pause_s, heard)
         whole = not (between.refused or between.changed)
         if not heard.marker:
-            if not whole:
+            if not whole and not self._is_choosy:
                 faults.append("no marker after packets were left out")
             if advance != spacing:
                 faults.append(f"time advances by {advance}, the source's by {spacing}")
@@ -201,7 +210,7 @@ class TrackJudge:
             allowed = heard.packet - previous - 1
         if gap > allowed:
             faults.append(f"gap of {gap} at a switch from {last.speaker}")
-        if not heard.marker:
+        if not heard.marker and not self._is_choosy:
             faults.append(f"no marker at a switch from {last.speaker}")
         return faults
 

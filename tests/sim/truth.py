@@ -64,6 +64,10 @@ class Member:
     last_proof_at: float = -1.0
     audibility_changed_at: list[float] = field(default_factory=list)
     former: list[Stay] = field(default_factory=list)  # before it moved
+    # What it asked for last, and whether it ever did.
+    never: tuple[str, ...] = ()
+    is_paused: bool = False
+    is_choosy: bool = False
     # The extremes of the one-way delay of its media so far; what jitter a timeline may show.
     delay_min_s: float = 1e9
     delay_max_s: float = 0.0
@@ -160,6 +164,7 @@ class Truth:
         member.former.append(Stay(now, member.room, member.number, member.echo_group))
         member.room, member.number, member.echo_group = to.room, to.number, to.echo_group
         member.generation, member.role = generation, role
+        member.never, member.is_paused = (), False
         # What it said before is not heard any more, and what it says now is another talkspurt.
         member.audibility_changed_at.append(now)
         self._present[member.room, member.participant] = member

@@ -165,7 +165,9 @@ class SubscriptionMachine(RuleBasedStateMachine):
             first = [
                 holder
                 for holder in holders
-                if holder in wishes.get("always", ()) and self.is_welcome(name, holder)
+                if holder is not None
+                and holder in wishes.get("always", ())
+                and self.is_welcome(name, holder)
             ]
             wanted = [speaker for speaker in wanted if speaker in first and len(first) <= used]
             assert set(wanted) <= set(heard[name])
