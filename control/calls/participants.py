@@ -128,8 +128,8 @@ class ParticipantCalls(Asker):
     ) -> ParticipantState:
         """Change rooms on the same media connection; the client has nothing to do.
 
-        Errors: those of a join into `to_room`, but the daemon's own limits do not apply;
-        already_exists when somebody of that id is there.
+        Errors: those of a join into `to_room`, but of the daemon's own limits only `speakers`, for
+        one who goes on stage by it; already_exists when somebody of that id is there.
         """
         command = ParticipantMove(
             room=room,

@@ -29,6 +29,12 @@ A join
     if admission.replaces: the worker removes that participant (reason `replaced`) as any other
     room.add(admission, source=source, egresses=egresses, now=now)
 
+A move to another room
+    admission = other.admit_moved(participant, room, role, now)  # may refuse
+    gone = room.remove(participant, LeaveReason.MOVED, now)
+    ... the worker gives the forwarder's rows the numbers of `admission` ...
+    other.add(admission, source=gone.source, egresses=gone.egresses, now=now)
+
 Lifetimes: who closes whom
     The worker owns rooms and transports. A room owns its participants, its hands and its slots.
     Sources and egresses are rows of the forwarder that the worker adds before `Room.add` and that

@@ -258,6 +258,32 @@ RESTART_WHILE_MISSING = Scenario(
     ),
 )
 
+RESTART_BEFORE_CONNECTED = Scenario(
+    "restart_before_connected",
+    (
+        # Before the first check, between checks and keys, and by an answer that comes too late.
+        Join("red", shape=STEADY),
+        RestartIce("red"),
+        Join("blue", shape=STEADY),
+        Run(0.05),
+        RestartIce("blue", elsewhere=True),
+        listener("white"),
+        Run(0.045),
+        RestartIce("white"),
+        RestartIce("white"),
+        Join("green", shape=STEADY, up=WIFI, down=WIFI),
+        RestartIce("green", lost=True),
+        Run(0.1),
+        RestartIce("green"),
+        Run(3.0),
+        Connected(("red", "blue", "white")),
+        Talk("red"),
+        Talk("blue"),
+        Run(1.0),
+        Hears("white", ("red", "blue"), within_s=0.5),
+    ),
+)
+
 SCENARIOS = (
     MOVE_A_SPEAKER,
     MOVE_LISTENERS,
@@ -266,4 +292,5 @@ SCENARIOS = (
     MOVES_ON_BAD_NETWORKS,
     RESTART,
     RESTART_WHILE_MISSING,
+    RESTART_BEFORE_CONNECTED,
 )
