@@ -2,6 +2,8 @@
 
 program     the console script: connects, asks, prints; exit statuses
 arguments   the command line as parsers, made from the verbs
+connecting  address, key and TLS: the client that the options describe
+usage       what is wrong with how it was called
 verbs       one verb for each command of the protocol
 results     what commands answer, as people read it
 lines       events, one line each

@@ -11,9 +11,10 @@ from control.commands import AnyCommand, Position
 from control.envelope import parse_command
 from control.errors import ControlError
 from control.events import EVENTS
+from control.sfuctl.connecting import add_options
+from control.sfuctl.usage import UsageError
 from control.sfuctl.verbs import GROUPS, VERBS
 
-ADDRESS: Final = "127.0.0.1:7700"
 SHELLS: Final = ("bash", "zsh", "fish")
 
 _EPILOG = """`sfuctl COMMAND --help` tells more about each.
@@ -24,13 +25,10 @@ examples:
   sfuctl watch lobby
   sfuctl events lobby --type 'hand.*'
 
-environment: SFUCTL_ADDRESS, SFUCTL_KEY_ID and SFUCTL_KEY_FILE set these options.
+environment: SFUCTL_ADDRESS, SFUCTL_KEY_ID, SFUCTL_KEY_FILE, SFUCTL_TLS_CA, SFUCTL_TLS_CERTIFICATE
+  and SFUCTL_TLS_KEY set these options.
 exit status: 0 done, 1 refused by the daemon, 2 wrong usage or no connection.
 completion:  source <(sfuctl completion bash)"""
-
-
-class UsageError(Exception):
-    """The command line, a file or the environment is unusable."""
 
 
 def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -45,7 +43,8 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_connection(top, environment)
+    add_options(top, environment)
+    top.add_argument("--json", action="store_true", help="JSON instead of text")
     groups = top.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _add_watch(groups)
     _add_events(groups)
@@ -72,29 +71,6 @@ def since_of(text: str | None, epoch: str) -> Position | None:
         return None
     named, _, seq = text.rpartition(":")
     return Position(epoch=named or epoch, seq=int(seq))
-
-
-def _add_connection(top: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    address = environment.get("SFUCTL_ADDRESS", ADDRESS)
-    top.add_argument("--address", default=address, help="host:port or unix:/path (%(default)s)")
-    top.add_argument(
-        "--key-id", metavar="ID", default=environment.get("SFUCTL_KEY_ID"), help="which key"
-    )
-    top.add_argument(
-        "--key-file",
-        metavar="FILE",
-        default=environment.get("SFUCTL_KEY_FILE"),
-        help="a file with the secret",
-    )
-    top.add_argument(
-        "--timeout",
-        type=float,
-        default=10.0,
-        metavar="SECONDS",
-        dest="timeout_s",
-        help="how long to wait for an answer (%(default)g)",
-    )
-    top.add_argument("--json", action="store_true", help="JSON instead of text")
 
 
 def _leaf(within: Any, name: str, help_: str, **defaults: Any) -> argparse.ArgumentParser:

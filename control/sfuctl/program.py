@@ -11,19 +11,19 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from control.auth import Key
 from control.client import Client
 from control.commands import Command
 from control.errors import ConnectionLost, ControlError, ProtocolError
 from control.sfuctl import results
-from control.sfuctl.arguments import UsageError, command_of, parser, since_of
+from control.sfuctl.arguments import command_of, parser, since_of
 from control.sfuctl.completion import script
+from control.sfuctl.connecting import client_of
 from control.sfuctl.lines import event_json, event_line
 from control.sfuctl.tables import left, printable
 from control.sfuctl.terminal import is_terminal
+from control.sfuctl.usage import UsageError
 from control.sfuctl.watch import now_ms, watch_lines, watch_live
 
 REFUSED: Final = 1
@@ -59,7 +59,7 @@ async def _run(arguments: argparse.Namespace, write: Callable[[str], None]) -> N
     if arguments.action == "call":
         await _call(arguments, write)
         return
-    async with _client(arguments) as client:
+    async with client_of(arguments) as client:
         if arguments.action == "events":
             await _tail(client, arguments, write)
         elif arguments.json or not is_terminal(sys.stdin, sys.stdout):
@@ -70,7 +70,7 @@ async def _run(arguments: argparse.Namespace, write: Callable[[str], None]) -> N
 
 async def _call(arguments: argparse.Namespace, write: Callable[[str], None]) -> None:
     command: Command[Any] = command_of(arguments)
-    async with _client(arguments) as client:
+    async with client_of(arguments) as client:
         result = await client.call(command)
     if arguments.json:
         write(results.as_json(result))
@@ -93,26 +93,6 @@ async def _tail(
         while arguments.count is None or printed < arguments.count:
             write(line(await anext(events)))
             printed += 1
-
-
-def _key(key_id: str | None, key_file: str | None) -> Key | None:
-    """The key that was named, if one was. The file's surrounding white space is no part of it."""
-    if key_id is None and key_file is None:
-        return None
-    if key_id is None or key_file is None:
-        raise UsageError("--key-id and --key-file go together")
-    try:
-        return Key(key_id, Path(key_file).read_bytes().strip())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"unusable key: {error}") from error
-
-
-def _client(arguments: argparse.Namespace) -> Client:
-    key = _key(arguments.key_id, arguments.key_file)
-    try:
-        return Client(arguments.address, key=key, name="sfuctl", deadline_s=arguments.timeout_s)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _print(text: str) -> None:
