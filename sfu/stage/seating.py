@@ -236,13 +236,15 @@ class Seating:
         return is_ranked or bool(wishes.never)
 
     def _terms_of(self, participant: Participant) -> Terms:
-        wishes, group = participant.wishes, participant.echo_group
-        view = self._view
-        return Terms(
-            own=tuple(i for i, slot in enumerate(view) if slot.echo_group == group),
-            never=tuple(i for i, slot in enumerate(view) if slot.holder in wishes.never),
-            always=tuple(i for i, slot in enumerate(view) if slot.holder in wishes.always),
-        )
+        wishes = participant.wishes
+        own = self._held.get(participant.echo_group, ())
+        return Terms(own, self._slots_of(wishes.never), self._slots_of(wishes.always))
+
+    def _slots_of(self, names: tuple[str, ...]) -> Seats:
+        """The slots that any of `names` holds."""
+        if not names:
+            return ()
+        return tuple(index for index, slot in enumerate(self._view) if slot.holder in names)
 
     def _regroup(self, before: dict[_Key, Seats]) -> None:
         """Move those to whom the slots look different to the block where they now belong."""
