@@ -14,19 +14,26 @@ from msgspec.structs import replace
 from control.commands import (
     HandLower,
     HandRaise,
+    ParticipantMove,
     ParticipantRemove,
     ParticipantSetRole,
+    ParticipantUpdate,
     RoomCreate,
     RoomLock,
     RoomMuteAll,
     RoomSnapshot,
+    RoomSync,
     RoomUnlock,
     RoomUnmuteAll,
+    RoomUpdate,
     SnapshotResult,
     StageAccept,
     StageDecline,
     StageInvite,
+    SubscriptionUpdate,
+    SyncedParticipant,
     TrackMute,
+    TrackSetPriority,
     TrackUnmute,
 )
 from control.errors import ControlError
@@ -81,6 +88,8 @@ def told_by(view: RoomView) -> dict[str, Any]:
         "hands": to_builtins(list(view.hands.values())),
         "counts": to_builtins(view.counts),
         "locked": view.room.locked,
+        "hand_policy": view.room.hand_policy,
+        "version": view.room.version,
         "slots": view.room.slots,
         "speakers": to_builtins(view.room.speakers),
     }
@@ -94,6 +103,8 @@ def told_by_daemon(taken: SnapshotResult) -> dict[str, Any]:
         "hands": to_builtins(taken.hands),
         "counts": to_builtins(taken.room.counts),
         "locked": taken.room.locked,
+        "hand_policy": taken.room.hand_policy,
+        "version": taken.room.version,
         "slots": taken.room.slots,
         "speakers": to_builtins(taken.room.speakers),
     }
@@ -109,6 +120,13 @@ STEPS = st.one_of(
     st.tuples(st.sampled_from(["lock", "unlock"])),
     st.tuples(st.just("slots"), st.integers(1, 6)),
     st.tuples(st.just("wait"), st.floats(0, 40)),
+    st.tuples(st.just("away"), WHO),
+    st.tuples(st.just("back"), WHO),
+    st.tuples(st.just("name"), WHO, st.sampled_from(["", "Red", "Blue"])),
+    st.tuples(st.just("priority"), WHO, st.sampled_from([0.0, 6.0])),
+    st.tuples(st.just("pause"), WHO, st.booleans()),
+    st.tuples(st.just("policy"), st.sampled_from(["open", "closed"])),
+    st.tuples(st.just("sync"), st.lists(st.tuples(WHO, st.sampled_from(list(Role))), max_size=3)),
 )
 COMMANDS: dict[str, Any] = {
     "role": lambda who, role: ParticipantSetRole(room="r", participant=who, role=role),
@@ -124,6 +142,15 @@ COMMANDS: dict[str, Any] = {
     "unmute_all": lambda lock: RoomUnmuteAll(room="r", lock=lock),
     "lock": lambda: RoomLock(room="r"),
     "unlock": lambda: RoomUnlock(room="r"),
+    "away": lambda who: ParticipantMove(room="r", participant=who, to_room="s"),
+    "back": lambda who: ParticipantMove(room="s", participant=who, to_room="r"),
+    "name": lambda who, name: ParticipantUpdate(room="r", participant=who, name=name),
+    "priority": lambda who, db: TrackSetPriority(room="r", participant=who, priority_db=db),
+    "pause": lambda who, paused: SubscriptionUpdate(room="r", participant=who, paused=paused),
+    "policy": lambda policy: RoomUpdate(room="r", hand_policy=policy),
+    "sync": lambda people: RoomSync(
+        room="r", participants=[SyncedParticipant(participant=w, role=r) for w, r in people]
+    ),
     "slots": lambda slots: RoomCreate(room="r", slots=slots),
 }
 
@@ -148,7 +175,8 @@ def test_a_view_agrees_with_the_daemon(
 ) -> None:
     """Snapshot, then events; and any later snapshot that takes in some of the events already."""
     bench = Bench(max_speakers_per_room=2, join_timeout_s=30.0)
-    bench.run(RoomCreate(room="r", empty_timeout_s=31_536_000))
+    for room in ("r", "s"):
+        bench.run(RoomCreate(room=room, empty_timeout_s=31_536_000))
     for step in before:
         do(bench, step)
     seq = len(bench.told)
