@@ -18,6 +18,7 @@
     speakers     what is everybody told about who is active?
     watch        when are the last two asked?
     lifetime     when does a room end by itself?
+    journal      what has happened, in order?
     refusals     how does a room say no?
 
 Nothing here reads a clock, draws entropy or touches a socket: `now` (monotonic seconds) is an
@@ -49,9 +50,10 @@ Lifetimes: who closes whom
     - The forwarder must outlive the room; a closed room never touches it again.
 """
 
+from .journal import RoomEvent
 from .lifetime import REASON_EMPTY, REASON_ORPHANED
 from .participant import NO_SOURCE, Participant
-from .room import REASON_CLOSED, Room, RoomEvent
+from .room import REASON_CLOSED, Room
 from .roster import Admission
 from .settings import PARTICIPANTS_MAX, RoomSettings
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from control.events import (
-    EventBody,
     ParticipantConnected,
     ParticipantDisconnected,
     ParticipantJoined,
@@ -25,6 +24,7 @@ from control.events import (
 from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, Role, RoomState
 
 from .floor import Floor
+from .journal import Journal, RoomEvent
 from .lifetime import Lifetime
 from .moderation import Moderation
 from .participant import NO_SOURCE, Participant
@@ -40,13 +40,6 @@ if TYPE_CHECKING:
     from sfu.fast import Challenge, Forwarder
 
 REASON_CLOSED = "closed"
-
-
-class RoomEvent(NamedTuple):
-    """Something that happened, before it is numbered; `room` None for the server itself."""
-
-    room: str | None
-    body: EventBody
 
 
 class Room:
@@ -70,14 +63,14 @@ class Room:
         self.settings = settings
         self.version = 1
         self.is_closed = False
-        self._wall_at_zero = wall_at_zero
+        self._journal = Journal(room_id, wall_at_zero)
+        self._tell, self._unix_ms = self._journal.tell, self._journal.unix_ms
         self._created_at_ms = self._unix_ms(now)
         self._roster = Roster()
         self._floor = Floor(forwarder, settings.slots)
         self._seating = Seating(forwarder, settings.slots, self._floor.stream)
         self._watch = Watch()
         self._lifetime = Lifetime(now)
-        self._events: list[RoomEvent] = []
         self.moderation = Moderation(
             self._roster,
             settings_of=lambda: self.settings,
@@ -139,8 +132,7 @@ class Room:
 
     def events(self) -> list[RoomEvent]:
         """Take what happened since the last call, in order."""
-        taken, self._events = self._events, []
-        return taken
+        return self._journal.take()
 
     # Settings
 
@@ -391,12 +383,6 @@ class Room:
         seating = self._seating
         return participant.state(tier=seating.tier(participant), slots=seating.heard(participant))
 
-    def _unix_ms(self, now: float) -> int:
-        return round((self._wall_at_zero + now) * 1000)
-
     def _tell_state(self, participant: Participant) -> None:
         state = self._state_of(participant)
         self._tell(ParticipantUpdated(participant=participant.id, state=state))
-
-    def _tell(self, body: EventBody) -> None:
-        self._events.append(RoomEvent(self.id, body))

@@ -1,4 +1,4 @@
-"""What a backend knows of a room that only reads its events."""
+"""What a backend knows of a room that only reads its events, and what is true of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from control.events import (
     TrackMuted,
     TrackUnmuted,
 )
-from control.types import ParticipantState, RoomState
+from control.types import ParticipantState, ParticipantStatus, RoomState
+from tests.stage.harness import Stage
 
 
 class Follower:
@@ -99,3 +100,23 @@ class Follower:
     def _change(self, participant: str, **fields: Any) -> None:
         present = self.participants[participant]
         self.participants[participant] = msgspec.structs.replace(present, **fields)
+
+
+def comparable(state: ParticipantState) -> ParticipantState:
+    """Without what no event of a participant's tells: its connection, and what it is sent."""
+    return msgspec.structs.replace(state, state=ParticipantStatus.NEW, tier="", slots=0)
+
+
+def everything(stage: Stage) -> tuple[Any, ...]:
+    """All that anybody could see of a room, and what stands in the forwarder for it."""
+    room, forwarder = stage.room, stage.forwarder
+    return (
+        room.state(),
+        {name: room.participant_state(name) for name in room.participants},
+        {name: room.subscriptions.state(name) for name in room.participants},
+        room.hands,
+        room.next_deadline(),
+        dict(forwarder.slots),
+        dict(forwarder.subscriptions),
+        {source for source, row in forwarder.sources.items() if row.audible},
+    )

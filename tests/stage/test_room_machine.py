@@ -26,14 +26,13 @@ from control.events import ParticipantJoined, ParticipantLeft, SpeakersChanged
 from control.types import (
     METADATA_BYTES_MAX,
     LeaveReason,
-    ParticipantState,
     ParticipantStatus,
     Role,
 )
 from sfu.stage import RoomSettings
 from sfu.stage.sync import plan_sync
 from sfu.stage.wishes import NO_WISHES
-from tests.stage.follower import Follower
+from tests.stage.follower import Follower, comparable, everything
 from tests.stage.harness import WALL_AT_ZERO, Stage
 
 NAMES = [f"p{index}" for index in range(7)]
@@ -42,11 +41,6 @@ names = st.sampled_from(NAMES)
 roles = st.sampled_from([role.value for role in Role])
 maybe = st.sampled_from([None, True, False])
 levels = st.sampled_from([10, 20, 25, 30, 45, 60, 127])
-
-
-def comparable(state: ParticipantState) -> ParticipantState:
-    """Without what no event of a participant's tells: its connection, and what it is sent."""
-    return replace(state, state=ParticipantStatus.NEW, tier="", slots=0)
 
 
 class RoomMachine(RuleBasedStateMachine):
@@ -65,28 +59,14 @@ class RoomMachine(RuleBasedStateMachine):
     def attempt(self, action: Any, *arguments: Any, **options: Any) -> bool:
         """Whether it was done; what is refused changes nothing and tells nothing."""
         self.follow()
-        before = self.everything()
+        before = everything(self.stage)
         try:
             action(*arguments, **options)
         except ControlError:
-            assert self.everything() == before
+            assert everything(self.stage) == before
             assert self.room.events() == []
             return False
         return True
-
-    def everything(self) -> tuple[Any, ...]:
-        """All that anybody could see of the room."""
-        room, forwarder = self.room, self.stage.forwarder
-        return (
-            room.state(),
-            {name: room.participant_state(name) for name in room.participants},
-            {name: room.subscriptions.state(name) for name in room.participants},
-            room.hands,
-            room.next_deadline(),
-            dict(forwarder.slots),
-            dict(forwarder.subscriptions),
-            {source for source, row in forwarder.sources.items() if row.audible},
-        )
 
     def follow(self) -> None:
         """Read the events, as a backend does."""
