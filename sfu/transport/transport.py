@@ -18,7 +18,7 @@ gone.
 Every state but `closed` also goes to closed when the client ends DTLS (dtls_closed), when DTLS
 fails, as by a certificate that the offer did not promise (dtls_failed), and by `close`, which is
 silent: the caller knows. Authentic are checks, RTCP and media; DTLS records are not, except for
-what they lead to.
+what they lead to. An ICE restart changes no state by itself; the checks that follow do.
 
 No other file assigns the state; `state.py` has this table as code. One input, then drain
 `datagrams_to_send` and `events`, then the next. It knows neither rooms nor the forwarder's tables:
