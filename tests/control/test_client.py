@@ -345,7 +345,7 @@ async def test_a_quiet_subscription_resumes_from_the_last_ping(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So what others did in the meantime is no gap."""
-    monkeypatch.setattr(clients, "PING_INTERVAL_S", 0.02)
+    monkeypatch.setattr(clients, "PING_INTERVAL_S", 0.05)
     served = await serve(limits=ServerLimits(replay_events=3))
     async with through_proxy(served) as (proxy, client), client.events(rooms=["a"]) as stream:
         for _ in range(10):
