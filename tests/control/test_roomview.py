@@ -45,6 +45,8 @@ from control.events import (
     HandRaised,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
+    RoleChanged,
     RoomClosed,
     RoomCreated,
     SpeakersChanged,
@@ -168,8 +170,11 @@ def do(bench: Bench, step: tuple[Any, ...]) -> None:
             bench.run(COMMANDS[name](*arguments))
 
 
-@settings(max_examples=60, deadline=None)
-@given(before=st.lists(STEPS, max_size=12), after=st.lists(STEPS, max_size=12))
+@settings(max_examples=100, deadline=None)
+@given(
+    before=st.lists(STEPS, max_size=10),
+    after=st.lists(STEPS, min_size=5, max_size=25),
+)
 def test_a_view_agrees_with_the_daemon(
     before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]
 ) -> None:
@@ -177,6 +182,8 @@ def test_a_view_agrees_with_the_daemon(
     bench = Bench(max_speakers_per_room=2, join_timeout_s=30.0)
     for room in ("r", "s"):
         bench.run(RoomCreate(room=room, empty_timeout_s=31_536_000))
+    for who in PEOPLE:
+        do(bench, ("join", who, Role.LISTENER, False))
     for step in before:
         do(bench, step)
     seq = len(bench.told)
@@ -246,6 +253,21 @@ def test_a_closed_room_is_empty_and_may_come_again() -> None:
     assert (view.closed, view.participants) == ("over", {})
     view.apply(event(RoomCreated(state=room_state("r", slots=1)), seq=12))
     assert (view.closed, view.room.slots) == (None, 1)
+
+
+def test_a_place_on_stage_ends_an_invitation() -> None:
+    view = view_of("red", invited_until=AT_MS)
+    changed = RoleChanged(participant="red", role=Role.SPEAKER, previous=Role.LISTENER)
+    view.apply(event(changed))
+    assert view.invited == [] and [one.participant for one in view.on_stage] == ["red"]
+
+
+def test_a_whole_state_tells_of_a_hand_as_well() -> None:
+    view = view_of("red")
+    for seq, hand in ((11, AT_MS), (12, None)):
+        state = participant_state("red", hand=hand)
+        view.apply(event(ParticipantUpdated(participant="red", state=state), seq=seq))
+        assert list(view.hands) == ([] if hand is None else ["red"])
 
 
 def test_speakers_are_those_of_the_last_snapshot_of_them() -> None:
