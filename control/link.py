@@ -80,7 +80,7 @@ class Link(asyncio.Protocol):
         key_id = key.key_id if key else None
         hello = await self.call(Hello(versions=PROTOCOL_VERSIONS, client=client, key_id=key_id))
         if hello.auth_required:
-            if key is None:
+            if key is None or key.secret is None:
                 raise ControlError(ErrorCode.UNAUTHENTICATED, "this daemon wants a key")
             await self.call(Auth(key_id=key.key_id, mac=key.mac(hello.challenge)))
         return hello

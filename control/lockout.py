@@ -42,7 +42,10 @@ class _Record:
 class Lockout:
     """Failures by origin, bounded."""
 
-    def __init__(self, *, addresses_max: int = ADDRESSES_MAX) -> None:
+    def __init__(
+        self, *, failures_max: int = FAILURES_MAX, addresses_max: int = ADDRESSES_MAX
+    ) -> None:
+        self._failures_max = failures_max
         self._addresses_max = addresses_max
         self._records: OrderedDict[str, _Record] = OrderedDict()
 
@@ -58,7 +61,7 @@ class Lockout:
         if len(self._records) > self._addresses_max:
             self._records.popitem(last=False)
         record.failures += 1
-        if record.failures < FAILURES_MAX:
+        if record.failures < self._failures_max:
             return False
         record.since, record.failures = now, 0
         record.locked_until = now + LOCKED_S

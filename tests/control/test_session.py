@@ -189,3 +189,45 @@ def test_closing_says_why_once() -> None:
     )
     assert session.close("internal", "again") == []
     assert ask(session, "ping") == [] and session.refuse(7, invalid("m", "bad")) == []
+
+
+def test_a_certificate_with_the_name_of_a_key_makes_ready() -> None:
+    """After hello, which asks for nothing more; another name has to prove a key by its mac."""
+    session = Session(GREETING, Keyring([KEY]), CHALLENGE, ["other", "k"])
+    assert hello(session).auth_required is False
+    assert session.is_ready and session.key_id == "k" and session.scopes.names == KEY.scopes
+    stranger = Session(GREETING, Keyring([KEY]), CHALLENGE, ["other"])
+    assert hello(stranger).auth_required is True
+    auth(stranger)
+    assert stranger.is_ready
+
+
+def test_no_certificate_makes_ready_before_hello() -> None:
+    """The greeting is not left out."""
+    session = Session(GREETING, Keyring([KEY]), CHALLENGE, ["k"])
+    assert code_of(ask(session, "room.get", room="club/1")) == "unauthenticated"
+
+
+def test_a_session_follows_its_key() -> None:
+    """A new secret changes nothing, new scopes hold at once, a key that is gone ends it."""
+    ring = Keyring([KEY])
+    session = Session(GREETING, ring, CHALLENGE)
+    hello(session)
+    auth(session)
+    ring.replace([Key("k", b"other", ("read",))])
+    assert session.follow_keys() == [] and session.is_ready
+    assert code_of(ask(session, "room.close", room="club/1")) == "permission_denied"
+    ring.replace([Key("l", b"other", ("read",))])
+    (closed,) = session.follow_keys()
+    assert isinstance(closed, Close) and closed.event.code == "unauthenticated"
+
+
+def test_a_session_without_a_key_ends_when_keys_are_asked_for() -> None:
+    """And one that is not ready yet needs the new ones."""
+    ring = Keyring()
+    anonymous, greeted = (Session(GREETING, ring, CHALLENGE) for _ in range(2))
+    hello(anonymous)
+    ring.replace([KEY])
+    assert isinstance(anonymous.follow_keys()[0], Close)
+    assert greeted.follow_keys() == []
+    assert hello(greeted).auth_required is True

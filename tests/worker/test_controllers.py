@@ -1,4 +1,4 @@
-"""Rooms that nobody is connected for any more: those that ask for it are closed after their time."""
+"""Rooms that nobody is connected for any more are closed after their time, if they ask for it."""
 
 from __future__ import annotations
 
