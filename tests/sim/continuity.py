@@ -147,9 +147,9 @@ class TrackJudge:
         # Whoever interrupts a long frame can only begin after it.
         longest = max((speaker.frame_ticks for speaker in speakers), default=0)
         allowed = 2 * WALL_ERROR_S_MAX + spread + max(0, longest - FRAME_TICKS) / TICKS_PER_S
-        # What comes next may have to make way for the end of what was heard elsewhere; whoever
-        # chooses may do so twice in a row.
-        hops = 2 if self._is_choosy else 1 if self._moved_at() else 0
+        # What comes next may have to make way for the end of what was heard elsewhere, which may
+        # have made way before; whoever chooses may do so twice in a row.
+        hops = len(self._moved_at()) + (2 if self._is_choosy else 0)
         allowed += hops * FRAME_TICKS / TICKS_PER_S
         if self._error_max - self._error_min > allowed:
             low, high = self._error_min * 1000, self._error_max * 1000
