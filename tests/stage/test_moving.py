@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from control.commands import SubscriptionUpdate
 from control.errors import ControlError, ErrorCode
 from control.events import ParticipantJoined, ParticipantLeft
 from control.types import LeaveReason, ParticipantStatus, Role
@@ -60,11 +61,15 @@ def test_what_belongs_to_its_place_there_stays_behind() -> None:
     stage.room.moderation.raise_hand("blue", stage.now)
     stage.room.moderation.invite("blue", stage.now, expires_s=60)
     stage.room.moderation.set_priority("blue", 6.0)
+    asked = SubscriptionUpdate(room="room", participant="blue", paused=True, never=["red"])
+    stage.room.subscriptions.update(asked, stage.now)
     room = other(stage)
     moved = move(stage, room, "blue")
     state = room.participant_state("blue")
     assert (state.hand, state.invited_until, moved.priority_db) == (None, None, None)
     assert room.hands == [] and stage.room.hands == []
+    assert (state.slots, state.tier) == (3, "slots")
+    assert room.subscriptions.state("blue").never == []
 
 
 def test_both_rooms_are_told_and_number_and_generation_are_the_new_room_s() -> None:
