@@ -19,7 +19,8 @@ from tests.control.samples import AT_MS, COMMAND_SAMPLES, ERROR_SAMPLES, EVENT_S
 
 FOLDER: Final = Path(__file__).parent
 EPOCH: Final = "e1"
-KEY: Final = Key("backend", b"a secret of thirty-two bytes ...", ("admin",))
+SECRET: Final = b"a secret of thirty-two bytes ..."
+KEY: Final = Key("backend", SECRET, ("admin",))
 CHALLENGE: Final = bytes(range(32))
 PREFIX_BYTES: Final = 4
 
@@ -90,7 +91,7 @@ def readable(value: Any) -> Any:
 
 def session_requests() -> list[tuple[str, AnyCommand]]:
     """What a session begins with, in order."""
-    mac = compute_mac(KEY.secret, CHALLENGE, KEY.key_id)
+    mac = compute_mac(SECRET, CHALLENGE, KEY.key_id)
     return [
         ("hello: the daemon hands out a challenge", Hello(versions=[1], client="vectors")),
         ("auth: HMAC-SHA256 over challenge and key id", Auth(key_id=KEY.key_id, mac=mac)),
@@ -158,7 +159,7 @@ async def record() -> dict[str, str]:
         commands = await record_commands(caller, handler)
         errors = await record_errors(caller, handler)
         await caller.close()
-    key = {"key_id": KEY.key_id, "secret": {"hex": KEY.secret.hex()}}
+    key = {"key_id": KEY.key_id, "secret": {"hex": SECRET.hex()}}
     return {
         "session.json": _text({**key, "vectors": session}),
         "commands.json": _text({"vectors": commands}),
