@@ -46,9 +46,10 @@ DRAINED_PER_TURN = 8
 class Worker:
     """The media side of one process.
 
-    `wall_at_zero` is unix seconds at `now == 0.0`, `started_at` the time of its start. `entropy` gives as many unpredictable bytes as
-    asked for. `on_bug` is told of an exception that one participant's input caused: that
-    participant is removed and the rest goes on; without it the exception is raised.
+    `wall_at_zero` is unix seconds at `now == 0.0`, `started_at` the time of its start. `entropy`
+    gives as many unpredictable bytes as asked for. `on_bug` is told of an exception that one
+    participant's input caused: that participant is removed and the rest goes on; without it the
+    exception is raised.
     """
 
     def __init__(
