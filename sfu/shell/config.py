@@ -55,7 +55,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ControlKey(Section, frozen=True, kw_only=True):
-    """What a backend proves to know; exactly one of `secret` and `secret_file` is given.
+    """What a backend proves to know: one of `secret` and `secret_file` is given, or neither where
+    clients may show certificates; then only one with the key's id as its name proves it.
 
     Scopes: `admin`, `read`, or `rooms:<prefix>` for only the rooms whose id begins so.
     """
@@ -64,6 +65,17 @@ class ControlKey(Section, frozen=True, kw_only=True):
     scopes: Annotated[list[Scope], Meta(min_length=1)]
     secret: str | None = None
     secret_file: str | None = None
+
+
+class ControlTls(Section, frozen=True, kw_only=True):
+    """TLS on the control port, from PEM files beside the configuration.
+
+    With `client_ca`, a client's certificate of that authority proves the key whose id is its name.
+    """
+
+    certificate: str
+    key: str
+    client_ca: str | None = None
 
 
 class Control(Section, frozen=True, kw_only=True):
@@ -77,6 +89,7 @@ class Control(Section, frozen=True, kw_only=True):
     replay_events: Annotated[int, Meta(ge=0, le=REPLAY_EVENTS_MAX)] = ServerLimits.replay_events
     replay_bytes: Annotated[int, Meta(ge=0, le=REPLAY_BYTES_MAX)] = ServerLimits.replay_bytes
     keys: list[ControlKey] = []
+    tls: ControlTls | None = None
 
 
 class Media(Section, frozen=True, kw_only=True):
@@ -193,8 +206,12 @@ def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
 
 
 def key_secrets(config: Config, folder: Path) -> dict[str, bytes]:
-    """The secret of each key id; a relative `secret_file` is looked up in `folder`."""
-    return {key.id: _secret(key, folder) for key in config.control.keys}
+    """The secret of each key id that has one; a relative `secret_file` is looked up in `folder`."""
+    return {
+        key.id: _secret(key, folder)
+        for key in config.control.keys
+        if key.secret is not None or key.secret_file is not None
+    }
 
 
 def effective_config(config: Config, candidates: Iterable[Candidate]) -> dict[str, Any]:
@@ -285,15 +302,27 @@ def _check_control(config: Config) -> None:
         if key.id in seen:
             raise ConfigError(f"control.keys: the id {key.id!r} is there twice")
         seen.add(key.id)
-        if (key.secret is None) == (key.secret_file is None):
-            raise ConfigError(f"control.keys: {key.id}: give either secret or secret_file")
+        _check_proof(key, config.control.tls)
         if key.secret == "":
             raise ConfigError(f"control.keys: {key.id}: the secret is empty")
+    tls = config.control.tls
+    if tls is not None and tls.client_ca is not None and not config.control.keys:
+        raise ConfigError("control.tls.client_ca: needs control.keys that say who may do what")
     endpoint = config.control_endpoint
     if not endpoint.is_local and not config.control.keys:
         raise ConfigError(
             f"control.listen: {endpoint} is reachable from outside; without control.keys only"
             " loopback or unix:/path is allowed"
+        )
+
+
+def _check_proof(key: ControlKey, tls: ControlTls | None) -> None:
+    given = (key.secret is not None) + (key.secret_file is not None)
+    takes_certificates = tls is not None and tls.client_ca is not None
+    if given == 2 or (given == 0 and not takes_certificates):
+        raise ConfigError(
+            f"control.keys: {key.id}: give either secret or secret_file, or neither of them with"
+            " control.tls.client_ca"
         )
 
 
