@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from control.sfuctl.arguments import parser
 from control.sfuctl.lines import event_line
 from control.sfuctl.results import as_json, as_text
 from control.types import Role
+from tests.control.authority import Authority
 from tests.control.fake_daemon import FakeDaemon
 from tests.control.samples import AT_MS, COMMAND_SAMPLES, EVENT_SAMPLES
 
@@ -64,11 +66,11 @@ class Done(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(*keys: Key) -> Iterator[Running]:
+def running(*keys: Key, tls: ssl.SSLContext | None = None) -> Iterator[Running]:
     """Serve a fake daemon until the block ends."""
     loop = asyncio.new_event_loop()
     daemon = FakeDaemon()
-    server = Server(daemon, epoch="e1", keys=keys, wall_ms=lambda: 1_700_000_000_000)
+    server = Server(daemon, epoch="e1", keys=keys, tls=tls, wall_ms=lambda: 1_700_000_000_000)
     endpoint = loop.run_until_complete(server.start("127.0.0.1:0"))
     thread = threading.Thread(target=loop.run_forever)
 
@@ -290,6 +292,8 @@ def test_a_refusal_is_one_line_and_status_1(run: Sfuctl) -> None:
         ("--key-id", "ops", "server", "info"),
         ("--key-id", "ops", "--key-file", "/no/such/file", "server", "info"),
         ("--address", "127.0.0.1:x", "server", "info"),
+        ("--tls-ca", "/no/such/file", "server", "info"),
+        ("--tls-certificate", "/no/such/file", "server", "info"),
         ("--address", "unix:/no/such/socket", "server", "info"),
     ],
 )
@@ -362,3 +366,19 @@ def test_a_key_is_read_from_a_file(
         assert sfuctl.main(["server", "info"]) == 0
         assert sfuctl.main(["--key-file", str(wrong), "server", "info"]) == 1
         assert "unauthenticated" in capsys.readouterr().err
+
+
+def test_a_certificate_proves_a_key(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS; without trust in the daemon's own there is no connection."""
+    authority = Authority(tmp_path)
+    with running(KEY, tls=authority.server(authority.issue_for_localhost())) as server:
+        monkeypatch.setenv("SFUCTL_ADDRESS", server.address)
+        assert sfuctl.main(["--tls", "server", "info"]) == 2
+        assert "certificate verify failed" in capsys.readouterr().err
+        monkeypatch.setenv("SFUCTL_TLS_CA", str(authority.certificate))
+        assert sfuctl.main(["server", "info"]) == 1
+        assert "wants a key" in capsys.readouterr().err
+        own = str(authority.issue(KEY.key_id))
+        assert sfuctl.main(["--tls-certificate", own, "server", "info"]) == 0
