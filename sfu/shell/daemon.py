@@ -31,7 +31,7 @@ from sfu.shell.loading import Loaded
 from sfu.shell.log import LineWriter, set_level
 from sfu.shell.metrics import Metrics
 from sfu.shell.ops_http import OpsHttp
-from sfu.shell.reload import changes_between
+from sfu.shell.reload import changes_between, in_force
 from sfu.shell.udp import ListenError, UdpPort, listen_error
 from sfu.worker.worker import Worker
 
@@ -119,7 +119,7 @@ class Daemon:
 
     def effective(self) -> dict[str, Any]:
         """The configuration in force and what clients are told, without secrets."""
-        return effective_config(self._config, self._candidates)
+        return effective_config(self._loaded.config, self._candidates)
 
     async def start(self) -> None:
         """Listen everywhere and become ready; raises ListenError."""
@@ -202,7 +202,7 @@ class Daemon:
             self._server.replace_tls(loaded.tls)
         set_level(loaded.config.log.level)
         changes = changes_between(self._loaded, loaded)
-        self._loaded = loaded
+        self._loaded = in_force(self._loaded, loaded)
         _log.info("reloaded", **asdict(changes))
 
     def _measure_load(self, last: tuple[float, float] | None = None) -> None:

@@ -53,6 +53,18 @@ def changes_between(old: Loaded, new: Loaded) -> Changes:
     )
 
 
+def in_force(old: Loaded, new: Loaded) -> Loaded:
+    """What counts after the reload: the new keys, certificates and log level, else the old."""
+    replace = msgspec.structs.replace
+    before, after = old.config, new.config
+    config = replace(
+        before,
+        log=replace(before.log, level=after.log.level),
+        control=replace(before.control, keys=after.control.keys, tls=after.control.tls),
+    )
+    return Loaded(config, new.keys, new.tls)
+
+
 def _by_id(keys: tuple[Key, ...]) -> dict[str, Key]:
     return {key.key_id: key for key in keys}
 

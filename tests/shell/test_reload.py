@@ -17,7 +17,7 @@ from control.client import Client
 from control.errors import ConnectionLost, ControlError
 from sfu.shell.config import ConfigError
 from sfu.shell.loading import Source
-from sfu.shell.reload import Changes, changes_between
+from sfu.shell.reload import Changes, changes_between, in_force
 from tests.control.authority import Authority
 from tests.shell.process import DaemonProcess
 
@@ -49,8 +49,10 @@ def test_what_changed_is_named_and_what_needs_a_restart_too(tmp_path: Path) -> N
         log_level=True,
         restart=("http.listen", "limits.max_rooms"),
     )
-    nothing = changes_between(new, new)
-    assert nothing == Changes((), (), (), False, ())
+    assert changes_between(new, new) == Changes((), (), (), False, ())
+    after = in_force(old, new)
+    assert after.keys == new.keys and after.config.log.level == "debug"
+    assert changes_between(after, new).restart == ("http.listen", "limits.max_rooms")
 
 
 @pytest.mark.parametrize(
