@@ -101,7 +101,7 @@ class Server:
             entropy=entropy,
             on_lost=self._on_connection_lost,
             controllers=Controllers(on_controlled),
-            lockout=lockout or Lockout(),
+            lockout=Lockout() if lockout is None else lockout,
             tls=tls,
         )
 
