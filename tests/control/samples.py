@@ -313,6 +313,11 @@ _BODIES: tuple[EventBody, ...] = (
     ServerRecovered(limit="load"),
     EventsGap(from_=12, to=40),
     SessionClosed(code="unavailable", message="the daemon is stopping"),
+    SessionClosed(
+        code="resource_exhausted",
+        message="too many wrong proofs from this address",
+        retry_after_ms=60_000,
+    ),
 )
 
 EVENT_SAMPLES: dict[str, list[EventBody]] = {}
