@@ -158,7 +158,9 @@ class Model(World):
         self._admit(room, asked.participant, asked.role, present, asked.on_duplicate == "reject")
         if present is not None:
             self._leave(room, present, "replaced")
-        one = Person(asked.participant, asked.role, 0, 0, self.now + JOIN_TIMEOUT_S, asked.name)
+        one = Person(
+            asked.participant, asked.role, 0, 0, self.now + JOIN_TIMEOUT_S, asked.name or None
+        )
         one.metadata = asked.metadata or {}
         one.muted, one.locked = asked.muted, False
         if present is not None and present.locked:

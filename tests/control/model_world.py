@@ -16,7 +16,8 @@ from typing import Any
 
 from control.types import Role
 
-JOIN_TIMEOUT_S = 30.0
+# Nobody here ever connects, so this is how long they stay.
+JOIN_TIMEOUT_S = 60.0
 # A limit that refused nobody for so long, and of which a tenth is free, has recovered.
 RECOVERY_S = 5.0
 # A room that was never entered waits so long for its first, if its timeout is 0.
