@@ -21,8 +21,9 @@ from tests.interop.polling import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-# A local address of its own, so that who abuses and who does not are not the same to the daemon.
+# Local addresses, so that who abuses and who does not are not the same to the daemon.
 ABUSER = "127.0.0.9"
+GUESSER = "127.0.0.10"
 ADMIN_SECRET, CLUB_SECRET = "a" * 32, "c" * 32
 ADMIN = Key("admin", ADMIN_SECRET.encode())
 CLUB = Key("club", CLUB_SECRET.encode())
@@ -240,6 +241,22 @@ async def metric(daemon: Daemon, name: str) -> float:
         return 0.0
 
 
+async def guesses(daemon: Daemon) -> None:
+    """A wrong mac ends the session, and after five of them nobody comes from there for a while."""
+    wrong = Key(ADMIN.key_id, b"guessed" * 5)
+    for _ in range(5):
+        async with dial(daemon, source=GUESSER) as peer:
+            hello = await peer.result("hello", versions=[1], client="t")
+            mac = wrong.mac(hello["challenge"])
+            refused = await peer.refusal("auth", key_id=wrong.key_id, mac=mac)
+            assert refused["code"] == "unauthenticated"
+            assert (await peer.last_words())[0] == "unauthenticated"
+    async with dial(daemon, source=GUESSER) as peer:
+        closed = await peer.receive()
+        assert closed["p"]["code"] == "resource_exhausted"
+        assert 0 < closed["p"]["retry_after_ms"] <= 60_000
+
+
 ABUSES: tuple[Callable[[Daemon], Awaitable[None]], ...] = (
     malformed,
     oversized,
@@ -247,6 +264,7 @@ ABUSES: tuple[Callable[[Daemon], Awaitable[None]], ...] = (
     out_of_scope,
     half_closed,
     never_reading,
+    guesses,
 )
 
 
