@@ -31,6 +31,8 @@ _SETTINGS: dict[str, Sequence[Any]] = {
     "slots": (None, 1, 3),
     "hand_policy": (None, None, None, "open", "open", "closed"),
     "empty_timeout_s": (None, None, 0, 7, 300),
+    "orphan_policy": (None, None, "close", "close", "keep"),
+    "orphan_timeout_s": (None, 0, 3, 60),
     "metadata": _MAPS,
 }
 _ALL: dict[str, Sequence[Any]] = {

@@ -62,6 +62,7 @@ class RoomModel:
     created_at: int
     settings: Map
     empty_since: float | None
+    orphan_since: float | None = None
     locked: bool = False
     version: int = 1
     was_entered: bool = False
@@ -114,11 +115,23 @@ class World:
                 yield one.expires_at, partial(self._leave, room, one, "join_expired")
                 if one.invited_until is not None:
                     yield one.invited_until, partial(self._expire, room, one)
+            if room.orphan_since is not None and room.settings["orphan_policy"] == "close":
+                orphaned_at = room.orphan_since + room.settings["orphan_timeout_s"]
+                yield orphaned_at, partial(self._end, room, "orphaned")
             if room.empty_since is not None:
                 timeout_s = room.settings["empty_timeout_s"]
                 if timeout_s == 0 and not room.was_entered:
                     timeout_s = FIRST_JOIN_GRACE_S
                 yield room.empty_since + timeout_s, partial(self._end, room, "empty")
+
+    def control(self, by: Iterable[str]) -> None:
+        """Connections that may change rooms beginning so are there, and no others."""
+        prefixes = tuple(by)
+        for room in self.rooms.values():
+            if room.id.startswith(prefixes):
+                room.orphan_since = None
+            elif room.orphan_since is None:
+                room.orphan_since = self.now
 
     def _expire(self, room: RoomModel, one: Person) -> None:
         one.invited_until = None

@@ -48,6 +48,8 @@ FOLLOWED: dict[str, Map] = {
     "reader": {"rooms": ["hall", "club/a"]},
     "club": {"types": ["room.*", "participant.left", "hand.*", "track.muted"]},
 }
+# Rooms that each may change begin so.
+CONTROLLED: dict[str, str | None] = {"admin": "", "reader": None, "club": "club/"}
 # Stands in commands in place of a real offer, so that what is printed can be read.
 OFFERS = {"sdp": offer()}
 
@@ -135,7 +137,9 @@ class Backends(RuleBasedStateMachine):
                 self.pass_time(rng.choice([1, 1, 4, 10, 31]))
                 self.compare()
             case 1:
-                self.reconnect(rng.choice(["reader", "club"]), self.draw(rng, 3))
+                self.be_away(
+                    rng.choice(list(CONTROLLED)), self.draw(rng, 3), rng.choice([0, 4, 10])
+                )
             case _:
                 self.step(self.draw(rng, rng.randrange(1, 5)))
                 self.step(self.draw(rng, 1))
@@ -143,15 +147,18 @@ class Backends(RuleBasedStateMachine):
     def draw(self, rng: random.Random, count: int) -> list[Asked]:
         return [random_asked(rng, self.model) for _ in range(count)]
 
-    def reconnect(self, who: str, asked: list[Asked]) -> None:
+    def be_away(self, who: str, asked: list[Asked], seconds: int) -> None:
         """What happens while a backend is away it gets when it comes back."""
-        others = [one for one in asked if one[0] != who]
         self.lines[who].link.close()
-        self.plane.run(asyncio.sleep(0))
         position = c.Position(epoch=EPOCH, seq=self.seq)
+        self.model.control(by for one, by in CONTROLLED.items() if one != who and by is not None)
+        self.pass_time(0)
+        others = [one for one in asked if one[0] != who]
         expected, answers = self.expected(others), self.send(others)
+        self.pass_time(seconds)
         line = self.plane.run(self.plane.connect(next(key for key in KEYS if key.key_id == who)))
         self.lines[who] = line
+        self.model.control(by for by in CONTROLLED.values() if by is not None)
         subscribe = c.EventsSubscribe(**FOLLOWED[who], since=position)
         self.plane.run(line.link.call(subscribe))
         self.pass_time(0)

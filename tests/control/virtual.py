@@ -182,6 +182,7 @@ class Plane:
             log=lambda event, /, **fields: self.log.append(f"{event} {fields}"),
             entropy=random.Random(2).randbytes,
             wall_ms=self.unix_ms,
+            on_controlled=self.cycle.observe_controllers,
         )
 
     def _publish(self, room: str | None, body: Any) -> None:
