@@ -40,6 +40,27 @@ from control.session import Greeting
 
 __all__ = ["Handler", "Log", "Server", "ServerLimits", "UnsafeListenError"]
 
+# Those that exist from the start, so that a dashboard sees a zero and not a gap.
+_COUNTERS: Final = (
+    "authentication_timeouts",
+    "bugs",
+    "connections",
+    "connections_locked_out",
+    "connections_refused",
+    "cutoffs",
+    "events",
+    "events_replayed",
+    "events_sent",
+    "handshakes_failed",
+    "idempotent_repeats",
+    "lockouts",
+    "protocol_errors",
+    "replays",
+    "requests",
+    "responses_ok",
+    "wrong_macs",
+    *(f"errors_{code.value}" for code in ErrorCode),
+)
 # Connections the kernel holds for us while the loop is busy.
 _BACKLOG: Final = 128
 # A peer that vanished without a word is noticed after a minute and a half.
@@ -82,7 +103,7 @@ class Server:
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         limits = limits or ServerLimits()
-        counters: Counter[str] = Counter()
+        counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
         ring = Ring(limits.replay_events, limits.replay_bytes)
         self._feed = Feed(epoch, wall_ms, ring)
         self._dispatcher = Dispatcher(handler, self._feed, counters, log, self._capacity)
