@@ -234,11 +234,8 @@ async def never_reading(daemon: Daemon) -> None:
 
 
 async def metric(daemon: Daemon, name: str) -> float:
-    """Of the operators' page, read in a thread; 0 while it has not been counted."""
-    try:
-        return await asyncio.to_thread(daemon.metric, name)
-    except KeyError:
-        return 0.0
+    """Of the operators' page, read in a thread."""
+    return await asyncio.to_thread(daemon.metric, name)
 
 
 async def guesses(daemon: Daemon) -> None:
