@@ -53,7 +53,9 @@ _LOADS = {
     "joins": _Load("a storm of joins onto a live room", LoadOptions("joins"), ("joins", "within")),
     "churn": _Load("steady coming and going", LoadOptions("churn"), ("churn_rate", "stay")),
     "control": _Load(
-        "commands per second", LoadOptions("control", speakers=0, duration_s=10.0), ("pipeline",)
+        "commands per second",
+        LoadOptions("control", speakers=0, duration_s=10.0),
+        ("pipeline", "rate"),
     ),
     "soak": _Load(
         "a long run: memory, files and threads",
@@ -89,7 +91,8 @@ _NUMBERS = {
     "within": _Option("within_s", float, 0.1, 3_600, "they come in so many seconds"),
     "churn_rate": _Option("churn_rate", float, 0.1, 1_000, "joins a second, and as many leaves"),
     "stay": _Option("stay_s", float, 0.5, 3_600, "how long a visitor stays, in seconds"),
-    "pipeline": _Option("pipeline", int, 1, 256, "commands under way at once"),
+    "pipeline": _Option("pipeline", int, 1, 256, "commands under way at once, without --rate"),
+    "rate": _Option("rate", float, 0, 100_000, "commands a second; 0: by --pipeline"),
 }
 _COMMON = (
     *("rooms", "speakers", "listeners", "slots", "duration", "join_rate", "seed"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -29,8 +30,14 @@ class _Head(msgspec.Struct):
 _decode = msgspec.msgpack.Decoder(_Head).decode
 
 
+# The daemon reads no further when so many wait for answers.
+IN_FLIGHT_MAX: Final = 256
+# As fine as the loop's clock.
+_PACE_S: Final = 0.001
+
+
 class Pipeline(Link):
-    """A control connection that keeps so many commands under way, once `run` is called."""
+    """A control connection on which `run` keeps so many commands under way, `run_at` a rate."""
 
     def __init__(self) -> None:
         super().__init__(lambda _: None)
@@ -41,13 +48,42 @@ class Pipeline(Link):
         self._until = 0.0
         self._sent: dict[int, float] = {}
         self._ended: asyncio.Future[None] | None = None
+        self._rate = 0.0
+        self._begun = 0.0
+        self._issued = 0
 
     async def run(self, commands: Sequence[AnyCommand], depth: int, seconds: float) -> None:
         """Do `commands` over and over for so long. ConnectionLost when the daemon hangs up."""
-        self._commands = commands
-        self._until = time.perf_counter() + seconds
-        self._ended = self._loop.create_future()
+        self._begin(commands, seconds)
         self._issue(depth)
+        await self._answered()
+
+    async def run_at(self, commands: Sequence[AnyCommand], rate: float, seconds: float) -> None:
+        """The same at `rate` commands a second, whether or not the answers keep up.
+
+        A latency counts from when the command was due, so that waiting to be sent is part of it.
+        """
+        self._begin(commands, seconds)
+        self._rate = rate
+        pacing = asyncio.create_task(self._pace())
+        try:
+            await self._answered()
+        finally:
+            pacing.cancel()
+
+    def _begin(self, commands: Sequence[AnyCommand], seconds: float) -> None:
+        self._commands = commands
+        self._begun = time.perf_counter()
+        self._until = self._begun + seconds
+        self._ended = self._loop.create_future()
+
+    async def _pace(self) -> None:
+        while not self.lost.done():
+            self._issue_due()
+            await asyncio.sleep(_PACE_S)
+
+    async def _answered(self) -> None:
+        assert self._ended is not None
         await asyncio.wait([self._ended, self.lost], return_when=asyncio.FIRST_COMPLETED)
         if not self._ended.done():
             raise ConnectionLost("the daemon hung up")
@@ -65,7 +101,10 @@ class Pipeline(Link):
         except (ProtocolError, msgspec.MsgspecError) as error:
             self.abort(f"the daemon broke the protocol: {error}")
             return
-        self._issue(answered)
+        if self._rate:
+            self._issue_due()
+        else:
+            self._issue(answered)
 
     def _take(self, head: _Head) -> bool:
         sent = self._sent.pop(head.id, None)
@@ -77,16 +116,33 @@ class Pipeline(Link):
 
     def _issue(self, count: int) -> None:
         now = time.perf_counter()
-        if now >= self._until:
-            if not self._sent and self._ended is not None and not self._ended.done():
-                self._ended.set_result(None)
+        if not self._is_over(now):
+            self._send([now] * count)
+
+    def _issue_due(self) -> None:
+        """What is due by now, as far as the daemon reads."""
+        now = time.perf_counter()
+        if self._is_over(now):
             return
+        due = int((now - self._begun) * self._rate) - self._issued
+        count = max(0, min(due, IN_FLIGHT_MAX - len(self._sent)))
+        self._send([self._begun + (self._issued + i) / self._rate for i in range(count)])
+        self._issued += count
+
+    def _is_over(self, now: float) -> bool:
+        if now < self._until:
+            return False
+        if not self._sent and self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
+        return True
+
+    def _send(self, due_at: Sequence[float]) -> None:
         frames = []
-        for _ in range(count):
+        for at in due_at:
             self._last_id += 1
             command = self._commands[self._next]
             self._next = (self._next + 1) % len(self._commands)
-            self._sent[self._last_id] = now
+            self._sent[self._last_id] = at
             frames.append(encode_request(self._last_id, command))
         if frames:
             self._transport.write(b"".join(frames))

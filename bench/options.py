@@ -29,7 +29,8 @@ class LoadOptions:
     within_s: float = 10.0  # joins: they come in this time
     churn_rate: float = 20.0  # churn, soak: joins per s, and as many leaves
     stay_s: float = 5.0  # churn, soak: how long a visitor stays
-    pipeline: int = 64  # control: commands under way at once
+    pipeline: int = 64  # control: commands under way at once, unless there is a rate
+    rate: float = 0.0  # control: commands a second; 0: as many as `pipeline` makes
 
     def as_values(self) -> dict[str, str | int | float | bool | None]:
         """For the report."""

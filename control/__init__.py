@@ -6,6 +6,7 @@
 
 from control.auth import Key
 from control.client import Client
+from control.commands import Position
 from control.errors import (
     ConnectionLost,
     ControlError,
@@ -28,6 +29,7 @@ __all__ = [
     "FrameMalformed",
     "FrameTooLarge",
     "Key",
+    "Position",
     "ProtocolError",
     "Role",
 ]

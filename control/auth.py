@@ -2,7 +2,8 @@
 
 A key never crosses the wire: the client sends HMAC-SHA256(secret, context || challenge || key_id),
 the challenge being 32 random bytes of the session. Without TLS somebody who records a session can
-guess short secrets offline, so use 32 random bytes.
+guess short secrets offline, so use 32 random bytes. Under mutual TLS a client certificate with a
+key's id as its name proves possession as well; such a key needs no secret at all.
 
 Scopes: `admin` may do everything; `read` may ask everything and change nothing; `rooms:<prefix>`
 may do everything with rooms whose id begins so, and for it no other room exists. Scopes add up.
@@ -111,10 +112,13 @@ EVERYTHING: Final = Scopes(("admin",))
 
 @dataclass(frozen=True)
 class Key:
-    """A shared secret with a name. `scopes` count on the server only; a client needs none."""
+    """A shared secret with a name. `scopes` count on the server only; a client needs none.
+
+    Without a secret (None) only a certificate of this name proves the key.
+    """
 
     key_id: str
-    secret: bytes = field(repr=False)
+    secret: bytes | None = field(repr=False)
     scopes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -122,12 +126,14 @@ class Key:
             raise ValueError(f"a key id has 1 to {KEY_ID_CHARS_MAX} characters")
         if isinstance(self.secret, str):
             raise TypeError("a secret is bytes: encode the text as UTF-8")
-        if not self.secret:
+        if self.secret == b"":
             raise ValueError(f"the secret of key {self.key_id!r} is empty")
         Scopes(tuple(self.scopes))
 
     def mac(self, challenge: bytes) -> bytes:
         """What proves possession of this key for one session's challenge."""
+        if self.secret is None:
+            raise ValueError(f"key {self.key_id!r} has no secret, only a certificate proves it")
         return compute_mac(self.secret, challenge, self.key_id)
 
 
@@ -137,18 +143,36 @@ class Keyring:
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._secrets: dict[str, bytes] = {}
         self._scopes: dict[str, Scopes] = {}
-        for key in keys:
-            if key.key_id in self._secrets:
-                raise ValueError(f"key id {key.key_id!r} is given twice")
-            self._secrets[key.key_id] = key.secret
-            self._scopes[key.key_id] = Scopes(tuple(key.scopes))
+        self.replace(keys)
 
     def __bool__(self) -> bool:
-        return bool(self._secrets)
+        return bool(self._scopes)
+
+    def replace(self, keys: Iterable[Key]) -> None:
+        """Know these and no others from now on. Raises ValueError and changes nothing."""
+        secrets: dict[str, bytes] = {}
+        scopes: dict[str, Scopes] = {}
+        for key in keys:
+            if key.key_id in scopes:
+                raise ValueError(f"key id {key.key_id!r} is given twice")
+            scopes[key.key_id] = Scopes(tuple(key.scopes))
+            if key.secret is not None:
+                secrets[key.key_id] = key.secret
+        self._secrets, self._scopes = secrets, scopes
+
+    def scopes_of(self, key_id: str | None) -> Scopes | None:
+        """What a session of this key may do; None: it may not be. Without keys None is its id."""
+        if key_id is None:
+            return None if self else EVERYTHING
+        return self._scopes.get(key_id)
+
+    def named(self, names: Iterable[str]) -> str | None:
+        """The first of a certificate's names that is a key's id."""
+        return next((name for name in names if name in self._scopes), None)
 
     def verify(self, key_id: str, challenge: bytes, mac: bytes) -> Scopes | None:
         """The key's scopes, or None. Takes as long for an unknown key as for a wrong mac."""
         secret = self._secrets.get(key_id, _CONTEXT)
         is_right = hmac.compare_digest(compute_mac(secret, challenge, key_id), mac)
-        scopes = self._scopes.get(key_id)
-        return scopes if is_right else None
+        # The stand-in for an unknown secret is in the source: whoever signs with it is refused.
+        return self._scopes[key_id] if is_right and key_id in self._secrets else None

@@ -16,7 +16,6 @@ import asyncio
 import random
 import secrets
 import ssl
-import weakref
 from collections.abc import Iterable
 from itertools import count
 from types import TracebackType
@@ -24,10 +23,12 @@ from typing import Final, Self, TypeVar
 
 from control.auth import Key
 from control.calls import Calls
-from control.commands import Command, EventsSubscribe, HelloResult, Ping, Position
+from control.commands import Command, HelloResult, Ping, Position
 from control.endpoint import Endpoint, TcpEndpoint, parse_endpoint
 from control.errors import ConnectionLost, ControlError, ErrorCode, ProtocolError
 from control.events import Event, SessionClosed
+from control.filters import EventFilter
+from control.follower import Follower
 from control.link import Link, open_link
 from control.streams import QUEUE_EVENTS_MAX, EventStream
 
@@ -37,8 +38,9 @@ DEADLINE_S: Final = 10.0
 # Reconnecting: the first try at once, then a random wait up to 0.1, 0.2, 0.4 ... 5 s.
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
-# A connection on which nothing was heard for three of these is taken for dead.
-PING_INTERVAL_S: Final = 5.0
+# A connection on which nothing was heard for two of these is taken for dead. Each ping of an idle
+# backend wakes the daemon, which is most of what that backend costs it.
+PING_INTERVAL_S: Final = 7.5
 # The daemon keeps keys for 60 s; a command must not be asked again after that.
 RETRY_WITHIN_S: Final = 55.0
 # A daemon that reads no more must not keep us from going.
@@ -82,9 +84,7 @@ class Client(Calls):
         self._refusal: ControlError | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._is_closed = False
-        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
-        self._position: Position | None = None
-        self._subscribed: frozenset[str] | None = frozenset()
+        self._follower = Follower()
         self._subscribing = asyncio.Lock()
         self._trimmer: asyncio.Task[None] | None = None
 
@@ -120,7 +120,7 @@ class Client(Calls):
         """Hang up; waiting calls raise ConnectionLost, iterators end. Idempotent."""
         self._is_closed = True
         self._linked.set()
-        for stream in tuple(self._streams):
+        for stream in self._follower:
             stream.end()
         tasks = [task for task in (self._keeper, self._trimmer) if task is not None]
         for task in tasks:
@@ -153,11 +153,22 @@ class Client(Calls):
             self._in_flight.release()
 
     def events(
-        self, *, rooms: Iterable[str] | None = None, queue_max: int = QUEUE_EVENTS_MAX
+        self,
+        *,
+        rooms: Iterable[str] | None = None,
+        types: Iterable[str] | None = None,
+        since: Position | None = None,
+        queue_max: int = QUEUE_EVENTS_MAX,
     ) -> EventStream:
-        """Events of the given rooms, or of all, from the first step on (or from `async with`)."""
-        wanted = None if rooms is None else frozenset(rooms)
-        return EventStream(wanted, self._open_stream, self._close_stream, events_max=queue_max)
+        """Events of the given rooms and types (`hand.raised`, `participant.*`), or of all.
+
+        From the first step on (or from `async with`), or behind `since`: the `epoch` and `seq` of
+        an event that an earlier client gave.
+        """
+        wanted = EventFilter.of(rooms, types)
+        return EventStream(
+            wanted, self._open_stream, self._close_stream, since=since, events_max=queue_max
+        )
 
     # Calls, over however many links it takes.
 
@@ -217,8 +228,8 @@ class Client(Calls):
                 link = await open_link(self.endpoint, self._tls, self._on_event)
                 try:
                     self.hello = await link.greet(self._name, self._key)
-                    if self._position is not None:
-                        await self._subscribe(link, self._wanted(), since=self._position)
+                    if self._follower.is_following:
+                        await self._subscribe(link)
                 except BaseException:
                     link.abort("the handshake failed")
                     raise
@@ -253,43 +264,40 @@ class Client(Calls):
         while not link.lost.done():
             await asyncio.wait([link.lost], timeout=PING_INTERVAL_S)
             silent_s = loop.time() - link.heard_at
-            if silent_s >= 3 * PING_INTERVAL_S:
+            if silent_s >= 2 * PING_INTERVAL_S:
                 link.abort(f"silent for {silent_s:.0f} s")
                 await link.lost
-            elif silent_s >= PING_INTERVAL_S / 2 and link.is_open:
-                await _ping(link)
+            elif link.is_open and (self._follower.has_rested() or silent_s >= PING_INTERVAL_S / 2):
+                await self._ping(link)
+
+    async def _ping(self, link: Link) -> None:
+        try:
+            await link.call(Ping(), deadline_s=PING_INTERVAL_S, on_result=self._follower.reach)
+        except (ConnectionLost, ControlError):
+            pass  # the watch sees that nothing was heard
 
     # Events.
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event.body, SessionClosed):
             return  # the link knows why it ends, and that is nobody's position
-        self._position = Position(epoch=event.epoch, seq=event.seq)
-        takers = [stream for stream in self._streams if stream.wants(event.room)]
-        for stream in takers:
-            stream.put(event)
-        if not takers and (self._trimmer is None or self._trimmer.done()):
+        is_wanted = self._follower.take(event)
+        if is_wanted or not self._follower.has_fewer:
+            return
+        if self._trimmer is None or self._trimmer.done():
             self._trimmer = asyncio.create_task(self._trim())
 
-    def _wanted(self) -> frozenset[str] | None:
-        """The union of what the streams want: None is everything."""
-        wanted: frozenset[str] = frozenset()
-        for stream in self._streams:
-            if stream.rooms is None:
-                return None
-            wanted |= stream.rooms
-        return wanted
-
     async def _open_stream(self, stream: EventStream) -> None:
-        self._streams.add(stream)
+        self._follower.add(stream)
         try:
             await self._resubscribe()
+            stream.check()
         except BaseException:
-            self._streams.discard(stream)
+            self._follower.discard(stream)
             raise
 
     async def _close_stream(self, stream: EventStream) -> None:
-        self._streams.discard(stream)
+        self._follower.discard(stream)
         await self._trim()
 
     async def _trim(self) -> None:
@@ -303,7 +311,7 @@ class Client(Calls):
 
     async def _resubscribe(self) -> None:
         async with self._subscribing:
-            if not self._streams and self._is_closed:
+            if self._is_closed and not any(self._follower):
                 return
             deadline = asyncio.get_running_loop().time() + self._deadline_s
             while not await self._is_resubscribed(deadline):
@@ -311,39 +319,19 @@ class Client(Calls):
 
     async def _is_resubscribed(self, deadline: float) -> bool:
         link = await self._linked_within(deadline - asyncio.get_running_loop().time())
-        wanted = self._wanted()
-        if self._position is None or wanted != self._subscribed:
+        if self._follower.is_stale:
             try:
-                await self._subscribe(link, wanted, since=None)
+                await self._subscribe(link)
             except ConnectionLost:
                 return False
         return True
 
-    async def _subscribe(
-        self, link: Link, wanted: frozenset[str] | None, *, since: Position | None
-    ) -> None:
-        rooms = None if wanted is None else sorted(wanted)
-        command = EventsSubscribe(rooms=rooms, since=since)
-        position = await link.call(command, deadline_s=self._deadline_s)
-        self._subscribed = wanted
-        if wanted is not None and not wanted:
-            self._position = None
-        elif self._position is None or not _is_before(position, self._position):
-            # Events that came with the answer may have moved on already.
-            self._position = position
+    async def _subscribe(self, link: Link) -> None:
+        assert self.hello is not None
+        command, on_result = self._follower.ask(self.hello.epoch)
+        await link.call(command, deadline_s=self._deadline_s, on_result=on_result)
 
 
 def _backoff_s(attempt: int) -> float:
     """Full jitter, so that a fleet does not come back in step."""
     return random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10)))
-
-
-def _is_before(one: Position, other: Position) -> bool:
-    return one.epoch == other.epoch and one.seq < other.seq
-
-
-async def _ping(link: Link) -> None:
-    try:
-        await link.call(Ping(), deadline_s=PING_INTERVAL_S)
-    except (ConnectionLost, ControlError):
-        pass  # the watch sees that nothing was heard

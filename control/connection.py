@@ -8,15 +8,13 @@ may also carry media, is never held for long. However a connection ends, its com
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
 from functools import partial
 from typing import Final, cast
 
-from control.auth import CHALLENGE_BYTES, Keyring
-from control.commands import EventsSubscribe
-from control.dispatch import Dispatcher, Log
+from control.auth import CHALLENGE_BYTES, Scopes
+from control.certificates import names_in
+from control.commands import EventsSubscribe, Ping, PingResult
 from control.envelope import (
     BadRequest,
     Outcome,
@@ -25,17 +23,18 @@ from control.envelope import (
     parse_request,
     success,
 )
-from control.errors import ControlError, ErrorCode, ProtocolError
+from control.errors import RETRY_AFTER_MS, ControlError, ErrorCode, ProtocolError
 from control.events import EventBody
-from control.feed import Feed
 from control.frames import (
     FRAME_BYTES_MAX,
     FRAME_BYTES_MAX_UNAUTHENTICATED,
     FrameDecoder,
     decode_map,
 )
+from control.hub import Hub
+from control.lockout import origin_of
 from control.outbox import WRITE_BYTES, Outbox
-from control.session import Action, Answer, Close, Greeting, Refusal, Run, Session
+from control.session import Action, Answer, Close, Refusal, Run, Session
 
 # A small request costs some 20 us, so a turn is about a millisecond.
 FRAMES_PER_TURN: Final = 32
@@ -45,54 +44,12 @@ UNREAD_BYTES: Final = 262_144
 CLOSE_GRACE_S: Final = 1.0
 
 
-@dataclass(frozen=True)
-class ServerLimits:
-    """What a server lets its clients use. `hello` tells them."""
-
-    # A backend needs one connection per process.
-    connections: int = 1_024
-    # Enough for a fleet that restarts at once; strangers stay only `authenticate_within_s`.
-    unauthenticated: int = 64
-    authenticate_within_s: float = 5.0
-    # Unread output of one connection: some ten thousand events.
-    backlog_bytes: int = 4_194_304
-    # Commands of one connection that wait for their answers.
-    in_flight: int = 256
-
-
-@dataclass
-class Hub:
-    """What the connections of one server share."""
-
-    greeting: Greeting
-    keys: Keyring
-    limits: ServerLimits
-    feed: Feed
-    dispatcher: Dispatcher
-    counters: Counter[str]
-    log: Log
-    entropy: Callable[[int], bytes]
-    on_lost: Callable[[], None]
-    is_closing: bool = False
-    open: set[Connection] = field(default_factory=set)
-    strangers: set[Connection] = field(default_factory=set)
-
-    def exceeded(self) -> str | None:
-        """The limit that one more connection would pass."""
-        if len(self.open) >= self.limits.connections:
-            return "connections"
-        if len(self.strangers) >= self.limits.unauthenticated:
-            return "unauthenticated"
-        return None
-
-
 class Connection(asyncio.Protocol):
     """Made by the server for each peer; lives until `connection_lost`."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._loop = asyncio.get_running_loop()
-        self._session = Session(hub.greeting, hub.keys, hub.entropy(CHALLENGE_BYTES))
         self._decoder = FrameDecoder(FRAME_BYTES_MAX_UNAUTHENTICATED)
         self._in_flight = 0
         self._is_reading = True
@@ -100,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None
         self._flush: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._controls: Scopes | None = None  # as the hub's controllers know it
 
     # What asyncio calls.
 
@@ -108,6 +66,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_BYTES)
         self._outbox = Outbox(self._transport.write, self._hub.limits.backlog_bytes)
+        self._origin = _origin_of(self._transport)
+        names = names_in(self._transport.get_extra_info("peercert"))
+        challenge = self._hub.entropy(CHALLENGE_BYTES)
+        self._session = Session(self._hub.greeting, self._hub.keys, challenge, names)
         limit = self._hub.exceeded()
         self._hub.open.add(self)
         if self._hub.is_closing:
@@ -115,7 +77,11 @@ class Connection(asyncio.Protocol):
             return
         if limit is not None:
             self._hub.counters["connections_refused"] += 1
-            self.close(ErrorCode.RESOURCE_EXHAUSTED, f"too many connections: {limit}")
+            message = f"too many connections: {limit}"
+            self.close(ErrorCode.RESOURCE_EXHAUSTED, message, RETRY_AFTER_MS)
+            return
+        if self.close_if_locked_out(self._loop.time()):
+            self._hub.counters["connections_locked_out"] += 1
             return
         self._hub.counters["connections"] += 1
         self._hub.strangers.add(self)
@@ -138,6 +104,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._outbox.unblock()
+        if self._outbox.is_idle and self._hub.feed.is_behind(self):
+            self._hub.replays.add(self)
         self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -160,9 +128,43 @@ class Connection(asyncio.Protocol):
             self._hub.counters["events_sent"] += 1
             self._send(frame)
 
-    def close(self, code: ErrorCode, message: str) -> None:
+    def replay(self) -> bool:
+        """Send one slice of what this peer missed. True: it would take another one at once.
+
+        It is never more than the transport takes, so being far behind is no slow reading.
+        """
+        self._outbox.flush()
+        if not self._outbox.is_idle or self._transport.is_closing():
+            return False
+        if not self._hub.feed.is_behind(self):
+            return False  # it has subscribed anew since it got its turn
+        frames = self._hub.feed.catch_up(self)
+        self._hub.counters["events_sent"] += len(frames)
+        self._hub.counters["events_replayed"] += len(frames)
+        if frames:
+            self._outbox.put(b"".join(frames))
+            self._outbox.flush()
+        return self._hub.feed.is_behind(self) and self._outbox.is_idle
+
+    def close(self, code: ErrorCode, message: str, retry_after_ms: int | None = None) -> None:
         """Say why, and hang up. The peer has CLOSE_GRACE_S to take it in."""
-        self._do(self._session.close(code, message))
+        self._do(self._session.close(code, message, retry_after_ms))
+
+    def close_if_locked_out(self, now: float) -> bool:
+        """Hang up on a stranger from where too many wrong proofs came; whether that was so."""
+        if self._origin is None:
+            return False
+        remaining_s = self._hub.lockout.remaining_s(self._origin, now)
+        if remaining_s:
+            message = "too many wrong proofs from this address"
+            self.close(ErrorCode.RESOURCE_EXHAUSTED, message, math.ceil(remaining_s * 1_000))
+        return remaining_s > 0
+
+    def follow_keys(self) -> None:
+        """The hub's keys have changed."""
+        self._do(self._session.follow_keys())
+        if self._session.is_ready:
+            self._control(self._session.scopes)
 
     def abort(self) -> None:
         """Hang up at once."""
@@ -242,8 +244,6 @@ class Connection(asyncio.Protocol):
                 self._respond(action.request_id, failure(action.error))
             elif isinstance(action, Close):
                 self._say_goodbye(action.event)
-            elif isinstance(action.command, EventsSubscribe):
-                self._subscribe(action.request.id, action.command)
             else:
                 self._run(action)
         if self._session.is_ready and self in self._hub.strangers:
@@ -251,11 +251,23 @@ class Connection(asyncio.Protocol):
 
     def _welcome(self) -> None:
         self._hub.strangers.discard(self)
+        self._control(self._session.scopes)
         self._decoder.limit = FRAME_BYTES_MAX
         if self._timer is not None:
             self._timer.cancel()
 
+    def _control(self, scopes: Scopes | None) -> None:
+        before, self._controls = self._controls, scopes
+        self._hub.controllers.change(before, scopes)
+
     def _run(self, run: Run) -> None:
+        if isinstance(run.command, EventsSubscribe):
+            self._subscribe(run.request.id, run.command)
+            return
+        if isinstance(run.command, Ping):
+            reached = self._hub.feed.reached(self)
+            self._respond(run.request.id, success(PingResult(position=reached)))
+            return
         self._in_flight += 1
         respond = partial(self._on_outcome, run.request.id)
         self._hub.dispatcher.dispatch(run, self._session.scopes, self._session.key_id, respond)
@@ -274,6 +286,9 @@ class Connection(asyncio.Protocol):
         self._respond(request_id, success(self._hub.feed.position))
         if gap is not None:
             self._send(self._hub.feed.frame_now(gap))
+        if self._hub.feed.is_behind(self):
+            self._hub.counters["replays"] += 1
+            self._hub.replays.add(self)
 
     # Writing.
 
@@ -308,6 +323,8 @@ class Connection(asyncio.Protocol):
         up: closing on unread bytes would reset the connection and could take the word with it."""
         self._has_said_goodbye = True
         self._leave()
+        if self._session.is_proven_wrong:
+            self._hub.note_wrong_proof(self._origin, self._loop.time())
         if self._transport.is_closing():
             return
         self._outbox.finish(self._hub.feed.frame_now(event))
@@ -326,7 +343,10 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         """No more part of anything shared, apart from the list of open connections."""
         self._hub.feed.unsubscribe(self)
+        self._hub.replays.discard(self)
         self._hub.strangers.discard(self)
+        if self._controls is not None:
+            self._control(None)
         for handle in (self._timer, self._turn, self._flush):
             if handle is not None:
                 handle.cancel()
@@ -334,3 +354,9 @@ class Connection(asyncio.Protocol):
     def _on_authentication_timeout(self) -> None:
         self._hub.counters["authentication_timeouts"] += 1
         self.close(ErrorCode.DEADLINE_EXCEEDED, "not authenticated in time")
+
+
+def _origin_of(transport: asyncio.Transport) -> str | None:
+    """What a peer's wrong proofs are counted by; None on a Unix socket, where files say who may."""
+    name = transport.get_extra_info("peername")
+    return origin_of(name[0]) if isinstance(name, tuple) else None

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from control.auth import Scopes
-from control.commands import AnyCommand, RoomSnapshot
+from control.commands import AnyCommand, RoomSnapshot, ServerInfo, ServerInfoResult
 from control.envelope import Outcome, failure, success
 from control.errors import ControlError, ErrorCode, exhausted
 from control.feed import Feed
 from control.frames import FRAME_BYTES_MAX, encode_value
-from control.idempotency import IdempotencyTable, Name
+from control.idempotency import ENTRIES_MAX, IdempotencyTable, Name
 from control.session import Run
 
 Respond = Callable[[Outcome], None]
@@ -51,14 +51,32 @@ class Log(Protocol):
     def __call__(self, event: str, /, **fields: Any) -> None: ...
 
 
-class Dispatcher:
-    """Runs commands for all connections of a server. Lives on one event loop."""
+class Capacity(NamedTuple):
+    """A limit of the control server, and how much of it is used now."""
 
-    def __init__(self, handler: Handler, feed: Feed, counters: Counter[str], log: Log) -> None:
+    limit: int
+    use: int
+
+
+class Dispatcher:
+    """Runs commands for all connections of a server. Lives on one event loop.
+
+    `capacity` gives the control server's own limits, which `server.info` tells beside the daemon's.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        feed: Feed,
+        counters: Counter[str],
+        log: Log,
+        capacity: Callable[[], Mapping[str, Capacity]] = dict,
+    ) -> None:
         self._handler = handler
         self._feed = feed
         self._counters = counters
         self._log = log
+        self._capacity = capacity
         self._keyed: IdempotencyTable[asyncio.Future[Outcome]] = IdempotencyTable()
         self._tasks: set[asyncio.Future[Any]] = set()
 
@@ -147,10 +165,24 @@ class Dispatcher:
         if isinstance(command, RoomSnapshot):
             # The position from before the command: no event that the state lacks is at or below it.
             result = msgspec.structs.replace(result, epoch=self._feed.epoch, seq=seq)
+        elif isinstance(command, ServerInfo):
+            result = self._with_own_limits(result)
         outcome = success(scopes.visible(result))
         if len(outcome.payload) > FRAME_BYTES_MAX - _ENVELOPE_BYTES:
-            raise exhausted("frame_bytes", "the answer is larger than a frame; ask in pages")
+            message = "the answer is larger than a frame; ask in pages"
+            raise exhausted("frame_bytes", message, retry_after_ms=None)
         return outcome
+
+    def _with_own_limits(self, info: ServerInfoResult) -> ServerInfoResult:
+        own = {
+            **self._capacity(),
+            "idempotency_keys": Capacity(ENTRIES_MAX, self._keyed.running),
+        }
+        return msgspec.structs.replace(
+            info,
+            limits=info.limits | {name: one.limit for name, one in own.items()},
+            use=info.use | {name: one.use for name, one in own.items()},
+        )
 
     def _failure_of(self, command: AnyCommand, error: Exception) -> Outcome:
         if not isinstance(error, ControlError):

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+# When it is worth asking for a place again: people do not leave any faster.
+RETRY_AFTER_MS: Final = 5_000
 
 
 class ErrorCode(StrEnum):
@@ -56,8 +59,10 @@ def not_found(what: str, name: str) -> ControlError:
     return ControlError(ErrorCode.NOT_FOUND, f"no such {what}: {name}", detail={"what": what})
 
 
-def exhausted(limit: str, message: str, *, retry_after_ms: int | None = None) -> ControlError:
-    """A limit was reached; its name goes into `detail.limit`."""
+def exhausted(
+    limit: str, message: str, *, retry_after_ms: int | None = RETRY_AFTER_MS
+) -> ControlError:
+    """A limit was reached; its name goes into `detail.limit`. None: waiting does not help."""
     return ControlError(
         ErrorCode.RESOURCE_EXHAUSTED,
         message,

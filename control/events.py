@@ -180,11 +180,12 @@ class EventsGap(EventBody, frozen=True, kw_only=True):
 
 
 class SessionClosed(EventBody, frozen=True, kw_only=True):
-    """The last thing said on a connection: why it is being closed."""
+    """The last thing said on a connection: why it is being closed, and when to come again."""
 
     method: ClassVar[str] = "session.closed"
     code: str
     message: str
+    retry_after_ms: int | None = None
 
 
 class UnknownEvent(EventBody, frozen=True, kw_only=True):

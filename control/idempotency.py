@@ -44,6 +44,11 @@ class IdempotencyTable(Generic[T]):
     def __len__(self) -> int:
         return len(self._running) + len(self._done)
 
+    @property
+    def running(self) -> int:
+        """How many commands with a key are not done yet, of at most `ENTRIES_MAX`."""
+        return len(self._running)
+
     def find(self, name: Name, fingerprint: bytes, now: float) -> T | None:
         """What is held for this key. Raises conflict when the key named another command."""
         self._expire(now)

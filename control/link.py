@@ -20,6 +20,7 @@ from control.events import Event, SessionClosed
 from control.frames import FRAME_BYTES_MAX, FrameDecoder, decode_map
 
 R = TypeVar("R")
+_Take = Callable[[Response], None]
 
 PROTOCOL_VERSIONS: Final = [1]
 _PREFIX_BYTES: Final = 4
@@ -32,7 +33,7 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._on_event = on_event
         self._decoder = FrameDecoder(FRAME_BYTES_MAX)
-        self._waiting: dict[int, asyncio.Future[Response]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Response], _Take]] = {}
         self._last_id = 0
         self._reason = ""
         self.heard_at = self._loop.time()
@@ -44,9 +45,16 @@ class Link(asyncio.Protocol):
         return not self.lost.done() and not self._transport.is_closing()
 
     async def call(
-        self, command: Command[R], *, key: str | None = None, deadline_s: float | None = None
+        self,
+        command: Command[R],
+        *,
+        key: str | None = None,
+        deadline_s: float | None = None,
+        on_result: Callable[[R], None] | None = None,
     ) -> R:
-        """Ask and wait. Raises ControlError for a refusal or a passed deadline, ConnectionLost."""
+        """Ask and wait. `on_result` gets the result before anything that came behind it is looked
+        at. Raises ControlError for a refusal or a passed deadline, ConnectionLost.
+        """
         deadline_ms = None if deadline_s is None else max(0, round(deadline_s * 1_000))
         self._last_id += 1
         request_id = self._last_id
@@ -55,7 +63,7 @@ class Link(asyncio.Protocol):
         if not self.is_open:
             raise ConnectionLost(self._reason or "not connected")
         answer: asyncio.Future[Response] = self._loop.create_future()
-        self._waiting[request_id] = answer
+        self._waiting[request_id] = (answer, _taker(command, on_result))
         self._transport.write(frame)
         try:
             async with asyncio.timeout(deadline_s):
@@ -72,7 +80,7 @@ class Link(asyncio.Protocol):
         key_id = key.key_id if key else None
         hello = await self.call(Hello(versions=PROTOCOL_VERSIONS, client=client, key_id=key_id))
         if hello.auth_required:
-            if key is None:
+            if key is None or key.secret is None:
                 raise ControlError(ErrorCode.UNAUTHENTICATED, "this daemon wants a key")
             await self.call(Auth(key_id=key.key_id, mac=key.mac(hello.challenge)))
         return hello
@@ -106,7 +114,7 @@ class Link(asyncio.Protocol):
         """Fail whatever waits."""
         reason = self._reason or (str(exc) if exc else "the daemon hung up")
         self._reason = reason
-        for answer in self._waiting.values():
+        for answer, _ in self._waiting.values():
             if not answer.done():
                 answer.set_exception(ConnectionLost(reason))
         if not self.lost.done():
@@ -114,13 +122,24 @@ class Link(asyncio.Protocol):
 
     def _receive(self, reply: Response | Event) -> None:
         if isinstance(reply, Response):
-            answer = self._waiting.get(reply.id)
-            if answer is not None and not answer.done():
+            answer, take = self._waiting.get(reply.id, (None, None))
+            if answer is not None and take is not None and not answer.done():
+                take(reply)
                 answer.set_result(reply)
             return
         if isinstance(reply.body, SessionClosed):
             self._reason = f"{reply.body.code}: {reply.body.message}"
         self._on_event(reply)
+
+
+def _taker(command: Command[R], on_result: Callable[[R], None] | None) -> _Take:
+    """What is to be done with a response as soon as it is read."""
+
+    def take(response: Response) -> None:
+        if on_result is not None and response.ok:
+            on_result(cast(R, result_of(command, response)))
+
+    return take
 
 
 def check_frame(frame: bytes) -> None:

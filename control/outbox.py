@@ -31,6 +31,11 @@ class Outbox:
         self.waiting_bytes += len(frame)
         return self.waiting_bytes <= self._bytes_max
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and the transport would take more."""
+        return not self._is_blocked and not self._frames
+
     def block(self) -> None:
         """The transport has enough."""
         self._is_blocked = True

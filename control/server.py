@@ -23,18 +23,44 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from control.auth import Key, Keyring
-from control.connection import CLOSE_GRACE_S, Connection, Hub, ServerLimits
-from control.dispatch import Dispatcher, Handler, Log
+from control.connection import CLOSE_GRACE_S, Connection
+from control.controllers import Controlled, Controllers
+from control.dispatch import Capacity, Dispatcher, Handler, Log
 from control.endpoint import Endpoint, TcpEndpoint, UnixEndpoint, parse_endpoint
+from control.entrance import TlsListener
 from control.errors import ErrorCode
 from control.events import EventBody
 from control.feed import Feed
 from control.frames import DEPTH_MAX, FRAME_BYTES_MAX, FRAME_BYTES_MAX_UNAUTHENTICATED
+from control.hub import Hub, ServerLimits
 from control.idempotency import HELD_S
+from control.lockout import Lockout
+from control.ring import Ring
 from control.session import Greeting
 
 __all__ = ["Handler", "Log", "Server", "ServerLimits", "UnsafeListenError"]
 
+# Those that exist from the start, so that a dashboard sees a zero and not a gap.
+_COUNTERS: Final = (
+    "authentication_timeouts",
+    "bugs",
+    "connections",
+    "connections_locked_out",
+    "connections_refused",
+    "cutoffs",
+    "events",
+    "events_replayed",
+    "events_sent",
+    "handshakes_failed",
+    "idempotent_repeats",
+    "lockouts",
+    "protocol_errors",
+    "replays",
+    "requests",
+    "responses_ok",
+    "wrong_macs",
+    *(f"errors_{code.value}" for code in ErrorCode),
+)
 # Connections the kernel holds for us while the loop is busy.
 _BACKLOG: Final = 128
 # A peer that vanished without a word is noticed after a minute and a half.
@@ -55,7 +81,9 @@ class Server:
 
     `epoch` names this life of the daemon's state and goes with every event; `node` and `version`
     are told in `hello`. `entropy` gives challenges, `wall_ms` unix milliseconds for events. `log`
-    gets an event name and fields. Use as `async with`, or `start` and `close`.
+    gets an event name and fields. `on_controlled` is told which rooms ready connections may change,
+    whenever that changes. Under TLS a client certificate that `tls` verifies and that bears a key's
+    id is as good as its mac. Use as `async with`, or `start` and `close`.
     """
 
     def __init__(
@@ -68,16 +96,18 @@ class Server:
         keys: Iterable[Key] = (),
         limits: ServerLimits | None = None,
         tls: ssl.SSLContext | None = None,
+        lockout: Lockout | None = None,
         log: Log = _log_to_stdlib,
+        on_controlled: Callable[[Controlled], None] = lambda controlled: None,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         limits = limits or ServerLimits()
-        counters: Counter[str] = Counter()
-        self._feed = Feed(epoch, wall_ms)
-        self._dispatcher = Dispatcher(handler, self._feed, counters, log)
-        self._tls = tls
-        self._listeners: list[asyncio.Server] = []
+        counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
+        ring = Ring(limits.replay_events, limits.replay_bytes)
+        self._feed = Feed(epoch, wall_ms, ring)
+        self._dispatcher = Dispatcher(handler, self._feed, counters, log, self._capacity)
+        self._listeners: list[asyncio.Server | TlsListener] = []
         self._paths: list[str] = []
         self._endpoints: list[Endpoint] = []
         self._all_lost: asyncio.Event = asyncio.Event()
@@ -91,6 +121,9 @@ class Server:
             log=log,
             entropy=entropy,
             on_lost=self._on_connection_lost,
+            controllers=Controllers(on_controlled),
+            lockout=Lockout() if lockout is None else lockout,
+            tls=tls,
         )
 
     async def __aenter__(self) -> Self:
@@ -121,10 +154,7 @@ class Server:
         OSError when it cannot be listened on.
         """
         endpoint = parse_endpoint(address)
-        if not endpoint.is_local and not self._hub.keys:
-            raise UnsafeListenError(
-                f"control.listen is {endpoint}: without keys only loopback or a Unix socket will do"
-            )
+        _check_safe(endpoint, bool(self._hub.keys))
         sockets = await _bind(endpoint)
         try:
             for sock in sockets:
@@ -140,16 +170,55 @@ class Server:
         self._endpoints.append(endpoint)
         return endpoint
 
+    def replace_keys(self, keys: Iterable[Key]) -> None:
+        """Know these keys from now on. Sessions of a key that is still there go on, with its scopes
+        of now; the others are closed as `unauthenticated`.
+
+        Raises UnsafeListenError or ValueError, and nothing has changed.
+        """
+        keys = list(keys)
+        for endpoint in self._endpoints:
+            _check_safe(endpoint, bool(keys))
+        self._hub.keys.replace(keys)
+        for connection in tuple(self._hub.open):
+            connection.follow_keys()
+
+    def replace_tls(self, tls: ssl.SSLContext) -> None:
+        """Serve new connections with this context; those that stand are left alone. Only for a
+        server that was made with one."""
+        assert self._hub.tls is not None, "its listeners take plain connections"
+        self._hub.tls = tls
+
     def publish(self, room: str | None, body: EventBody) -> None:
         """Number an event and queue it for whoever subscribed and may see the room. Never waits."""
         self._hub.counters["events"] += 1
         self._feed.publish(room, body)
 
+    def _capacity(self) -> dict[str, Capacity]:
+        """What this server limits by number, as `server.info` tells it."""
+        limits = self._hub.limits
+        return {
+            "connections": Capacity(limits.connections, len(self._hub.open)),
+            "unauthenticated": Capacity(
+                limits.unauthenticated, len(self._hub.strangers) + len(self._hub.shaking)
+            ),
+        }
+
+    @property
+    def replay_events(self) -> int:
+        """How many past events are held for those who come back."""
+        return self._feed.ring.held_events
+
+    @property
+    def replay_bytes(self) -> int:
+        """How large these are."""
+        return self._feed.ring.held_bytes
+
     def counters(self) -> dict[str, int]:
         """Counters since start and, by the names `*_open`, what is open now."""
         open_now = {
             "connections_open": len(self._hub.open),
-            "unauthenticated_open": len(self._hub.strangers),
+            "unauthenticated_open": len(self._hub.strangers) + len(self._hub.shaking),
         }
         return {**self._hub.counters, **open_now}
 
@@ -164,6 +233,8 @@ class Server:
         self._hub.is_closing = True
         for listener in self._listeners:
             listener.close()
+            if isinstance(listener, TlsListener):
+                await listener.wait_closed()
         self._listeners.clear()
         for connection in tuple(self._hub.open):
             connection.close(code, message)
@@ -188,16 +259,19 @@ class Server:
         if not self._hub.open:
             self._all_lost.set()
 
-    async def _serve(self, sock: socket.socket) -> asyncio.Server:
+    async def _serve(self, sock: socket.socket) -> asyncio.Server | TlsListener:
+        if self._hub.tls is not None:
+            sock.listen(_BACKLOG)
+            return TlsListener(self._hub, sock)
         loop = asyncio.get_running_loop()
         kind = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-        within_s = self._hub.limits.authenticate_within_s if self._tls else None
-        return await kind(
-            lambda: Connection(self._hub),
-            sock=sock,
-            ssl=self._tls,
-            ssl_handshake_timeout=within_s,
-            backlog=_BACKLOG,
+        return await kind(lambda: Connection(self._hub), sock=sock, backlog=_BACKLOG)
+
+
+def _check_safe(endpoint: Endpoint, has_keys: bool) -> None:
+    if not endpoint.is_local and not has_keys:
+        raise UnsafeListenError(
+            f"control.listen is {endpoint}: without keys only loopback or a Unix socket will do"
         )
 
 

@@ -9,33 +9,34 @@ stranger gets no time to guess. `closed` is final; entering it always says why, 
     state     hello       auth        ping      other         wrong mac, limit, close()
     new       -> greeted  refused     answered  refused       -> closed
     greeted   refused     -> ready    answered  refused       -> closed
-    ready     refused     refused     answered  run           -> closed
+    ready     refused     refused     run       run           -> closed
     closed    -           -           -         -             -
 
-Without keys, `hello` goes from `new` to `ready`. `receive` takes one parsed request and returns
+Without keys, and with a certificate that was verified and bears a key's id, `hello` goes from `new`
+to `ready`. `receive` takes one parsed request and returns
 what is to be done, in order. The owner does it; nobody else assigns `state`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 import msgspec
 
-from control.auth import CHALLENGE_BYTES, EVERYTHING, Keyring, Scopes
+from control.auth import CHALLENGE_BYTES, Keyring, Scopes
 from control.commands import (
     COMMANDS,
     SESSION_COMMANDS,
     AnyCommand,
     Auth,
     AuthResult,
-    Empty,
     Hello,
     HelloResult,
     Ping,
+    PingResult,
 )
 from control.envelope import Request, parse_command
 from control.errors import ControlError, ErrorCode
@@ -102,17 +103,24 @@ Action = Answer | Refusal | Run | Close
 
 
 class Session:
-    """One session. `challenge` is 32 random bytes that no other session has."""
+    """One session. `challenge` is 32 random bytes that no other session has.
 
-    def __init__(self, greeting: Greeting, keys: Keyring, challenge: bytes) -> None:
+    `names` are those of the client's certificate, if TLS has verified one.
+    """
+
+    def __init__(
+        self, greeting: Greeting, keys: Keyring, challenge: bytes, names: Sequence[str] = ()
+    ) -> None:
         assert len(challenge) == CHALLENGE_BYTES
         self.state = SessionState.NEW
         self.client = ""
         self.key_id: str | None = None
         self.scopes = _NOBODY
+        self.is_proven_wrong = False
         self._greeting = greeting
         self._keys = keys
         self._challenge = challenge
+        self._names = tuple(names)
         self._requests_before_ready = 0
 
     @property
@@ -140,12 +148,25 @@ class Session:
             return []
         return self._count() or [Refusal(request_id, error)]
 
-    def close(self, code: ErrorCode | str, message: str) -> list[Action]:
+    def close(
+        self, code: ErrorCode | str, message: str, retry_after_ms: int | None = None
+    ) -> list[Action]:
         """End the session from this side. Closing twice says nothing more."""
         if self.is_closed:
             return []
         self.state = SessionState.CLOSED
-        return [Close(SessionClosed(code=str(code), message=message))]
+        event = SessionClosed(code=str(code), message=message, retry_after_ms=retry_after_ms)
+        return [Close(event)]
+
+    def follow_keys(self) -> list[Action]:
+        """The keys have changed: a ready session goes on with its key's scopes, or ends."""
+        if not self.is_ready:
+            return []
+        scopes = self._keys.scopes_of(self.key_id)
+        if scopes is None:
+            return self.close(ErrorCode.UNAUTHENTICATED, "the key of this session is no more valid")
+        self.scopes = scopes
+        return []
 
     def _count(self) -> list[Action]:
         """What ends the matter before the request is looked at, if anything."""
@@ -177,7 +198,7 @@ class Session:
 
     def _ping(self, request_id: int, command: AnyCommand) -> list[Action]:
         assert isinstance(command, Ping)
-        return [Answer(request_id, Empty())]
+        return [Answer(request_id, PingResult())]
 
     def _hello(self, request_id: int, command: AnyCommand) -> list[Action]:
         assert isinstance(command, Hello)
@@ -190,8 +211,10 @@ class Session:
             )
         self.client = command.client
         self.state = SessionState.GREETED
-        if not self._keys:
-            self.state, self.scopes = SessionState.READY, EVERYTHING
+        key_id = self._keys.named(self._names)
+        scopes = self._keys.scopes_of(key_id)
+        if scopes is not None:
+            self.state, self.scopes, self.key_id = SessionState.READY, scopes, key_id
         return [Answer(request_id, self._hello_result(max(common)))]
 
     def _hello_result(self, version: int) -> HelloResult:
@@ -201,7 +224,7 @@ class Session:
             node=self._greeting.node,
             epoch=self._greeting.epoch,
             challenge=self._challenge,
-            auth_required=bool(self._keys),
+            auth_required=not self.is_ready,
             limits=self._greeting.limits,
         )
 
@@ -209,6 +232,7 @@ class Session:
         assert isinstance(command, Auth)
         scopes = self._keys.verify(command.key_id, self._challenge, command.mac)
         if scopes is None:
+            self.is_proven_wrong = True
             refused = ControlError(ErrorCode.UNAUTHENTICATED, "unknown key or wrong mac")
             return [Refusal(request_id, refused), *self.close(refused.code, refused.message)]
         self.state, self.scopes, self.key_id = SessionState.READY, scopes, command.key_id
@@ -221,5 +245,4 @@ _TABLE: Final[dict[tuple[SessionState, str], _Step]] = {
     (SessionState.NEW, "ping"): Session._ping,
     (SessionState.GREETED, "auth"): Session._auth,
     (SessionState.GREETED, "ping"): Session._ping,
-    (SessionState.READY, "ping"): Session._ping,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bench.commanding import Pipeline, open_pipeline
+from bench.loads.calm import all_of, tell_calm, watch_calm
 from bench.loads.scene import Measured, Scene
 from bench.quantiles import quantile
 from bench.results import Figures
@@ -26,7 +27,7 @@ _TELL_S = 0.2
 
 
 async def run(scene: Scene) -> Measured:
-    """`pipeline` commands are under way at any time, on participants who are connected."""
+    """Commands on participants who are connected: `rate` a second, or always `pipeline` at once."""
     target = scene.target
     if not isinstance(target, AttachedRostrum):
         raise TargetError("control: only rostrum takes these commands")
@@ -43,17 +44,22 @@ async def run(scene: Scene) -> Measured:
 
 
 async def _measure(scene: Scene, pipeline: Pipeline) -> Measured:
-    options = scene.options
+    options, commands = scene.options, commands_for(scene)
+    calm, _, _ = await watch_calm(scene)
     await scene.begin()
-    running = asyncio.create_task(
-        pipeline.run(commands_for(scene), options.pipeline, options.duration_s)
-    )
+    if options.rate:
+        work = pipeline.run_at(commands, options.rate, options.duration_s)
+    else:
+        work = pipeline.run(commands, options.pipeline, options.duration_s)
+    running = asyncio.create_task(work)
     telling = asyncio.create_task(_tell(scene, pipeline))
     try:
         await scene.unless_broken(running)
     finally:
         telling.cancel()
     measured, begun, ended = await scene.end()
+    tell_calm(measured, calm)
+    measured.verdict = all_of({"before the commands": calm.verdict, "": measured.verdict})
     done = len(pipeline.latencies_ms)
     measured.figures |= command_figures(pipeline.latencies_ms, measured.duration_s)
     measured.figures["commands_refused"] = float(pipeline.refused)

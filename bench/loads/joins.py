@@ -6,14 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 from bench.joining import Joining, Seat
+from bench.loads.calm import all_of, tell_calm, watch_calm
 from bench.loads.scene import Measured, Scene
-from bench.results import Figures, Verdict
+from bench.results import Figures
 from bench.sampling import Mark
 
-# The same room without a storm, before and after it: how packets are spaced and what they cost.
-CALM_S = 3.0
-# Calm figures that are told beside those of the storm.
-_COMPARED = ("delay_p99_ms", "gap_p99_ms", "gap_max_ms")
 _OF_PACKETS = ("cpu_us_per_packet", "packets_per_s_per_core")
 
 Marks = tuple[Mark, Mark]
@@ -23,30 +20,22 @@ async def run(scene: Scene) -> Measured:
     """`listeners` are in and measured; `joins` newcomers come within `within_s`."""
     await scene.fill(listeners=scene.options.listeners)
     await scene.settle()
-    calm, *before = await _calm(scene)
+    calm, *before = await watch_calm(scene)
     storm = Joining(scene.target)
     await scene.begin()
     measured, *during = await _storm(scene, storm)
     distributions = scene.distributions
-    calm_again, *after = await _calm(scene)
+    calm_again, *after = await watch_calm(scene)
     measured.verdict = all_of(
         {"before the storm": calm.verdict, "": measured.verdict, "after it": calm_again.verdict}
     )
     scene.sampler.distributions = distributions
-    for name in _COMPARED:
-        if name in calm.figures:
-            measured.figures[f"calm_{name}"] = calm.figures[name]
+    tell_calm(measured, calm)
     for name in _OF_PACKETS:
         measured.figures.pop(name, None)
     spans = [_span(marks) for marks in (before, during, after)]
     measured.figures |= join_cost(spans, measured.joins.connected)
     return measured
-
-
-async def _calm(scene: Scene) -> tuple[Measured, Mark, Mark]:
-    await scene.begin()
-    await scene.watch_for(CALM_S)
-    return await scene.end()
 
 
 async def _storm(scene: Scene, storm: Joining) -> tuple[Measured, Mark, Mark]:
@@ -61,16 +50,6 @@ async def _storm(scene: Scene, storm: Joining) -> tuple[Measured, Mark, Mark]:
     )
     await scene.unless_broken(joining)
     return await scene.end(storm)
-
-
-def all_of(verdicts: dict[str, Verdict]) -> Verdict:
-    """Trustworthy if all are; what was watched is told of the one without a name."""
-    reasons = tuple(
-        f"{when}: {reason}" if when else reason
-        for when, verdict in verdicts.items()
-        for reason in verdict.reasons
-    )
-    return Verdict(not reasons, reasons, verdicts[""].watched)
 
 
 def _span(marks: list[Mark]) -> tuple[float, float, float]:

@@ -24,7 +24,7 @@ _OWN_OPTIONS = {
     "joins": ("joins", "within_s"),
     "churn": ("churn_rate", "stay_s"),
     "soak": ("churn_rate", "stay_s"),
-    "control": ("pipeline",),
+    "control": ("pipeline", "rate"),
 }
 
 

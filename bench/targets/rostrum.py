@@ -213,7 +213,7 @@ class Rostrum(AttachedRostrum):
     def _config(self) -> str:
         """In a file rather than on the command line, which every user of the machine can read."""
         host = f"[{self._place.address}]" if ":" in self._place.address else self._place.address
-        assert self.key is not None
+        assert self.key is not None and self.key.secret is not None
         return (
             f'[control]\nlisten = "{host}:0"\n'
             f'keys = [{{id = "{self.key.key_id}", scopes = ["admin"],'

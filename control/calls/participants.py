@@ -101,23 +101,35 @@ class ParticipantCalls(Asker):
         return (await self.call(command)).participant
 
     async def participant_remove(
-        self, *, room: str, participant: str, reason: str | None = None, ban_s: int = 0
+        self,
+        *,
+        room: str,
+        participant: str,
+        reason: str | None = None,
+        ban_s: int = 0,
+        if_generation: int | None = None,
     ) -> None:
         """Send a participant away; for `ban_s` seconds it cannot come back.
 
-        Errors: not_found (`room`, `participant`).
+        Say `if_generation` when its own connection to you was lost: it may have joined again.
+        Errors: not_found (`room`, `participant`), conflict (it is of another generation).
         """
-        await self.call(
-            ParticipantRemove(room=room, participant=participant, reason=reason, ban_s=ban_s)
+        command = ParticipantRemove(
+            room=room,
+            participant=participant,
+            reason=reason,
+            ban_s=ban_s,
+            if_generation=if_generation,
         )
+        await self.call(command)
 
     async def participant_move(
         self, *, room: str, participant: str, to_room: str, role: Role | str | None = None
     ) -> ParticipantState:
         """Change rooms on the same media connection; the client has nothing to do.
 
-        Errors: those of a join into `to_room`, but the daemon's own limits do not apply;
-        already_exists when somebody of that id is there.
+        Errors: those of a join into `to_room`, but of the daemon's own limits only `speakers`, for
+        one who goes on stage by it; already_exists when somebody of that id is there.
         """
         command = ParticipantMove(
             room=room,

@@ -121,7 +121,9 @@ class RoomCalls(Asker):
     ) -> SyncResult:
         """Make the room agree with this list: roles, mutes; whoever is not on it is removed.
 
-        Nobody is added: the result's `missing` are those that are not there. Errors:
-        resource_exhausted (`max_speakers`); nothing has changed then.
+        Nobody is added: the result's `missing` are those that are not there. Errors, and nothing
+        has changed then: invalid_argument (twice on the list), resource_exhausted
+        (`max_speakers`, `speakers`), failed_precondition (`muted` false, but the mute is locked and
+        `locked` does not undo it).
         """
         return await self.call(RoomSync(room=room, participants=list(participants)))

@@ -75,7 +75,8 @@ class StageCalls(Asker):
     async def stage_accept(self, *, room: str, participant: str) -> ParticipantState:
         """The invited listener becomes a speaker, muted.
 
-        Errors: failed_precondition (not invited), resource_exhausted (`max_speakers`).
+        Errors: failed_precondition (not invited), resource_exhausted (`max_speakers`, `speakers`):
+        the invitation stands on.
         """
         return (await self.call(StageAccept(room=room, participant=participant))).participant
 

@@ -62,6 +62,7 @@ from control.commands.session import (
     Hello,
     HelloResult,
     Ping,
+    PingResult,
 )
 from control.commands.stage import (
     HandList,
@@ -108,6 +109,7 @@ __all__ = [
     "ParticipantUpdate",
     "ParticipantsResult",
     "Ping",
+    "PingResult",
     "Position",
     "RestartResult",
     "RoomClose",

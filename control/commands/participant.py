@@ -98,12 +98,15 @@ class ParticipantSetRole(Command[ParticipantResult], frozen=True, kw_only=True):
 
 
 class ParticipantRemove(Command[Empty], frozen=True, kw_only=True):
+    """Send away; with `if_generation`, only that one: a late goodbye of its last connection."""
+
     method: ClassVar[str] = "participant.remove"
     result: ClassVar[Any] = Empty
     room: RoomId
     participant: ParticipantId
     reason: Reason | None = None
     ban_s: Seconds = 0
+    if_generation: Annotated[int, Meta(ge=1)] | None = None
 
 
 class ParticipantMove(Command[ParticipantResult], frozen=True, kw_only=True):

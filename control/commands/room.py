@@ -174,7 +174,8 @@ class RoomSync(Command[SyncResult], frozen=True, kw_only=True):
     """Make the room agree with a list: roles and mutes, and whoever is not on it is removed.
 
     Nobody is added: a participant comes with an offer. All or nothing: a list with more people on
-    stage than `max_speakers`, or with a participant twice, changes nothing.
+    stage than `max_speakers`, with a participant twice, or that unmutes under a lock, changes
+    nothing.
     """
 
     method: ClassVar[str] = "room.sync"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from control.commands.command import Command, Empty, Position
+from control.commands.command import Command, Position
 from control.types import RoomId, Value
 
 # More than there are events.
@@ -49,9 +49,16 @@ class Auth(Command[AuthResult], frozen=True, kw_only=True):
     mac: bytes
 
 
-class Ping(Command[Empty], frozen=True, kw_only=True):
+class PingResult(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """`position`: all events up to there that this connection subscribed to were sent before this;
+    None: it has no subscription."""
+
+    position: Position | None = None
+
+
+class Ping(Command[PingResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "ping"
-    result: ClassVar[Any] = Empty
+    result: ClassVar[Any] = PingResult
     mutates: ClassVar[bool] = False
 
 

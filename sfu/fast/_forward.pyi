@@ -37,6 +37,12 @@ class Forwarder:
         """Accept nothing more from `address`, and send nothing more to it."""
     def route(self, transport: int, address: bytes) -> None:
         """Send this transport's media to `address` from now on."""
+    def reidentify(self, transport: int, *, csrc: int, echo_group: int) -> None:
+        """Another participant's numbers for what a transport sends and gets; the rest goes on:
+        keys, addresses, levels, statistics, SSRCs, sequence and time.
+
+        ValueError while its source holds a slot or an egress carries a stream.
+        """
     def add_source(
         self,
         transport: int,

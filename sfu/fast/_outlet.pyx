@@ -112,13 +112,15 @@ cdef class Outlet(Routes):
         for form in range(FORMS):
             if slot.streams[form] != NOBODY and self.streams[slot.streams[form]].count > 0:
                 self._add_form(slot, form, kept)
+        if self.form_count == 0:
+            self._add_form(slot, 0, kept)   # heard by nobody, but the tick need not wait for this slot
         if slot.audience == NOBODY or not self.audiences[slot.audience].is_segmented:
             self.fan_out.form = self.fan_out.cursor = 0
             self.fan_out.is_active = True
             return
         for form in range(self.form_count):
             hold(self.audiences, &self.holding, slot.audience, &self.forms[form])
-        if self.form_count > 0 and is_complete(&self.audiences[slot.audience], self.slots, self.now):
+        if is_complete(&self.audiences[slot.audience], self.slots, self.now):
             self._start_flush(slot.audience)
 
     cdef void _add_form(self, Slot* slot, int32_t form, Remembered* kept) noexcept nogil:
@@ -180,7 +182,7 @@ cdef class Outlet(Routes):
             egress.needs_anchor = True
             egress.excused_at = self.now
             return False
-        return not out.is_late or not (egress.needs_anchor or out.index < egress.oldest_index)
+        return out.index >= egress.oldest_index and not (out.is_late and egress.needs_anchor)
 
     cdef bint _emit(
         self, Batch outbox, Egress* egress, Transport* transport, const Outgoing* out, uint32_t padding

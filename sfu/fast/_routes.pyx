@@ -24,11 +24,15 @@ from pylibsrtp._binding import ffi as _ffi
 from sfu.fast.records import EgressStats, SourceLevel, SourceStats
 
 
-cdef int check_numbers(uint8_t payload_type, uint8_t red_payload_type, int32_t echo_group) except -1:
+cdef int check_payload_types(uint8_t payload_type, uint8_t red_payload_type) except -1:
     if payload_type > 127 or red_payload_type > 127:
         raise ValueError(f"a payload type has 7 bits: {payload_type}, {red_payload_type}")
     if red_payload_type == payload_type:
         raise ValueError(f"Opus and RED have payload types of their own: {payload_type}")
+    return 0
+
+
+cdef int check_echo_group(int32_t echo_group) except -1:
     if echo_group < 0:
         raise ValueError(f"an echo group is not negative: {echo_group}")
     return 0
@@ -142,6 +146,29 @@ cdef class Routes:
         memcpy(row.address, self._address(address), ADDRESS_SIZE)
         row.is_routed = True
 
+    def reidentify(self, int32_t transport, *, uint32_t csrc, int32_t echo_group):
+        cdef Transport* row = self._transport(transport)
+        cdef Source* source
+        cdef int32_t index
+        self._assert_drained()
+        check_echo_group(echo_group)
+        if row.source != NOBODY and self.sources[row.source].slot != NOBODY:
+            raise ValueError(f"source {row.source} holds slot {self.sources[row.source].slot}")
+        for index in range(row.egress_count):
+            if self.egresses[row.egresses[index]].stream != NOBODY:
+                raise ValueError(
+                    f"egress {row.egresses[index]} carries stream {self.egresses[row.egresses[index]].stream}"
+                )
+        for index in range(row.egress_count):
+            self.egresses[row.egresses[index]].echo_group = echo_group
+        if row.source != NOBODY:
+            source = &self.sources[row.source]
+            source.csrc = csrc
+            source.echo_group = echo_group
+            # What it said under its former number is answered nowhere.
+            self.source_serial += 1
+            source.serial = self.source_serial
+
     # ---- sources
 
     def add_source(
@@ -159,7 +186,8 @@ cdef class Routes:
         cdef Source* source
         if self._transport(transport).source != NOBODY:
             raise ValueError("a transport publishes at most one track")
-        check_numbers(payload_type, red_payload_type, echo_group)
+        check_payload_types(payload_type, red_payload_type)
+        check_echo_group(echo_group)
         row = self.source_rows.take()
         self.sources = <Source*>grown(self.sources, &self.source_capacity, row + 1, sizeof(Source))
         source = &self.sources[row]
@@ -328,7 +356,8 @@ cdef class Routes:
         cdef Egress* egress
         if not 1 <= first_sequence <= 32767:
             raise ValueError(f"first_sequence is 1 to 32767, not {first_sequence}")
-        check_numbers(payload_type, red_payload_type, echo_group)
+        check_payload_types(payload_type, red_payload_type)
+        check_echo_group(echo_group)
         if PyBytes_GET_SIZE(mid) > MID_SIZE_MAX:
             raise ValueError(f"a MID has at most {MID_SIZE_MAX} bytes")
         if owner.egress_count >= TRANSPORT_EGRESSES_MAX:
@@ -407,7 +436,10 @@ cdef class Routes:
         row.position = target.count
         row.stream = stream
         # The forms of a slot share its numbers: between them nothing is missed.
-        row.needs_anchor = row.needs_anchor or target.slot != left
+        if target.slot != left:
+            row.needs_anchor = True
+            # What is held for its tick was placed for those who listened then.
+            row.oldest_index = self.slots[target.slot].newest_index + 1
         row.excused_at = max(row.excused_at, self.slots[target.slot].carried_at)
         target.count += 1
 

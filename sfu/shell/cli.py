@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sfu.shell.version import version
 
 if TYPE_CHECKING:
-    from sfu.shell.config import Config
+    from sfu.shell.loading import Loaded, Source
     from sfu.shell.log import LineWriter
 
 EXIT_UNUSABLE = 2
@@ -79,11 +79,11 @@ def _version(_options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     from sfu.shell.announce import compute_candidates
-    from sfu.shell.config import ConfigError, effective_config, key_secrets, load
+    from sfu.shell.config import ConfigError, effective_config
+    from sfu.shell.loading import Source
 
     try:
-        config = load(options.config, options.overrides)
-        key_secrets(config, _folder(options))
+        config = Source(options.config, options.overrides).load().config
         candidates = compute_candidates(config, config.media_endpoints)
     except ConfigError as error:
         raise _Unusable(error) from None
@@ -95,40 +95,36 @@ def _serve(options: argparse.Namespace) -> int:
     import uvloop
 
     from sfu.shell import log
-    from sfu.shell.config import ConfigError, key_secrets, load
+    from sfu.shell.config import ConfigError
+    from sfu.shell.loading import Source
 
+    source = Source(options.config, options.overrides)
     try:
-        config = load(options.config, options.overrides)
-        secrets = key_secrets(config, _folder(options))
+        loaded = source.load()
     except ConfigError as error:
         raise _Unusable(error) from None
-    stdout = sys.stdout.fileno()
-    writer = log.configure(config.log.format, config.log.level, stdout, colors=sys.stdout.isatty())
+    stdout, lines = sys.stdout.fileno(), loaded.config.log
+    writer = log.configure(lines.format, lines.level, stdout, colors=sys.stdout.isatty())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run_daemon(config, secrets, writer))
+            runner.run(_run_daemon(source, loaded, writer))
     finally:
         writer.close(_LOG_CLOSE_S)
     return 0
 
 
-async def _run_daemon(config: Config, secrets: dict[str, bytes], writer: LineWriter) -> None:
+async def _run_daemon(source: Source, loaded: Loaded, writer: LineWriter) -> None:
     from sfu.shell.config import ConfigError
     from sfu.shell.daemon import Daemon
     from sfu.shell.udp import ListenError
 
     try:
-        daemon = Daemon(config, secrets, version(), writer)
+        daemon = Daemon(loaded, source.load, version(), writer)
         await daemon.start()
     except (ConfigError, ListenError) as error:
         raise _Unusable(error) from None
     await daemon.run_until_signal()
     await daemon.stop()
-
-
-def _folder(options: argparse.Namespace) -> Path:
-    """Where relative `secret_file`s are looked up: beside the configuration file."""
-    return options.config.parent if options.config else Path()
 
 
 def _what_is_missing(error: ImportError) -> str:

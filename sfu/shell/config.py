@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from control import endpoint as control_endpoints
+from control.server import ServerLimits
 from sfu.shell.config_names import choices, unknown_key
 from sfu.shell.endpoint import Endpoint, parse_endpoint, split_port
 from sfu.transport.candidates import Candidate
@@ -35,6 +36,10 @@ _AT_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTAL
 # A file is written by hand; anything larger was meant for another program.
 FILE_BYTES_MAX = 1_048_576
 
+# More would be gigabytes; whoever is that far behind is better off with a snapshot.
+REPLAY_EVENTS_MAX = 10_000_000
+REPLAY_BYTES_MAX = 4_294_967_296
+
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Scope = Annotated[str, Meta(pattern=r"^(admin|read|rooms:.*)$")]
@@ -50,7 +55,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ControlKey(Section, frozen=True, kw_only=True):
-    """What a backend proves to know; exactly one of `secret` and `secret_file` is given.
+    """What a backend proves to know: one of `secret` and `secret_file` is given, or neither where
+    clients may show certificates; then only one with the key's id as its name proves it.
 
     Scopes: `admin`, `read`, or `rooms:<prefix>` for only the rooms whose id begins so.
     """
@@ -61,11 +67,29 @@ class ControlKey(Section, frozen=True, kw_only=True):
     secret_file: str | None = None
 
 
+class ControlTls(Section, frozen=True, kw_only=True):
+    """TLS on the control port, from PEM files beside the configuration.
+
+    With `client_ca`, a client's certificate of that authority proves the key whose id is its name.
+    """
+
+    certificate: str
+    key: str
+    client_ca: str | None = None
+
+
 class Control(Section, frozen=True, kw_only=True):
-    """Where backends steer. Without keys only loopback or a Unix socket is allowed."""
+    """Where backends steer. Without keys only loopback or a Unix socket is allowed.
+
+    `replay_events` and `replay_bytes`: how much of the past is held for backends that come back;
+    0 holds nothing.
+    """
 
     listen: str = "127.0.0.1:7700"
+    replay_events: Annotated[int, Meta(ge=0, le=REPLAY_EVENTS_MAX)] = ServerLimits.replay_events
+    replay_bytes: Annotated[int, Meta(ge=0, le=REPLAY_BYTES_MAX)] = ServerLimits.replay_bytes
     keys: list[ControlKey] = []
+    tls: ControlTls | None = None
 
 
 class Media(Section, frozen=True, kw_only=True):
@@ -102,6 +126,8 @@ class Limits(Section, frozen=True, kw_only=True):
     max_participants: Annotated[int, Meta(ge=1, le=PARTICIPANTS_MAX)] = _DEFAULTS.max_participants
     max_participants_per_room: Count = _DEFAULTS.max_participants_per_room
     max_speakers_per_room: Count = _DEFAULTS.max_speakers_per_room
+    max_speakers: Annotated[int, Meta(ge=1, le=PARTICIPANTS_MAX)] = _DEFAULTS.max_speakers
+    max_joins_per_s: Count = _DEFAULTS.max_joins_per_s
     max_load: Annotated[float, Meta(gt=0, le=1)] = _DEFAULTS.max_load
     default_slots: Annotated[int, Meta(ge=1, le=6)] = _DEFAULTS.default_slots
     suspect_after_s: Seconds = _DEFAULTS.suspect_after_s
@@ -180,8 +206,12 @@ def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
 
 
 def key_secrets(config: Config, folder: Path) -> dict[str, bytes]:
-    """The secret of each key id; a relative `secret_file` is looked up in `folder`."""
-    return {key.id: _secret(key, folder) for key in config.control.keys}
+    """The secret of each key id that has one; a relative `secret_file` is looked up in `folder`."""
+    return {
+        key.id: _secret(key, folder)
+        for key in config.control.keys
+        if key.secret is not None or key.secret_file is not None
+    }
 
 
 def effective_config(config: Config, candidates: Iterable[Candidate]) -> dict[str, Any]:
@@ -272,15 +302,27 @@ def _check_control(config: Config) -> None:
         if key.id in seen:
             raise ConfigError(f"control.keys: the id {key.id!r} is there twice")
         seen.add(key.id)
-        if (key.secret is None) == (key.secret_file is None):
-            raise ConfigError(f"control.keys: {key.id}: give either secret or secret_file")
+        _check_proof(key, config.control.tls)
         if key.secret == "":
             raise ConfigError(f"control.keys: {key.id}: the secret is empty")
+    tls = config.control.tls
+    if tls is not None and tls.client_ca is not None and not config.control.keys:
+        raise ConfigError("control.tls.client_ca: needs control.keys that say who may do what")
     endpoint = config.control_endpoint
     if not endpoint.is_local and not config.control.keys:
         raise ConfigError(
             f"control.listen: {endpoint} is reachable from outside; without control.keys only"
             " loopback or unix:/path is allowed"
+        )
+
+
+def _check_proof(key: ControlKey, tls: ControlTls | None) -> None:
+    given = (key.secret is not None) + (key.secret_file is not None)
+    takes_certificates = tls is not None and tls.client_ca is not None
+    if given == 2 or (given == 0 and not takes_certificates):
+        raise ConfigError(
+            f"control.keys: {key.id}: give either secret or secret_file, or neither of them with"
+            " control.tls.client_ca"
         )
 
 

@@ -64,6 +64,7 @@ class Worker(Protocol):
     def heard_media_at(self) -> float: ...
     def drain_participants(self, now: float) -> None: ...
     def observe_load(self, load: float, now: float) -> None: ...
+    def observe_controllers(self, controls: Callable[[str], bool], now: float, /) -> None: ...
 
 
 class Port(Protocol):
@@ -139,6 +140,10 @@ class Cycle:
     def observe_load(self, load: float) -> None:
         """The share of a core used lately."""
         self._turn("load", self._worker.observe_load, load, self._clock())
+
+    def observe_controllers(self, controls: Callable[[str], bool]) -> None:
+        """Which rooms backends are connected for."""
+        self._turn("controllers", self._worker.observe_controllers, controls, self._clock())
 
     def note_bug(self, where: str, error: Exception, **fields: Any) -> None:
         """Count a bug and log it with its traceback."""

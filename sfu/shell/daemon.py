@@ -2,7 +2,8 @@
 
 Life: everything is opened and checked, then it is ready; the first SIGTERM or SIGINT makes it not
 ready at once, tells backends and participants, and it leaves within `STOP_WITHIN_S`; a second
-signal ends the process on the spot.
+signal ends the process on the spot. SIGHUP has it read its configuration again: keys, certificates
+and the log level are taken over, and nobody is dropped who still has a key.
 """
 
 from __future__ import annotations
@@ -13,22 +14,24 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 
-from control.auth import Key
 from control.commands import AnyCommand
 from control.events import EventBody, ServerDraining
-from control.server import Server
+from control.server import Server, ServerLimits, UnsafeListenError
 from sfu.shell.announce import compute_candidates
-from sfu.shell.config import Config, effective_config
+from sfu.shell.config import ConfigError, effective_config
 from sfu.shell.cycle import Cycle
 from sfu.shell.dtls_openssl import OpensslDtls
-from sfu.shell.log import LineWriter
+from sfu.shell.loading import Loaded
+from sfu.shell.log import LineWriter, set_level
 from sfu.shell.metrics import Metrics
 from sfu.shell.ops_http import OpsHttp
+from sfu.shell.reload import changes_between, in_force
 from sfu.shell.udp import ListenError, UdpPort, listen_error
 from sfu.worker.worker import Worker
 
@@ -53,10 +56,16 @@ class Daemon:
     """Built from a configuration; `start`, then `run_until_signal`, then `stop`."""
 
     def __init__(
-        self, config: Config, key_secrets: Mapping[str, bytes], version: str, writer: LineWriter
+        self, loaded: Loaded, load: Callable[[], Loaded], version: str, writer: LineWriter
     ) -> None:
-        """Opens the UDP port; raises ListenError or ConfigError, leaving nothing open."""
-        self._config = config
+        """Opens the UDP port; raises ListenError or ConfigError, leaving nothing open.
+
+        `load` reads the configuration anew, and raises ConfigError.
+        """
+        self._loaded = loaded
+        self._load = load
+        self._reloading: asyncio.Task[None] | None = None
+        self._config = config = loaded.config
         self._writer = writer
         self._is_ready = False
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
@@ -76,6 +85,7 @@ class Daemon:
             entropy=secrets.token_bytes,
             epoch=epoch,
             wall_at_zero=time.time() - time.monotonic(),
+            started_at=time.monotonic(),
             on_bug=lambda error: self._cycle.note_bug("participant", error),
         )
         self._cycle = Cycle(self._worker, self._port, clock=time.monotonic, publish=self._publish)
@@ -84,15 +94,19 @@ class Daemon:
             epoch=epoch,
             node=settings.node,
             version=version,
-            keys=[
-                Key(key.id, key_secrets[key.id], tuple(key.scopes)) for key in config.control.keys
-            ],
+            keys=loaded.keys,
+            tls=loaded.tls,
+            on_controlled=self._cycle.observe_controllers,
+            limits=ServerLimits(
+                replay_events=config.control.replay_events,
+                replay_bytes=config.control.replay_bytes,
+            ),
             log=_log.warning,
         )
         self._metrics = self._all_metrics(version)
         self._http = OpsHttp(
             metrics=self._metrics.render,
-            is_ready=lambda: self._is_ready,
+            is_ready=lambda: self._is_ready and not self._worker.is_draining,
             effective=self.effective,
         )
         self._gc_started = 0.0
@@ -105,7 +119,7 @@ class Daemon:
 
     def effective(self) -> dict[str, Any]:
         """The configuration in force and what clients are told, without secrets."""
-        return effective_config(self._config, self._candidates)
+        return effective_config(self._loaded.config, self._candidates)
 
     async def start(self) -> None:
         """Listen everywhere and become ready; raises ListenError."""
@@ -122,6 +136,7 @@ class Daemon:
         self._warn()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
+        self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._cycle.listen()
         self._measure_lag(time.monotonic())
         self._measure_load()
@@ -166,6 +181,29 @@ class Daemon:
             os._exit(128 + number)
         self._is_ready = False
         self._signals.put_nowait(signal.Signals(number))
+
+    def _on_hangup(self) -> None:
+        """Reload, after the one that is under way."""
+        self._reloading = self._loop.create_task(self._reload(self._reloading))
+
+    async def _reload(self, previous: asyncio.Task[None] | None) -> None:
+        if previous is not None:
+            await previous
+        try:
+            # Files may be slow, and media goes on.
+            loaded = await asyncio.to_thread(self._load)
+            if (loaded.tls is None) is not (self._loaded.tls is None):
+                raise ConfigError("control.tls: to begin or end using TLS takes a restart")
+            self._server.replace_keys(loaded.keys)
+        except (ConfigError, UnsafeListenError) as error:
+            _log.error("not reloaded", error=str(error))
+            return
+        if loaded.tls is not None:
+            self._server.replace_tls(loaded.tls)
+        set_level(loaded.config.log.level)
+        changes = changes_between(self._loaded, loaded)
+        self._loaded = in_force(self._loaded, loaded)
+        _log.info("reloaded", **asdict(changes))
 
     def _measure_load(self, last: tuple[float, float] | None = None) -> None:
         """Tell the worker which share of a core was used since `last` (clock, CPU time)."""

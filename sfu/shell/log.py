@@ -106,6 +106,32 @@ class RateLimit:
         return event
 
 
+class _Level:
+    """A structlog processor: drops what is below the level of now. Loggers keep their class from
+    their first use on, so the level that may change cannot be in it."""
+
+    def __init__(self) -> None:
+        self.number = LEVELS["info"]
+
+    def __call__(
+        self, _logger: Any, method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Pass the event on, or raise `structlog.DropEvent`."""
+        if LEVELS.get(method, LEVELS["error"]) < self.number:
+            raise structlog.DropEvent
+        return event
+
+
+_level = _Level()
+
+
+def set_level(level: str) -> None:
+    """Write lines of this level and above from now on, in the whole process."""
+    _level.number = LEVELS[level]
+    # Libraries talk too much below warnings, and access lines of probes say nothing.
+    logging.getLogger().setLevel(max(LEVELS[level], LEVELS["warning"]))
+
+
 class _QueueLogger:
     """What structlog calls with the rendered line."""
 
@@ -141,18 +167,19 @@ def configure(
         traceback = _unchanged
     structlog.configure(
         processors=[
+            _level,
             RateLimit(),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             traceback,
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS["debug"]),
         logger_factory=lambda *_: _QueueLogger(writer),
         cache_logger_on_first_use=True,
     )
-    # Libraries talk too much below warnings, and access lines of probes say nothing.
-    logging.basicConfig(handlers=[_Forward()], level=max(LEVELS[level], 30), force=True)
+    logging.basicConfig(handlers=[_Forward()], force=True)
+    set_level(level)
     return writer
 
 

@@ -3,17 +3,22 @@
 `Room` is what a worker calls; the other modules are its parts, each with one question to answer:
 
     settings     what may a backend set about a room?
+    sync         what makes a room agree with a list?
     roster       who is in the room, and who may come in?
     participant  what is known of one of them?
     moderation   who may be heard, and who asks to be?
     hands        who wants to be called up, in which order?
+    invitations  who is called up, and until when may it answer?
     selector     who holds the slots?                      (numbers in, numbers out)
     floor        the selector's decisions, written into the forwarder
     seating      which slot does each listener's m-line carry?
+    wishes       what did a listener ask for?
+    subscriptions  what does each listener get, and why?
     dominant     whom would a viewer call the speaker?     (never used for forwarding)
     speakers     what is everybody told about who is active?
     watch        when are the last two asked?
-    vacancy      when does an empty room end?
+    lifetime     when does a room end by itself?
+    journal      what has happened, in order?
     refusals     how does a room say no?
 
 Nothing here reads a clock, draws entropy or touches a socket: `now` (monotonic seconds) is an
@@ -25,20 +30,30 @@ A join
     if admission.replaces: the worker removes that participant (reason `replaced`) as any other
     room.add(admission, source=source, egresses=egresses, now=now)
 
+A move to another room
+    admission = other.admit_moved(participant, room, role, now)  # may refuse
+    gone = room.remove(participant, LeaveReason.MOVED, now)
+    ... the worker gives the forwarder's rows the numbers of `admission` ...
+    other.add(admission, source=gone.source, egresses=gone.egresses, now=now)
+
 Lifetimes: who closes whom
     The worker owns rooms and transports. A room owns its participants, its hands and its slots.
     Sources and egresses are rows of the forwarder that the worker adds before `Room.add` and that
     go with the transport; a room only decides their audibility, slot and subscriptions.
     - `Room.remove` ends what the participant had in the room at once (slot, subscriptions, hand,
-      place) and returns it; the worker then closes its transport. Never the other way round: a
-      transport that died is a fact, which the worker turns into `Room.remove` with its reason.
+      invitation, place) and returns it; the worker then closes its transport. Never the other way
+      round: a transport that died is a fact, which the worker turns into `Room.remove` with its
+      reason.
     - `Room.close` removes everybody, gives the slots back and returns whom it removed. It is
-      immediate and idempotent. `Room.tick` may close an empty room: look at `is_closed` after it.
+      immediate and idempotent. `Room.tick` may close it in the same way (empty or orphaned for
+      too long): look at `is_closed` after it, and at whom it returns.
     - The forwarder must outlive the room; a closed room never touches it again.
 """
 
+from .journal import RoomEvent
+from .lifetime import REASON_EMPTY, REASON_ORPHANED
 from .participant import NO_SOURCE, Participant
-from .room import REASON_CLOSED, REASON_EMPTY, Room, RoomEvent
+from .room import REASON_CLOSED, Room
 from .roster import Admission
 from .settings import PARTICIPANTS_MAX, RoomSettings
 
@@ -47,6 +62,7 @@ __all__ = [
     "PARTICIPANTS_MAX",
     "REASON_CLOSED",
     "REASON_EMPTY",
+    "REASON_ORPHANED",
     "Admission",
     "Participant",
     "Room",

@@ -162,7 +162,7 @@ class Floor:
 
     def _view(self, holder: Participant, now: float) -> SlotView:
         level_db, bonus_db, voiced_age_s, _ = self._loudness(holder.source, now)
-        return SlotView(holder.echo_group, bonus_db, level_db, voiced_age_s)
+        return SlotView(holder.id, holder.echo_group, bonus_db, level_db, voiced_age_s)
 
     def _loudness(self, source: int, now: float) -> Loudness:
         level = self._forwarder.level(source, now)

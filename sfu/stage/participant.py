@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from control.types import Metadata, ParticipantState, ParticipantStatus, Role
 
-from .refusals import failed_precondition
+from .refusals import conflict
+from .settings import check_metadata
+from .wishes import NO_WISHES, Wishes
 
 # In place of a forwarder id: the participant has no microphone track.
 NO_SOURCE = -1
@@ -35,10 +37,14 @@ class Participant:
     muted: bool = False
     mute_locked: bool = False
     hand_raised_at_ms: int | None = None
+    invited_until_ms: int | None = None
     status: ParticipantStatus = ParticipantStatus.NEW
     priority_db: float | None = None
     source: int = NO_SOURCE
     egresses: tuple[int, ...] = ()
+    wishes: Wishes = NO_WISHES
+    # Why what it is sent last changed in kind; None while it never has.
+    tier_cause: str | None = None
 
     @property
     def is_audible(self) -> bool:
@@ -52,22 +58,29 @@ class Participant:
             return self.priority_db
         return MODERATOR_BONUS_DB if self.role is Role.MODERATOR else 0.0
 
-    def mute(self, *, lock: bool) -> bool:
-        """Mute; with `lock` until it is unlocked. False when that changes nothing."""
-        locked = self.mute_locked or lock
-        changes = not self.muted or locked != self.mute_locked
-        self.muted, self.mute_locked = True, locked
-        return changes
+    def check_generation(self, expected: int | None) -> None:
+        """Raises ControlError `conflict` when another was expected: who was meant has left."""
+        if expected is not None and expected != self.generation:
+            message = f"participant is of generation {self.generation}: {self.id}"
+            raise conflict(message, generation=self.generation)
 
-    def unmute(self, *, lock: bool) -> bool:
-        """Unmute; `lock` undoes a lock as well. False when that changes nothing.
+    def describe(self, name: str | None, metadata: Metadata | None) -> bool:
+        """Change what is given; an empty name is none. False when that changes nothing.
 
-        Raises ControlError `failed_precondition` for a locked one without `lock`.
+        Raises ControlError `invalid_argument` for too much metadata.
         """
-        if self.mute_locked and not lock:
-            raise failed_precondition(f"the mute is locked: {self.id}")
-        changes = self.muted
-        self.muted = self.mute_locked = False
+        if metadata is not None:
+            check_metadata(metadata)
+        before = self.name, self.metadata
+        self.name = self.name if name is None else name or None
+        self.metadata = self.metadata if metadata is None else metadata
+        return before != (self.name, self.metadata)
+
+    def set_mute(self, *, muted: bool, locked: bool) -> bool:
+        """Make it so, whatever it was; a lock is of a mute. False when that changes nothing."""
+        assert muted or not locked, "what is not muted cannot be locked so"
+        changes = (muted, locked) != (self.muted, self.mute_locked)
+        self.muted, self.mute_locked = muted, locked
         return changes
 
     def state(self, *, tier: str, slots: int) -> ParticipantState:
@@ -86,4 +99,6 @@ class Participant:
             metadata=self.metadata,
             generation=self.generation,
             name=self.name,
+            priority_db=self.priority_db,
+            invited_until=self.invited_until_ms,
         )

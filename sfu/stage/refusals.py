@@ -5,9 +5,14 @@ from __future__ import annotations
 from control.errors import ControlError, ErrorCode
 
 
-def failed_precondition(message: str) -> ControlError:
+def failed_precondition(message: str, **detail: str) -> ControlError:
     """The command is well formed, but the room's present state forbids it."""
-    return ControlError(ErrorCode.FAILED_PRECONDITION, message)
+    return ControlError(ErrorCode.FAILED_PRECONDITION, message, detail=detail)
+
+
+def conflict(message: str, **present: int) -> ControlError:
+    """Somebody else has changed it since: `present` is what stands there now."""
+    return ControlError(ErrorCode.CONFLICT, message, detail=present)
 
 
 def already_exists(what: str, name: str) -> ControlError:

@@ -9,42 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from control.events import (
-    EventBody,
     ParticipantConnected,
     ParticipantDisconnected,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     RoomClosed,
     RoomCreated,
     RoomUpdated,
 )
-from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, RoomState
+from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, Role, RoomState
 
 from .floor import Floor
+from .journal import Journal, RoomEvent
+from .lifetime import Lifetime
 from .moderation import Moderation
 from .participant import NO_SOURCE, Participant
+from .refusals import conflict
 from .roster import Admission, Roster
 from .seating import Seating
 from .settings import PARTICIPANTS_MAX, RoomSettings
-from .vacancy import Vacancy
+from .subscriptions import Subscriptions
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from control.commands import ParticipantJoin, RoomCreate
+    from control.commands import ParticipantJoin, ParticipantUpdate, RoomSettingsCommand
     from sfu.fast import Challenge, Forwarder
 
-REASON_EMPTY = "empty"
 REASON_CLOSED = "closed"
-
-
-class RoomEvent(NamedTuple):
-    """Something that happened, before it is numbered; `room` None for the server itself."""
-
-    room: str | None
-    body: EventBody
 
 
 class Room:
@@ -68,20 +63,24 @@ class Room:
         self.settings = settings
         self.version = 1
         self.is_closed = False
-        self._wall_at_zero = wall_at_zero
+        self._journal = Journal(room_id, wall_at_zero)
+        self._tell, self._unix_ms = self._journal.tell, self._journal.unix_ms
         self._created_at_ms = self._unix_ms(now)
         self._roster = Roster()
         self._floor = Floor(forwarder, settings.slots)
         self._seating = Seating(forwarder, settings.slots, self._floor.stream)
         self._watch = Watch()
-        self._vacancy = Vacancy(now)
-        self._events: list[RoomEvent] = []
+        self._lifetime = Lifetime(now)
         self.moderation = Moderation(
             self._roster,
             settings_of=lambda: self.settings,
             follow=self._follow_audibility,
             tell=self._tell,
+            tell_state=self._tell_state,
             unix_ms=self._unix_ms,
+        )
+        self.subscriptions = Subscriptions(
+            self._roster, self._seating, views=self._floor.views, tell=self._tell
         )
         self._tell(RoomCreated(state=self.state()))
 
@@ -91,6 +90,11 @@ class Room:
     def participants(self) -> Mapping[str, Participant]:
         """Everybody, by id, in the order they joined."""
         return self._roster.participants
+
+    @property
+    def on_stage(self) -> int:
+        """How many may be heard by their role: speakers and moderators."""
+        return self._roster.on_stage
 
     @property
     def hands(self) -> list[Hand]:
@@ -128,22 +132,25 @@ class Room:
 
     def events(self) -> list[RoomEvent]:
         """Take what happened since the last call, in order."""
-        taken, self._events = self._events, []
-        return taken
+        return self._journal.take()
 
     # Settings
 
     def apply(
         self,
-        command: RoomCreate,
+        command: RoomSettingsCommand,
         now: float,
         *,
         max_participants_limit: int = PARTICIPANTS_MAX,
+        if_version: int | None = None,
     ) -> None:
-        """`room.create` on a room that exists: fields that are given and differ take effect.
+        """Settings for a room that exists: fields that are given and differ take effect.
 
-        Lower limits send nobody away. Raises ControlError `invalid_argument`.
+        Lower limits send nobody away. Raises ControlError `invalid_argument`, and `conflict` when
+        the room is not of `if_version`.
         """
+        if if_version is not None and if_version != self.version:
+            raise conflict(f"the room is of version {self.version}", version=self.version)
         changed = self.settings.changed_by(command, max_participants_limit=max_participants_limit)
         self._adopt(changed, now)
 
@@ -165,6 +172,23 @@ class Room:
         """
         return self._roster.admit(command, self.settings, now)
 
+    def admit_moved(
+        self, participant_id: str, origin: Room, role: Role | None, now: float
+    ) -> Admission:
+        """A place for a participant of `origin`, in its `role` there unless another is given.
+
+        Mute and lock, name, metadata, echo group and the state of its connection go along. It is
+        still there: remove it from `origin` before `add`. Raises ControlError.
+        """
+        mover = origin._roster.get(participant_id)
+        return self._roster.admit_moved(
+            mover,
+            mover.role if role is None else role,
+            self.settings,
+            now,
+            echo_group=origin._roster.echo_group_of(participant_id),
+        )
+
     def add(
         self,
         admission: Admission,
@@ -177,7 +201,7 @@ class Room:
         participant = self._roster.add(admission, joined_at_ms=self._unix_ms(now))
         participant.source = source
         participant.egresses = tuple(egresses)
-        self._vacancy.fill()
+        self._lifetime.fill()
         self._seating.add(participant)
         self._reseat(now)
         self._tell(ParticipantJoined(participant=participant.id, state=self._state_of(participant)))
@@ -212,7 +236,7 @@ class Room:
         )
         self._take_voice(participant, now)
         if not self._roster.participants:
-            self._vacancy.begin(now)
+            self._lifetime.empty(now)
         return participant
 
     def close(
@@ -238,6 +262,17 @@ class Room:
         self._tell(RoomClosed(reason=reason))
         return leaving
 
+    def check_generation(self, participant_id: str, expected: int | None) -> None:
+        """Raises ControlError `conflict` when somebody newer is there than who was meant."""
+        self._roster.get(participant_id).check_generation(expected)
+
+    def update_participant(self, command: ParticipantUpdate) -> None:
+        """Another name or other metadata. Raises ControlError `invalid_argument`, `conflict`."""
+        participant = self._roster.get(command.participant)
+        participant.check_generation(command.if_generation)
+        if participant.describe(command.name, command.metadata):
+            self._tell_state(participant)
+
     # What is known of a connection
 
     def set_status(self, participant_id: str, status: ParticipantStatus) -> None:
@@ -262,19 +297,33 @@ class Room:
             self._reseat(now)
         return holds
 
-    def tick(self, now: float) -> None:
-        """Do what is due. Early and repeated calls do nothing."""
+    def set_controlled(self, controlled: bool, now: float) -> None:
+        """Whether anybody is connected who may change this room; nobody is when it begins."""
+        self._lifetime.set_controlled(controlled, now)
+
+    def tick(self, now: float) -> list[Participant]:
+        """Do what is due; whom that sent away, as `close`. Early and repeated calls do nothing."""
+        if self.is_closed:
+            return []
         deadline = self._watch.deadline
         if deadline is not None and now >= deadline:
             self._look(now)
-            return
-        expires_at = self._expires_at()
-        if expires_at is not None and now >= expires_at:
-            self.close(REASON_EMPTY, now)
+        self.moderation.tick(now)
+        ending = self._lifetime.ending(self.settings)
+        return [] if ending is None or now < ending.at else self.close(ending.reason, now)
 
     def next_deadline(self) -> float | None:
-        """When `tick` has something to do, None for never."""
-        return self._expires_at() if self._watch.deadline is None else self._watch.deadline
+        """When `tick` has something to do, None for never.
+
+        A room with voices looks around ten times a second, and that is soon enough for the rest.
+        """
+        if self.is_closed or self._watch.deadline is not None:
+            return self._watch.deadline
+        ending = self._lifetime.ending(self.settings)
+        expires_at = self.moderation.next_deadline
+        if ending is None or (expires_at is not None and expires_at < ending.at):
+            return expires_at
+        return ending.at
 
     # Inside
 
@@ -294,12 +343,11 @@ class Room:
         if settings == self.settings:
             return
         slots = settings.slots
-        everybody = list(self._roster.participants.values())
         if slots > len(self._floor):
             self._floor.resize(slots)
-            self._seating.resize(slots, everybody)
+            self.subscriptions.resize(slots)
         elif slots < len(self._floor):
-            self._seating.resize(slots, everybody)
+            self.subscriptions.resize(slots)
             self._floor.resize(slots)
         self.settings = settings
         self.version += 1
@@ -331,15 +379,10 @@ class Room:
         if self._seating.has_choices:
             self._seating.evaluate(self._floor.views(now))
 
-    def _expires_at(self) -> float | None:
-        return None if self.is_closed else self._vacancy.ends_at(self.settings.empty_timeout_s)
-
     def _state_of(self, participant: Participant) -> ParticipantState:
         seating = self._seating
         return participant.state(tier=seating.tier(participant), slots=seating.heard(participant))
 
-    def _unix_ms(self, now: float) -> int:
-        return round((self._wall_at_zero + now) * 1000)
-
-    def _tell(self, body: EventBody) -> None:
-        self._events.append(RoomEvent(self.id, body))
+    def _tell_state(self, participant: Participant) -> None:
+        state = self._state_of(participant)
+        self._tell(ParticipantUpdated(participant=participant.id, state=state))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from control.errors import exhausted, not_found
-from control.types import Counts, Metadata, Role
+from control.types import Counts, Metadata, ParticipantStatus, Role
 
 from .participant import Participant
 from .refusals import already_exists, banned, failed_precondition
@@ -43,8 +43,10 @@ class Admission:
     role: Role
     replaces: bool
     muted: bool = False
+    mute_locked: bool = False
     name: str | None = None
     metadata: Metadata = field(default_factory=dict)
+    status: ParticipantStatus = ParticipantStatus.NEW
 
 
 class _Generations:
@@ -156,16 +158,16 @@ class Roster:
         (locked), `resource_exhausted`, `invalid_argument` (metadata).
         """
         present = self.participants.get(command.participant)
-        self._check_identity(command, present, now)
-        self._check_room(command, present, settings)
+        rejects = command.on_duplicate == "reject"
+        self._check_identity(command.participant, now, rejects_duplicate=rejects)
+        self._check_room(command.role, present, settings)
         if command.metadata is not None:
             check_metadata(command.metadata)
-        if self._last_number >= NUMBER_MAX:
-            raise exhausted("participant_numbers", "this room has used up its participant numbers")
-        self._last_number += 1
+        # Otherwise whoever was silenced would only have to come in again.
+        mute_locked = present is not None and present.mute_locked
         return Admission(
             participant=command.participant,
-            number=self._last_number,
+            number=self._next_number(),
             generation=(
                 self._generations.next(command.participant)
                 if present is None
@@ -175,10 +177,46 @@ class Roster:
             echo_group_name=command.echo_group,
             role=command.role,
             replaces=present is not None,
-            muted=command.muted,
-            name=command.name,
+            muted=command.muted or mute_locked,
+            mute_locked=mute_locked,
+            name=command.name or None,
             metadata=command.metadata or {},
         )
+
+    def admit_moved(
+        self,
+        mover: Participant,
+        role: Role,
+        settings: RoomSettings,
+        now: float,
+        *,
+        echo_group: str | None,
+    ) -> Admission:
+        """A place for somebody of another room, on the terms of a newcomer.
+
+        Whatever belongs to the person and not to its place in the old room goes along, the name of
+        its echo group too. Raises ControlError as `admit`; `already_exists` for an id that is here.
+        """
+        self._check_identity(mover.id, now, rejects_duplicate=True)
+        self._check_room(role, None, settings)
+        return Admission(
+            participant=mover.id,
+            number=self._next_number(),
+            generation=self._generations.next(mover.id),
+            echo_group=self._echo_groups.number_of(echo_group),
+            echo_group_name=echo_group,
+            role=role,
+            replaces=False,
+            muted=mover.muted,
+            mute_locked=mover.mute_locked,
+            name=mover.name,
+            metadata=mover.metadata,
+            status=mover.status,
+        )
+
+    def echo_group_of(self, participant: str) -> str | None:
+        """The name of its echo group, None when it has one of its own."""
+        return self._echo_group_names.get(participant)
 
     def add(self, admission: Admission, *, joined_at_ms: int) -> Participant:
         """Take the place."""
@@ -193,6 +231,8 @@ class Roster:
             name=admission.name,
             metadata=admission.metadata,
             muted=admission.muted,
+            mute_locked=admission.mute_locked,
+            status=admission.status,
         )
         self._echo_groups.join(admission.echo_group_name, admission.echo_group)
         if admission.echo_group_name is not None:
@@ -211,7 +251,7 @@ class Roster:
     def set_role(self, participant: Participant, role: Role, settings: RoomSettings) -> None:
         """Raises ControlError `resource_exhausted` when the stage is full."""
         if role.is_on_stage and not participant.role.is_on_stage:
-            self._check_stage(self.on_stage, settings)
+            self.check_stage(settings)
         self._counts[participant.role] -= 1
         participant.role = role
         self._counts[role] += 1
@@ -220,29 +260,36 @@ class Roster:
         """`participant` may not come back before `until`; an earlier, longer ban stays."""
         self._bans.add(participant, until, now)
 
-    def _check_identity(
-        self, command: ParticipantJoin, present: Participant | None, now: float
-    ) -> None:
-        remaining_s = self._bans.remaining_s(command.participant, now)
-        if remaining_s > 0:
-            raise banned(command.participant, remaining_s)
-        if present is not None and command.on_duplicate == "reject":
-            raise already_exists("participant", command.participant)
+    def _next_number(self) -> int:
+        """Raises ControlError `resource_exhausted` when there is none left."""
+        if self._last_number >= NUMBER_MAX:
+            message = "this room has used up its participant numbers"
+            raise exhausted("participant_numbers", message, retry_after_ms=None)
+        self._last_number += 1
+        return self._last_number
 
-    def _check_room(
-        self, command: ParticipantJoin, present: Participant | None, settings: RoomSettings
-    ) -> None:
+    def _check_identity(self, participant: str, now: float, *, rejects_duplicate: bool) -> None:
+        remaining_s = self._bans.remaining_s(participant, now)
+        if remaining_s > 0:
+            raise banned(participant, remaining_s)
+        if rejects_duplicate and participant in self.participants:
+            raise already_exists("participant", participant)
+
+    def _check_room(self, role: Role, present: Participant | None, settings: RoomSettings) -> None:
         """Whoever is replaced leaves its place free: it is nobody new."""
         if present is None:
             if settings.locked:
                 raise failed_precondition("the room is locked")
             if len(self) >= settings.max_participants:
                 raise exhausted("max_participants", f"{settings.max_participants} are in the room")
-        if command.role.is_on_stage:
+        if role.is_on_stage:
             freed = 1 if present is not None and present.role.is_on_stage else 0
-            self._check_stage(self.on_stage - freed, settings)
+            self.check_stage(settings, freed=freed)
 
-    @staticmethod
-    def _check_stage(on_stage: int, settings: RoomSettings) -> None:
-        if on_stage >= settings.max_speakers:
+    def check_stage(self, settings: RoomSettings, *, freed: int = 0) -> None:
+        """Raises ControlError `resource_exhausted` unless one more may be on stage.
+
+        `freed` places are given back by then.
+        """
+        if self.on_stage - freed >= settings.max_speakers:
             raise exhausted("max_speakers", f"{settings.max_speakers} are on stage")

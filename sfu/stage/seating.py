@@ -6,15 +6,24 @@ listener hears as many slots as it has m-lines, the highest-ranked first: an m-l
 while that slot is voiced, gives an unvoiced one up for a voiced slot that is not heard, and gives a
 voiced one up only for a holder of higher priority. M-lines beyond the slots carry nothing.
 
+What a listener asked for bends this. `slots_max` leaves it that many m-lines, the first ones, and
+`paused` none. A slot whose holder it wants `always` comes before all others, voiced or not. A slot
+whose holder it wants `never` is not carried, not for one packet: holders change and seats follow
+within one call, before anything of the new holder is forwarded. With as many m-lines as slots such
+a slot leaves its m-line empty; with fewer, a single one included, another slot takes its place.
+
 Listeners with the same m-lines are in the same state nearly always, so they are kept in blocks and
 a decision is made once for each block: 2,000 listeners cost what one does until something changes.
+Blocks know slots, not names: listeners that never want somebody who holds no slot are equal to
+those who asked for nothing. Whoever names somebody is found by that name when its slots change.
 A slot held by a listener's own echo group is never heard by it (the forwarder sees to that) and so
 does not count as heard here. `subscribe` is called only when something changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from .selector import FREE_AFTER_S
@@ -23,23 +32,23 @@ if TYPE_CHECKING:
     from sfu.fast import Forwarder
 
     from .participant import Participant
+    from .wishes import Wishes
 
 # What a participant's `tier` says.
 TIER_SLOTS = "slots"
 TIER_SLOT0 = "slot0"
-TIER_PAUSED = "paused"  # reserved: nothing is sent for want of bandwidth
+TIER_PAUSED = "paused"
 
 # In place of a slot index and of a stream: the m-line carries nothing.
 NOTHING = -1
 
 Seats = tuple[int, ...]
-# Listeners with equal seats and equal slots of their own echo group.
-_Block = tuple[Seats, Seats]
 
 
 class SlotView(NamedTuple):
     """A slot as seating sees it. An empty one has been silent always."""
 
+    holder: str | None = None
     echo_group: int | None = None
     bonus_db: float = 0.0
     level_db: float = -127.0
@@ -51,38 +60,59 @@ class SlotView(NamedTuple):
         return self.voiced_age_s < FREE_AFTER_S
 
 
-def reseat(seats: Seats, own: Seats, view: Sequence[SlotView]) -> Seats:
-    """The seats that follow `seats`; `own` are the slots of the listener's echo group."""
+class Terms(NamedTuple):
+    """How the slots look to a listener: those of its echo group, and whose holders it named."""
 
-    def rank(slot: int) -> tuple[bool, float, float]:
-        return (view[slot].is_voiced, view[slot].bonus_db, view[slot].level_db)
+    own: Seats = ()
+    never: Seats = ()
+    always: Seats = ()
 
-    chosen = list(seats)
-    unheard = [slot for slot in range(len(view)) if slot not in seats and slot not in own]
+
+# Listeners with equal seats and equal terms.
+_Block = tuple[Seats, Terms]
+# An echo group, or the id of a participant: what a listener's terms depend on.
+_Key = int | str
+
+
+def reseat(seats: Seats, terms: Terms, view: Sequence[SlotView]) -> Seats:
+    """The seats that follow `seats` for a listener on these terms."""
+
+    def rank(slot: int) -> tuple[bool, bool, float, float]:
+        seen = view[slot]
+        return (slot in terms.always, seen.is_voiced, seen.bonus_db, seen.level_db)
+
+    chosen = [NOTHING if slot in terms.never else slot for slot in seats]
+    unwanted = {*chosen, *terms.own, *terms.never}
+    unheard = [slot for slot in range(len(view)) if slot not in unwanted]
     for candidate in sorted(unheard, key=rank, reverse=True):
-        given_up = _seat_for(candidate, chosen, own, view)
+        given_up = _seat_for(candidate, chosen, terms, view)
         if given_up is not None:
             chosen[given_up] = candidate
     return tuple(chosen)
 
 
 def _seat_for(
-    candidate: int, seats: Sequence[int], own: Seats, view: Sequence[SlotView]
+    candidate: int, seats: Sequence[int], terms: Terms, view: Sequence[SlotView]
 ) -> int | None:
     """The seat that is given up for `candidate`, None for none."""
-    for seat, slot in enumerate(seats):
-        if slot in own:
-            return seat
-    if not view[candidate].is_voiced:
+    free = [seat for seat, slot in enumerate(seats) if slot == NOTHING or slot in terms.own]
+    if free:
+        return candidate if candidate in free else free[0]
+    is_wanted = candidate in terms.always
+    others = [seat for seat, slot in enumerate(seats) if slot not in terms.always]
+    takes_any = is_wanted and bool(others)
+    compared = others or (range(len(seats)) if is_wanted else ())
+    if not compared or not (takes_any or view[candidate].is_voiced):
         return None
-    seat = max(range(len(seats)), key=lambda index: view[seats[index]].voiced_age_s)
+    seat = max(compared, key=lambda index: view[seats[index]].voiced_age_s)
     if not view[seats[seat]].is_voiced:
         return seat
     seat = min(
-        range(len(seats)),
+        compared,
         key=lambda index: (view[seats[index]].bonus_db, view[seats[index]].level_db),
     )
-    return seat if view[seats[seat]].bonus_db < view[candidate].bonus_db else None
+    is_outranked = view[seats[seat]].bonus_db < view[candidate].bonus_db
+    return seat if takes_any or is_outranked else None
 
 
 class Seating:
@@ -90,12 +120,13 @@ class Seating:
 
     __slots__ = (
         "_blocks",
-        "_by_group",
+        "_by_key",
         "_forwarder",
-        "_own",
+        "_held",
         "_seats",
         "_slots",
         "_stream_of",
+        "_terms",
         "_view",
     )
 
@@ -103,40 +134,53 @@ class Seating:
         self._forwarder = forwarder
         self._stream_of = stream_of
         self._slots = slots
+        # Of everybody: the slots on its first m-lines; the others carry nothing.
         self._seats: dict[str, Seats] = {}
+        # Of those for whom something is decided.
+        self._terms: dict[str, Terms] = {}
         self._blocks: dict[_Block, dict[str, Participant]] = {}
-        self._by_group: dict[int, dict[str, Participant]] = {}
-        self._own: dict[int, Seats] = {}
+        self._by_key: dict[_Key, dict[str, Participant]] = {}
         self._view: tuple[SlotView, ...] = (SlotView(),) * slots
+        self._held: dict[_Key, Seats] = {}
 
     @property
     def has_choices(self) -> bool:
-        """Whether anybody has fewer m-lines than there are slots, and more than one."""
+        """Whether there is anybody for whom something is decided."""
         return bool(self._blocks)
 
     def heard(self, participant: Participant) -> int:
         """How many slots `participant` hears at once."""
-        return min(len(participant.egresses), self._slots)
+        wishes = participant.wishes
+        if wishes.paused:
+            return 0
+        lines = min(len(participant.egresses), self._slots)
+        return lines if wishes.slots_max is None else min(lines, wishes.slots_max)
 
     def tier(self, participant: Participant) -> str:
         """What `participant` gets, as its state says it."""
-        return TIER_SLOT0 if len(participant.egresses) == 1 < self._slots else TIER_SLOTS
+        wishes = participant.wishes
+        if wishes.paused:
+            return TIER_PAUSED
+        is_alone = len(participant.egresses) == 1 < self._slots
+        return TIER_SLOT0 if is_alone and not (wishes.always or wishes.never) else TIER_SLOTS
 
     def add(self, participant: Participant) -> None:
         """Subscribe a newcomer's egresses."""
-        self._seats[participant.id] = (NOTHING,) * len(participant.egresses)
+        self._seats[participant.id] = ()
         self._place(participant)
 
     def remove(self, participant: Participant) -> None:
         """Unsubscribe the egresses of somebody who leaves."""
-        seats = self._seats[participant.id]
-        own = self._own.get(participant.echo_group, ())
-        self._leave_block(participant, (seats, own))
-        group = self._by_group.get(participant.echo_group, {})
-        if group.pop(participant.id, None) is not None and not group:
-            del self._by_group[participant.echo_group]
-        self._seat(participant, (NOTHING,) * len(seats))
+        self._forget_terms(participant)
+        self._seat(participant, ())
         del self._seats[participant.id]
+
+    def change(self, participant: Participant, wishes: Wishes, view: Sequence[SlotView]) -> None:
+        """`participant` asks for something else: it is in force when this returns."""
+        self.evaluate(view)
+        self._forget_terms(participant)
+        participant.wishes = wishes
+        self._place(participant, self._seats[participant.id])
 
     def resize(self, slots: int, participants: Sequence[Participant]) -> None:
         """The room has `slots` from now on: seat everybody anew.
@@ -145,72 +189,118 @@ class Seating:
         """
         self._slots = slots
         self._view = (*self._view[:slots], *(SlotView(),) * (slots - len(self._view)))
-        self._own = _own_slots(self._view)
+        self._held = _held(self._view)
+        self._terms.clear()
         self._blocks.clear()
-        self._by_group.clear()
+        self._by_key.clear()
         for participant in participants:
             self._place(participant)
 
     def evaluate(self, view: Sequence[SlotView]) -> None:
         """Slots changed hands or voices: decide for every block. `view` has one entry per slot."""
         assert len(view) == self._slots, "one view for each slot"
-        self._view = tuple(view)
-        self._regroup(_own_slots(self._view))
+        before, self._view = self._held, tuple(view)
+        self._held = _held(self._view)
+        if self._held != before:
+            self._regroup(before)
         for block, members in list(self._blocks.items()):
-            seats, own = block
-            after = reseat(seats, own, self._view)
+            seats, terms = block
+            after = reseat(seats, terms, self._view)
             if after == seats:
                 continue
             for participant in list(members.values()):
-                self._move(participant, block, (after, own))
+                self._leave_block(participant, block)
+                self._join_block(participant, (after, terms))
+                self._seat(participant, after)
 
-    def _place(self, participant: Participant) -> None:
-        """Seat somebody as if new, subscribing only what differs from what its egresses carry."""
-        lines = len(participant.egresses)
-        seats = tuple(index if index < self._slots else NOTHING for index in range(lines))
-        if 1 < lines < self._slots:
-            own = self._own.get(participant.echo_group, ())
-            seats = reseat(seats, own, self._view)
-            self._blocks.setdefault((seats, own), {})[participant.id] = participant
-            group = self._by_group.setdefault(participant.echo_group, {})
-            group[participant.id] = participant
+    def _place(self, participant: Participant, before: Seats = ()) -> None:
+        """Seat somebody as if new, or from `before` on; subscribe only what differs."""
+        used = self.heard(participant)
+        seats = tuple(range(used))
+        if self._is_decided(participant, used):
+            if before:
+                seats = (*before[:used], *(NOTHING,) * (used - len(before)))
+            terms = self._terms[participant.id] = self._terms_of(participant)
+            seats = reseat(seats, terms, self._view)
+            self._join_block(participant, (seats, terms))
+            for key in _keys(participant):
+                self._by_key.setdefault(key, {})[participant.id] = participant
         self._seat(participant, seats)
 
-    def _regroup(self, own: dict[int, Seats]) -> None:
-        """Move those whose echo group won or lost a slot to the block where they now belong."""
-        for group in {**self._own, **own}:  # in order, so that a run can be repeated
-            before, after = self._own.get(group, ()), own.get(group, ())
-            if before == after:
-                continue
-            for participant in self._by_group.get(group, {}).values():
-                seats = self._seats[participant.id]
-                self._move(participant, (seats, before), (seats, after))
-        self._own = own
+    def _is_decided(self, participant: Participant, used: int) -> bool:
+        """Whether what `used` m-lines carry depends on who holds the slots."""
+        wishes = participant.wishes
+        if used == 0:
+            return False
+        is_ranked = used < self._slots and (len(participant.egresses) > 1 or bool(wishes.always))
+        return is_ranked or bool(wishes.never)
 
-    def _move(self, participant: Participant, source: _Block, target: _Block) -> None:
-        self._leave_block(participant, source)
-        self._blocks.setdefault(target, {})[participant.id] = participant
-        self._seat(participant, target[0])
+    def _terms_of(self, participant: Participant) -> Terms:
+        wishes = participant.wishes
+        own = self._held.get(participant.echo_group, ())
+        return Terms(own, self._slots_of(wishes.never), self._slots_of(wishes.always))
+
+    def _slots_of(self, names: tuple[str, ...]) -> Seats:
+        """The slots that any of `names` holds."""
+        if not names:
+            return ()
+        return tuple(index for index, slot in enumerate(self._view) if slot.holder in names)
+
+    def _regroup(self, before: dict[_Key, Seats]) -> None:
+        """Move those to whom the slots look different to the block where they now belong."""
+        affected: dict[str, Participant] = {}
+        for key in {**before, **self._held}:  # in order, so that a run can be repeated
+            if before.get(key) != self._held.get(key):
+                affected.update(self._by_key.get(key, {}))
+        for participant in affected.values():
+            seats = self._seats[participant.id]
+            self._leave_block(participant, (seats, self._terms[participant.id]))
+            terms = self._terms[participant.id] = self._terms_of(participant)
+            self._join_block(participant, (seats, terms))
+
+    def _forget_terms(self, participant: Participant) -> None:
+        """Nothing is decided for `participant` any more."""
+        terms = self._terms.pop(participant.id, None)
+        if terms is None:
+            return
+        self._leave_block(participant, (self._seats[participant.id], terms))
+        for key in _keys(participant):
+            members = self._by_key[key]
+            members.pop(participant.id, None)
+            if not members:
+                del self._by_key[key]
+
+    def _join_block(self, participant: Participant, block: _Block) -> None:
+        self._blocks.setdefault(block, {})[participant.id] = participant
 
     def _leave_block(self, participant: Participant, block: _Block) -> None:
-        members = self._blocks.get(block)
-        if members is not None and members.pop(participant.id, None) is not None and not members:
+        members = self._blocks[block]
+        del members[participant.id]
+        if not members:
             del self._blocks[block]
 
     def _seat(self, participant: Participant, seats: Seats) -> None:
         """Write what changed to the forwarder."""
         before = self._seats[participant.id]
-        for egress, was, now in zip(participant.egresses, before, seats, strict=True):
+        changes = zip_longest(participant.egresses, before, seats, fillvalue=NOTHING)
+        for egress, was, now in changes:
             if was != now:
                 stream = NOTHING if now == NOTHING else self._stream_of(now)
                 self._forwarder.subscribe(egress, stream)
         self._seats[participant.id] = seats
 
 
-def _own_slots(view: Sequence[SlotView]) -> dict[int, Seats]:
-    """The slots that each echo group holds."""
-    own: dict[int, Seats] = {}
+def _keys(participant: Participant) -> Iterable[_Key]:
+    """What the terms of `participant` depend on, each once."""
+    wishes = participant.wishes
+    return dict.fromkeys((participant.echo_group, *wishes.never, *wishes.always))
+
+
+def _held(view: Sequence[SlotView]) -> dict[_Key, Seats]:
+    """The slots that each echo group and each participant holds."""
+    held: dict[_Key, Seats] = {}
     for index, slot in enumerate(view):
-        if slot.echo_group is not None:
-            own[slot.echo_group] = (*own.get(slot.echo_group, ()), index)
-    return own
+        for key in (slot.echo_group, slot.holder):
+            if key is not None:
+                held[key] = (*held.get(key, ()), index)
+    return held

@@ -3,6 +3,9 @@
 The answer is final for the life of the connection, so it declares everything at once: every track
 that may ever be sent on, with its SSRC, and all candidates. The server is ICE-lite and DTLS
 passive; it sends on the first `tracks` audio m-lines and receives on the first alone.
+
+A client that lost its path may offer the same session once more with ICE credentials of its own
+renewed (RFC 8839 4.4.1.1.1). `renegotiate` answers that with new ones of ours and nothing else new.
 """
 
 from __future__ import annotations
@@ -24,6 +27,18 @@ TRACKS_MAX = 7
 # A one-byte header extension holds 16 bytes (RFC 8285 4.2); a longer mid goes without the
 # extension.
 _MID_BYTES_MAX = 16
+_OPUS_PARAMETERS = "minptime=10;useinbandfec=1"
+# What an offer of the same session says of an m-line as before. The SSRC that it announces for its
+# track is not among it: another one takes over by itself.
+_KEPT = {
+    "index": "place",
+    "mid": "a=mid",
+    "sends": "direction",
+    "receives": "direction",
+    "payload_type": "payload type for Opus",
+    "level_extension": "extension id for levels",
+    "mid_extension": "extension id for the MID",
+}
 _PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 
 
@@ -57,6 +72,8 @@ class Negotiation:
     ice: IceCredentials = field(repr=False)
     remote_fingerprints: tuple[tuple[str, str], ...]  # (algorithm, `AB:CD:...`)
     cname: str
+    lines: int  # all m-lines of the offer, those for others included
+    session: tuple[int, int]  # id and version, one more with each answer (RFC 3264 8)
 
     @property
     def source(self) -> NegotiatedMedia | None:
@@ -84,7 +101,7 @@ class _Terms(NamedTuple):
     fingerprint: str
     reach: _Reach
     cname: str
-    session_id: int
+    session: tuple[int, int]
     opus_parameters: str
     allows_mixed_extensions: bool
 
@@ -105,12 +122,10 @@ def negotiate(
     """
     if not 1 <= tracks <= TRACKS_MAX:
         raise ValueError(f"tracks must be 1 to {TRACKS_MAX}, not {tracks}")
-    if offer.is_ice_lite:
-        raise OfferError("the offer is ice-lite, and so is the server: nobody would send checks")
     accepted = _accepted(offer)
-    remote_ufrag, remote_pwd = _remote_ice(offer, accepted)
+    remote_ice = _remote_ice(offer, accepted)
     fingerprints = _remote_fingerprints(offer, accepted)
-    ice = IceCredentials(_token(entropy, 6), _token(entropy, 18), remote_ufrag, remote_pwd)
+    ice = IceCredentials(_token(entropy, 6), _token(entropy, 18), *remote_ice)
     ssrcs = _Ssrcs(entropy, {ssrc for media in offer.media for ssrc in media.ssrcs})
     media = tuple(
         _negotiated(position, entry, tracks, ssrcs.next())
@@ -121,11 +136,77 @@ def negotiate(
         fingerprint=fingerprint,
         reach=_reach(tuple(candidates)),
         cname=_token(entropy, 12),
-        session_id=int.from_bytes(entropy(8), "big") >> 2,  # RFC 8829 5.2.1: at most 62 bits
-        opus_parameters="minptime=10;useinbandfec=1" + (";usedtx=1" if use_dtx else ""),
+        session=(int.from_bytes(entropy(8), "big") >> 2, 1),  # RFC 8829 5.2.1: at most 62 bits
+        opus_parameters=_OPUS_PARAMETERS + (";usedtx=1" if use_dtx else ""),
         allows_mixed_extensions=offer.allows_mixed_extensions,
     )
-    return Negotiation(_answer(offer, media, terms), media, ice, fingerprints, terms.cname)
+    return _concluded(offer, media, fingerprints, terms)
+
+
+def renegotiate(
+    offer: Offer,
+    before: Negotiation,
+    *,
+    tracks: int,
+    candidates: Sequence[Candidate],
+    fingerprint: str,
+    entropy: Callable[[int], bytes],
+    use_dtx: bool = True,
+) -> Negotiation:
+    """Answer an offer that restarts ICE in the session of `before`, and change nothing else.
+
+    OfferError when it is of another session, or its ICE credentials are those of `before`. The
+    other arguments are those of `negotiate`.
+    """
+    accepted = _accepted(offer)
+    remote_ice = _remote_ice(offer, accepted)
+    _check_same_session(offer, accepted, before, tracks)
+    if remote_ice == (before.ice.remote_ufrag, before.ice.remote_pwd):
+        raise OfferError("the offer has the ICE credentials of the last one: it restarts nothing")
+    session_id, session_version = before.session
+    terms = _Terms(
+        ice=IceCredentials(_token(entropy, 6), _token(entropy, 18), *remote_ice),
+        fingerprint=fingerprint,
+        reach=_reach(tuple(candidates)),
+        cname=before.cname,
+        session=(session_id, session_version + 1),
+        opus_parameters=_OPUS_PARAMETERS + (";usedtx=1" if use_dtx else ""),
+        allows_mixed_extensions=offer.allows_mixed_extensions,
+    )
+    return _concluded(offer, before.media, before.remote_fingerprints, terms)
+
+
+def _concluded(
+    offer: Offer,
+    media: tuple[NegotiatedMedia, ...],
+    fingerprints: tuple[tuple[str, str], ...],
+    terms: _Terms,
+) -> Negotiation:
+    """What is agreed on by an answer in these terms."""
+    return Negotiation(
+        answer=_answer(offer, media, terms),
+        media=media,
+        ice=terms.ice,
+        remote_fingerprints=fingerprints,
+        cname=terms.cname,
+        lines=len(offer.media),
+        session=terms.session,
+    )
+
+
+def _check_same_session(
+    offer: Offer, accepted: tuple[OfferedMedia, ...], before: Negotiation, tracks: int
+) -> None:
+    """OfferError when anything but ICE differs from what was agreed on before."""
+    if len(offer.media) != before.lines or len(accepted) != len(before.media):
+        raise OfferError("the offer has another number of m-lines than the session")
+    if set(_remote_fingerprints(offer, accepted)) != set(before.remote_fingerprints):
+        raise OfferError("the offer has another a=fingerprint than the session")
+    for was, offered in zip(before.media, accepted, strict=True):
+        now = _negotiated(was.position, offered, tracks, was.ssrc)
+        for name, what in _KEPT.items():
+            if getattr(now, name) != getattr(was, name):
+                raise OfferError(f"m-line {offered.index} has another {what} than in the session")
 
 
 @lru_cache(1)  # a server has the same candidates for all its life
@@ -164,6 +245,8 @@ def _token(entropy: Callable[[int], bytes], size_bytes: int) -> str:
 
 def _accepted(offer: Offer) -> tuple[OfferedMedia, ...]:
     """The audio m-lines that share the one transport; OfferError when they cannot be served."""
+    if offer.is_ice_lite:
+        raise OfferError("the offer is ice-lite, and so is the server: nobody would send checks")
     audio = offer.audio
     if not audio:
         raise OfferError("the offer has no audio m-line")
@@ -244,7 +327,7 @@ def _answer(offer: Offer, media: tuple[NegotiatedMedia, ...], terms: _Terms) -> 
     by_index = {entry.index: entry for entry in media}
     lines = [
         "v=0",
-        f"o=- {terms.session_id} 1 IN IP4 127.0.0.1",
+        f"o=- {terms.session[0]} {terms.session[1]} IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
         "a=ice-lite",

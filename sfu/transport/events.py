@@ -8,6 +8,7 @@ from pylibsrtp import Session
 
 from control.types import LeaveReason
 from sfu.transport.dtls import SrtpKeys
+from sfu.transport.ice import IceOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,13 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class Retired:
+    """This local user fragment is not the participant's any more: a restart has replaced it."""
+
+    ufrag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The connection ended by itself, for this reason; nothing follows."""
 
@@ -68,5 +76,26 @@ class Closed:
 
 
 TransportEvent = (
-    Validated | Revoked | Routed | Keys | Checked | Connected | Suspected | Recovered | Closed
+    Validated
+    | Revoked
+    | Routed
+    | Keys
+    | Checked
+    | Connected
+    | Suspected
+    | Recovered
+    | Retired
+    | Closed
 )
+
+
+def told_by(outcome: IceOutcome) -> list[TransportEvent]:
+    """What a check changed about credentials and addresses."""
+    told: list[TransportEvent] = [Retired(ufrag) for ufrag in outcome.retired]
+    if outcome.revoked is not None:
+        told.append(Revoked(outcome.revoked))
+    if outcome.validated is not None:
+        told.append(Validated(outcome.validated))
+    if outcome.routed is not None:
+        told.append(Routed(outcome.routed))
+    return told

@@ -12,12 +12,14 @@ The server has host candidates on one public port and never sends a check. What 
     validated, USE-CANDIDATE   -> current at once: the client chose
     validated, plain check     -> current only if the current one has been quiet for a while: with
                                   plain checks a client also keeps its spare paths alive
+- A restart (RFC 8445 9) adds credentials; those before stay valid until the first authentic check
+  with newer ones, because until then the client may not know of these. Addresses stay validated.
 - The peer is controlling, because we are lite; ICE-CONTROLLED is a role conflict (7.3.1.1).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sfu.fast import PathChecks
@@ -61,6 +63,10 @@ NEW_CHECKS_PER_S = 500.0
 # Answer bytes per question byte: what keeps the server useless for amplification.
 AMPLIFICATION_MAX = 1.5
 
+# Restarts whose credentials no check has used yet. The client may be at the last one's or, when an
+# answer was late or lost, at the one's before; older ones are forgotten.
+WAITING_MAX = 2
+
 _Attributes = tuple[tuple[int, bytes], ...]
 
 
@@ -85,6 +91,11 @@ class IceCredentials:
     remote_ufrag: str
     remote_pwd: str
 
+    @property
+    def username(self) -> bytes:
+        """What the client's checks say (RFC 8445 7.2.2)."""
+        return f"{self.local_ufrag}:{self.remote_ufrag}".encode()
+
 
 @dataclass(frozen=True, slots=True)
 class IceOutcome:
@@ -95,6 +106,7 @@ class IceOutcome:
     validated: bytes | None = None  # from now on, accept other datagrams from here
     revoked: bytes | None = None  # no longer accept any from here
     routed: bytes | None = None  # send media here from now on
+    retired: tuple[str, ...] = ()  # local user fragments that are not ours any more
 
     @property
     def authenticated(self) -> bool:
@@ -113,13 +125,15 @@ class IceLite:
         "_new_rate",
         "_path_checks",
         "_username",
+        "_waiting",
         "credentials",
     )
 
     def __init__(self, credentials: IceCredentials, now: float) -> None:
         self.credentials = credentials
-        self._username = f"{credentials.local_ufrag}:{credentials.remote_ufrag}".encode()
+        self._username = credentials.username
         self._local_pwd = credentials.local_pwd.encode()
+        self._waiting: tuple[IceCredentials, ...] = ()  # of restarts, oldest first
         self._addresses: dict[bytes, float] = {}  # when last heard, least recent first
         self._current: bytes | None = None
         self._chosen = False  # the current address came with USE-CANDIDATE
@@ -141,6 +155,20 @@ class IceLite:
     def addresses(self) -> tuple[bytes, ...]:
         """The validated addresses, least recently heard first."""
         return tuple(self._addresses)
+
+    @property
+    def ufrags(self) -> tuple[str, ...]:
+        """The local user fragments that checks may name, that in use first."""
+        return (self.credentials.local_ufrag, *(entry.local_ufrag for entry in self._waiting))
+
+    def restart(self, credentials: IceCredentials) -> tuple[str, ...]:
+        """Take checks with these as well; the first of them ends all older credentials.
+
+        Returns the user fragments that are forgotten now, because too many restarts wait.
+        """
+        waiting = (*self._waiting, credentials)
+        self._waiting = waiting[-WAITING_MAX:]
+        return tuple(entry.local_ufrag for entry in waiting[:-WAITING_MAX])
 
     def heard_at(self, address: bytes) -> float | None:
         """When `address` last proved to be this participant's, None if it is not."""
@@ -167,6 +195,16 @@ class IceLite:
             message = parse_message(data)
         except StunError:
             return IceOutcome(IceDrop.MALFORMED)
+        retired: tuple[str, ...] = ()
+        if self._waiting:
+            retired = self._adopt(message, now)
+        outcome = self._answer(message, address, len(data), now)
+        return replace(outcome, retired=retired) if retired else outcome
+
+    def _answer(
+        self, message: StunMessage, address: bytes, question_bytes: int, now: float
+    ) -> IceOutcome:
+        """What a well-formed message comes to."""
         drop = self._refusal(message)
         if drop is not None:
             return IceOutcome(drop)
@@ -174,15 +212,15 @@ class IceLite:
         if unknown:
             listed = (UNKNOWN_ATTRIBUTES, unknown_attributes(unknown))
             attributes: _Attributes = ((ERROR_CODE, error_code(420)), listed)
-            reply = self._reply(BINDING_ERROR, message, attributes, len(data))
+            reply = self._reply(BINDING_ERROR, message, attributes, question_bytes)
             return IceOutcome(IceDrop.UNKNOWN_ATTRIBUTE, reply)
         if ICE_CONTROLLED in message.attributes:
             attributes = ((ERROR_CODE, error_code(487)),)
-            reply = self._reply(BINDING_ERROR, message, attributes, len(data))
+            reply = self._reply(BINDING_ERROR, message, attributes, question_bytes)
             return IceOutcome(IceDrop.ROLE_CONFLICT, reply)
         value = xor_mapped_address(address, message.transaction_id)
         attributes = ((XOR_MAPPED_ADDRESS, value),)
-        reply = self._reply(BINDING_RESPONSE, message, attributes, len(data))
+        reply = self._reply(BINDING_RESPONSE, message, attributes, question_bytes)
         return self._accept(address, USE_CANDIDATE in message.attributes, reply, now)
 
     def renew(self, data: bytes, address: bytes, now: float) -> bytes | None:
@@ -199,6 +237,26 @@ class IceLite:
             self._chosen = True
         self._touch(address, now)
         return reply
+
+    def _adopt(self, message: StunMessage, now: float) -> tuple[str, ...]:
+        """An authentic request with newer credentials ends the older ones: returns their user
+        fragments.
+        """
+        username = message.attributes.get(USERNAME)
+        for place, newer in enumerate(self._waiting):
+            if message.message_type != BINDING_REQUEST or username != newer.username:
+                continue
+            if not message.is_signed_by(newer.local_pwd.encode()):
+                break
+            retired = self.ufrags[: place + 1]
+            self.credentials, self._waiting = newer, self._waiting[place + 1 :]
+            self._username, self._local_pwd = newer.username, newer.local_pwd.encode()
+            self._path_checks = PathChecks(
+                self._username, self._local_pwd, CHECKS_PER_S, CHECKS_BURST, now
+            )
+            self._path_checks.follow(self._current)
+            return retired
+        return ()
 
     def _refusal(self, message: StunMessage) -> IceDrop | None:
         """Why a message gets no answer, None if it is an authentic request for this participant."""

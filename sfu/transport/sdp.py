@@ -9,6 +9,7 @@ from sfu.transport.answer import (
     NegotiatedMedia,
     Negotiation,
     negotiate,
+    renegotiate,
 )
 from sfu.transport.offer import (
     OFFER_CHARS_MAX,
@@ -34,4 +35,5 @@ __all__ = [
     "OfferedMedia",
     "negotiate",
     "parse_offer",
+    "renegotiate",
 ]

@@ -18,7 +18,7 @@ gone.
 Every state but `closed` also goes to closed when the client ends DTLS (dtls_closed), when DTLS
 fails, as by a certificate that the offer did not promise (dtls_failed), and by `close`, which is
 silent: the caller knows. Authentic are checks, RTCP and media; DTLS records are not, except for
-what they lead to.
+what they lead to. An ICE restart changes no state by itself; the checks that follow do.
 
 No other file assigns the state; `state.py` has this table as code. One input, then drain
 `datagrams_to_send` and `events`, then the next. It knows neither rooms nor the forwarder's tables:
@@ -39,11 +39,10 @@ from sfu.transport.events import (
     Connected,
     Keys,
     Recovered,
-    Revoked,
-    Routed,
+    Retired,
     Suspected,
     TransportEvent,
-    Validated,
+    told_by,
 )
 from sfu.transport.ice import IceLite
 from sfu.transport.limits import TokenBucket
@@ -128,7 +127,7 @@ class Transport:
         self._state = TransportState.NEW
         self._created_at = self._connecting_at = self._looked_at = now
         self._report_at: float | None = None
-        self._consent = Consent(settings.suspect_after_s, now)
+        self._consent = Consent(settings.suspect_after_s, settings.gone_after_s, now)
         self._dtls_rate = TokenBucket(DTLS_PER_S, DTLS_BURST, now)
         self._srtcp: Srtcp | None = None
         self._datagrams: list[tuple[bytes, bytes]] = []
@@ -144,8 +143,8 @@ class Transport:
 
     @property
     def ufrag(self) -> str:
-        """The local user fragment, by which `username_of` finds this transport."""
-        return self.negotiation.ice.local_ufrag
+        """The local user fragment in use, by which `username_of` finds this transport."""
+        return self.ice.credentials.local_ufrag
 
     @property
     def feedback(self) -> dict[int, EgressFeedback]:
@@ -153,6 +152,18 @@ class Transport:
         return self._reporter.feedback
 
     # Inputs
+
+    def restart_ice(self, negotiation: Negotiation, now: float) -> None:
+        """The offer of `negotiation` was answered: its credentials are valid too from now on.
+
+        It must be a renegotiation of the present one. Those before stay valid until the first
+        authentic check with these, and are then told as `Retired`.
+        """
+        if self._state is _CLOSED:
+            return
+        self._consent.restart(now)
+        self.negotiation = negotiation
+        self._events += [Retired(ufrag) for ufrag in self.ice.restart(negotiation.ice)]
 
     def receive_stun(self, data: bytes, address: bytes, now: float) -> bool:
         """Take a STUN datagram; True if it was an authentic check.
@@ -167,12 +178,7 @@ class Transport:
             self._count(f"stun_{outcome.drop}")
         if outcome.reply is not None:
             self._datagrams.append((outcome.reply, address))
-        if outcome.revoked is not None:
-            self._events.append(Revoked(outcome.revoked))
-        if outcome.validated is not None:
-            self._events.append(Validated(outcome.validated))
-        if outcome.routed is not None:
-            self._events.append(Routed(outcome.routed))
+            self._events += told_by(outcome)
         if outcome.authenticated:
             self.heard(now)
         return outcome.authenticated
@@ -294,7 +300,7 @@ class Transport:
     def _state_deadline(self) -> float:
         """When the present state ends if nothing happens."""
         if self._state is _CONNECTED:
-            suspect_at, gone_at = self._consent.suspect_at, self._gone_at
+            suspect_at, gone_at = self._consent.suspect_at, self._consent.gone_at
             return suspect_at if suspect_at < gone_at else gone_at
         settings = self._settings
         if self._state is TransportState.NEW:
@@ -302,13 +308,8 @@ class Transport:
         if self._state is TransportState.CONNECTING:
             return self._connecting_at + settings.dtls_timeout_s
         if self._source is None:
-            return self._gone_at
-        return min(self._looked_at + LOOK_INTERVAL_S, self._gone_at)
-
-    @property
-    def _gone_at(self) -> float:
-        """When silence becomes final."""
-        return self._consent.heard_at + self._settings.gone_after_s
+            return self._consent.gone_at
+        return min(self._looked_at + LOOK_INTERVAL_S, self._consent.gone_at)
 
     def _report(self, now: float) -> None:
         """Send reports; where there is nothing to say, look again when silence is looked for.
@@ -334,7 +335,7 @@ class Transport:
             if self._state is TransportState.CONNECTED and self._state_deadline() <= now:
                 self._step(Trigger.SILENT)
                 self._events.append(Suspected())
-            if self._state is TransportState.SUSPECT and self._gone_at <= now:
+            if self._state is TransportState.SUSPECT and self._consent.gone_at <= now:
                 self._end(LeaveReason.CONSENT_EXPIRED)
 
     def _listen_for_media(self, now: float) -> None:

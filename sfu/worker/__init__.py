@@ -1,8 +1,11 @@
 """The worker: forwarder, rooms and transports put together, pure. Commands in, events out.
 
 worker     the inputs and outputs, and the way of a datagram that compiled code leaves to Python
+intake     whether anybody new is taken, by limit; `overload` and `drain` are parts of it
 registry   the rooms and peers, and the only place that adds and removes them
 commands   what each command of the control protocol does
+negotiator offers answered
+rows       a newcomer's rows in the forwarder
 peers      which transport belongs to which participant
 backlog    DTLS that waits, so that handshakes never hold up media
 timers     one heap of deadlines for all of them

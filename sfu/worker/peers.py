@@ -25,6 +25,7 @@ class Peer:
     row: int
     source: int
     waiting_dtls: int = 0
+    ufrags: tuple[str, ...] = ()  # by which checks find it; kept by `Peers`
 
     def next_deadline(self) -> float | None:
         """When its transport wants to be woken."""
@@ -48,9 +49,8 @@ class Peers:
         """Nobody else may have its participant, row or user fragment."""
         key = (peer.room.id, peer.participant)
         assert key not in self._by_participant, "the replaced one was not removed"
-        assert peer.transport.ufrag not in self._by_ufrag, "two transports of one user fragment"
         self._by_participant[key] = peer
-        self._by_ufrag[peer.transport.ufrag] = peer
+        self.add_ufrag(peer, peer.transport.ufrag)
         self._by_row[peer.row] = peer
         if peer.source >= 0:
             self._by_source[peer.source] = peer
@@ -58,12 +58,32 @@ class Peers:
     def remove(self, peer: Peer) -> None:
         """Forget it and its addresses."""
         del self._by_participant[peer.room.id, peer.participant]
-        del self._by_ufrag[peer.transport.ufrag]
+        for ufrag in peer.ufrags:
+            del self._by_ufrag[ufrag]
         del self._by_row[peer.row]
         self._by_source.pop(peer.source, None)
         for address in peer.transport.ice.addresses:
             if self._by_address.get(address) is peer:
                 del self._by_address[address]
+
+    def move(self, peer: Peer, room: Room) -> None:
+        """It is in another room from now on, under the same name."""
+        key = (room.id, peer.participant)
+        assert key not in self._by_participant, "somebody of this name is there"
+        del self._by_participant[peer.room.id, peer.participant]
+        peer.room = room
+        self._by_participant[key] = peer
+
+    def add_ufrag(self, peer: Peer, ufrag: str) -> None:
+        """Checks that name this find it as well."""
+        assert ufrag not in self._by_ufrag, "two transports of one user fragment"
+        self._by_ufrag[ufrag] = peer
+        peer.ufrags = (*peer.ufrags, ufrag)
+
+    def drop_ufrag(self, peer: Peer, ufrag: str) -> None:
+        """A restart has replaced it."""
+        del self._by_ufrag[ufrag]
+        peer.ufrags = tuple(other for other in peer.ufrags if other != ufrag)
 
     def is_taken(self, address: bytes, by_other_than: Peer, now: float) -> bool:
         """Whether somebody else was heard from `address` lately, and so keeps it.

@@ -1,20 +1,23 @@
 """What a worker holds: rooms, peers, their timers, and what is to go out.
 
 Lifetimes. The registry owns rooms and peers. A participant leaves by `depart` and in no other way:
-its room lets it go, its transport says goodbye, its rows in the forwarder are removed. A room ends
-by `close_room`, or by itself when it was empty for long; both are noticed in `settle_room`.
+its room lets it go, its transport says goodbye, its rows in the forwarder are removed. Whoever
+changes rooms by `move` leaves the one and joins the other, but keeps transport and rows. A room
+ends by `close_room`, or by itself in `tick_room`; both are noticed in `settle_room`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 
-from control.commands import ParticipantJoin
-from control.errors import ControlError, ErrorCode, exhausted, invalid, not_found
-from control.types import LeaveReason, ParticipantStatus
+from control.commands import ParticipantJoin, ParticipantMove, ParticipantRestartIce
+from control.errors import invalid, not_found
+from control.events import EventBody
+from control.types import LeaveReason, ParticipantStatus, Role
 from sfu.fast import Forwarder
-from sfu.stage import NO_SOURCE, Admission, Room, RoomEvent, RoomSettings
+from sfu.stage import NO_SOURCE, Admission, Participant, Room, RoomEvent, RoomSettings
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
 from sfu.transport.events import (
@@ -23,18 +26,22 @@ from sfu.transport.events import (
     Connected,
     Keys,
     Recovered,
+    Retired,
     Revoked,
     Routed,
     Suspected,
     TransportEvent,
     Validated,
 )
-from sfu.transport.sdp import TRACKS_MAX, Negotiation, OfferError, negotiate, parse_offer
+from sfu.transport.sdp import Negotiation
 from sfu.transport.settings import TransportSettings
 from sfu.transport.transport import Transport
+from sfu.worker.intake import Intake
+from sfu.worker.negotiator import Negotiator
 from sfu.worker.peers import Peer, Peers
+from sfu.worker.rows import add_egresses, add_source
 from sfu.worker.segmentation import Segmentation
-from sfu.worker.settings import WorkerSettings
+from sfu.worker.settings import ROOMS_MAX, WorkerSettings
 from sfu.worker.timers import Timers
 
 _STATUS = {
@@ -51,16 +58,13 @@ PEER_GRAIN_S = 0.02
 # connections, so that a thousand rooms cause no wakes of their own.
 ROOM_GRAIN_S = PEER_GRAIN_S
 
-# Each second's load counts this much: a second alone says little, five say nearly all.
-LOAD_SMOOTHING = 0.4
-# Segmentation needs a few seconds to take its share of the load away.
-LOAD_RETRY_S = 5.0
+REASON_DRAINED = "drained"
 
 # Those that exist from the start, so that a dashboard sees a zero and not a gap.
 _COUNTERS = (
     "bugs",
+    "ice_restarts",
     "joins",
-    "joins_refused_load",
     "offers_refused",
     *(f"left_{reason}" for reason in LeaveReason),
     "dropped_departed",
@@ -90,11 +94,14 @@ class Registry:
         self.peer_timers: Timers[Peer] = Timers(PEER_GRAIN_S)
         self.room_timers: Timers[Room] = Timers(ROOM_GRAIN_S)
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
-        self.is_draining = False
         self.segmentation = Segmentation(settings.segmentation)
-        self.load = 0.0  # share of a core, smoothed
+        self.intake = Intake(
+            settings, rooms=self.rooms, peers=self.peers, counters=self.counters, tell=self.tell
+        )
+        self._on_stage: dict[str, int] = {}
+        self._controls: Callable[[str], bool] = lambda room_id: False
         self._dtls = dtls
-        self._candidates = tuple(candidates)
+        self._negotiator = Negotiator(candidates, dtls.fingerprint, entropy, self.counters)
         self._entropy = entropy
         self._wall_at_zero = wall_at_zero
         self._transport_settings = TransportSettings(
@@ -128,67 +135,142 @@ class Registry:
 
     def open_room(self, room_id: str, settings: RoomSettings, now: float) -> Room:
         """Raises ControlError `resource_exhausted` (`rooms`) and `unavailable` while draining."""
-        self.check_accepting()
-        if len(self.rooms) >= self.settings.max_rooms:
-            raise exhausted("rooms", f"this server has {self.settings.max_rooms} rooms already")
+        self.intake.check_room(now)
         room = self.rooms[room_id] = Room(
             room_id, settings, self.forwarder, now=now, wall_at_zero=self._wall_at_zero
         )
         room.set_segmented(self.segmentation.is_on)
+        room.set_controlled(self._controls(room_id), now)
         self.settle_room(room)
         return room
 
     def close_room(self, room: Room, reason: str, now: float, *, leave_reason: LeaveReason) -> None:
         """Everybody leaves and the room is gone."""
-        peers = [self._peer(room, participant) for participant in room.participants]
-        room.close(reason, now, leave_reason=leave_reason)
-        self.counters[f"left_{leave_reason}"] += len(peers)
-        for peer in peers:
-            self._close(peer)
+        self._let_go(room, room.close(reason, now, leave_reason=leave_reason), leave_reason)
+
+    def empty(self, now: float, *, rooms_max: int = ROOMS_MAX) -> None:
+        """Everybody leaves as `drained` and rooms close, up to `rooms_max` of them this time."""
+        for room in list(islice(self.rooms.values(), rooms_max)):
+            self.close_room(room, REASON_DRAINED, now, leave_reason=LeaveReason.DRAINED)
+        if not self.rooms:
+            self.intake.drain.finish()
+
+    def tick_room(self, room: Room, now: float) -> None:
+        """Let a room do what is due, which may be its end."""
+        gone = room.tick(now)
+        if gone:
+            self._let_go(room, gone, LeaveReason.ROOM_CLOSED)
+        else:
+            self.settle_room(room)
+
+    def _let_go(self, room: Room, gone: Sequence[Participant], reason: LeaveReason) -> None:
+        """A room has sent these away: their connections end too."""
+        self.counters[f"left_{reason}"] += len(gone)
+        for participant in gone:
+            self._close(self.peer(room, participant.id))
         self.settle_room(room)
 
     def settle_room(self, room: Room) -> None:
         """After anything was done to a room: take its events, keep its timer, notice its end."""
+        if self.rooms.get(room.id) is not room:
+            return  # it ended before, and its name may be another's
         self._events += room.events()
+        self._count_stage(room)
         if room.is_closed:
-            self.rooms.pop(room.id, None)
+            del self.rooms[room.id]
             self.room_timers.forget(room)
         else:
             self.room_timers.watch(room)
 
+    def tell(self, body: EventBody) -> None:
+        """Something happened to the server itself."""
+        self._events.append(RoomEvent(None, body))
+
+    def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
+        """Which rooms are controlled has changed: some rooms begin or cease to be orphans."""
+        self._controls = controls
+        for room_id, room in self.rooms.items():
+            room.set_controlled(controls(room_id), now)
+            if room.settings.orphan_policy == "close":
+                self.room_timers.watch(room)
+
     def observe_load(self, load: float, now: float) -> None:
         """A busy worker sends each listener's packets together, a full one takes nobody new."""
-        self.load += LOAD_SMOOTHING * (load - self.load)
+        self.intake.observe_load(load, now)
         if self.segmentation.observe(load, now):
             for room in self.rooms.values():
                 room.set_segmented(self.segmentation.is_on)
 
-    def check_accepting(self) -> None:
-        """Raises ControlError `unavailable` when nothing new is taken."""
-        if self.is_draining:
-            raise ControlError(ErrorCode.UNAVAILABLE, "this server is draining")
+    def _count_stage(self, room: Room) -> None:
+        """Keep the number of people on all stages without walking through all rooms."""
+        before = self._on_stage.get(room.id, 0)
+        after = 0 if room.is_closed else room.on_stage
+        if before == after:
+            return
+        self.intake.on_stage += after - before
+        if after:
+            self._on_stage[room.id] = after
+        else:
+            del self._on_stage[room.id]
 
     # Participants
 
     def join(self, command: ParticipantJoin, now: float) -> Negotiation:
         """Let somebody in: nothing has changed when this raises ControlError."""
-        self.check_accepting()
         room = self.room(command.room)
-        limit = self.settings.max_participants
-        is_newcomer = command.participant not in room.participants
-        if is_newcomer and len(self.peers) >= limit:
-            raise exhausted("participants", f"this server has {limit} participants already")
-        if is_newcomer and self.load > self.settings.max_load:
-            self.counters["joins_refused_load"] += 1
-            raise exhausted(
-                "load", "this server is busy", retry_after_ms=round(LOAD_RETRY_S * 1000)
-            )
+        present = room.participants.get(command.participant)
+        self.intake.check_join(
+            now,
+            is_newcomer=present is None,
+            takes_stage=_goes_up(present, command.role),
+        )
         admission = room.admit(command, now)
-        negotiation = self._negotiate(command.offer)
+        negotiation = self._negotiator.first(command.offer)
         if admission.replaces:
-            self.depart(self._peer(room, command.participant), LeaveReason.REPLACED, now)
+            self.depart(self.peer(room, command.participant), LeaveReason.REPLACED, now)
         self._connect(room, admission, negotiation, now)
+        self.intake.note_join(now)
         return negotiation
+
+    def move(self, command: ParticipantMove, now: float) -> Room:
+        """Somebody goes to another room on the same connection; returns that room.
+
+        Nothing has changed when this raises ControlError.
+        """
+        room, target = self.room(command.room), self.room(command.to_room)
+        name, role = command.participant, command.role
+        if target is room:
+            raise invalid("to_room", "the participant is in this room already")
+        if role is not None:
+            self.check_promotion(room, name, role, now)
+        admission = target.admit_moved(name, room, role, now)
+        peer = self.peer(room, name)
+        left = room.remove(name, LeaveReason.MOVED, now)
+        self.counters[f"left_{LeaveReason.MOVED}"] += 1
+        self.forwarder.reidentify(peer.row, csrc=admission.number, echo_group=admission.echo_group)
+        self.peers.move(peer, target)
+        target.add(admission, source=left.source, egresses=left.egresses, now=now)
+        self.settle_room(room)
+        self.settle_room(target)
+        return target
+
+    def restart_ice(self, command: ParticipantRestartIce, now: float) -> Negotiation:
+        """New ICE credentials for a connection; nothing has changed when this raises."""
+        room = self.room(command.room)
+        room.participant_state(command.participant)  # not_found before anything happens
+        peer = self.peer(room, command.participant)
+        negotiation = self._negotiator.restart(command.offer, peer.transport.negotiation)
+        peer.transport.restart_ice(negotiation, now)
+        self.peers.add_ufrag(peer, negotiation.ice.local_ufrag)
+        self.counters["ice_restarts"] += 1
+        self.settle(peer, now)
+        return negotiation
+
+    def check_promotion(self, room: Room, participant: str, role: Role, now: float) -> None:
+        """Raises ControlError when the role is one more on stage than the server takes."""
+        present = room.participants.get(participant)
+        if present is not None and _goes_up(present, role):
+            self.intake.check_stage(now)
 
     def depart(
         self,
@@ -200,6 +282,7 @@ class Registry:
         ban_s: float = 0.0,
     ) -> None:
         """Somebody leaves for this reason."""
+        assert self.is_here(peer), "it has left already, and its name may be another's"
         peer.room.remove(peer.participant, reason, now, detail=detail, ban_s=ban_s)
         self.counters[f"left_{reason}"] += 1
         self._close(peer)
@@ -210,10 +293,12 @@ class Registry:
         transport = peer.transport
         if transport.has_news:
             for event in transport.events():
-                self._apply(peer, event, now)
+                # Once it has left, somebody else may be here under its name and on its address.
+                if self.is_here(peer):
+                    self._apply(peer, event, now)
             self.settle_room(peer.room)
         self._datagrams += transport.datagrams_to_send()
-        if self.peers.by_row(peer.row) is peer:
+        if self.is_here(peer):
             self.peer_timers.watch(peer)
 
     def settle_sign_of_life(self, peer: Peer, now: float) -> None:
@@ -223,31 +308,23 @@ class Registry:
         else:
             self._datagrams += peer.transport.datagrams_to_send()
 
-    def _peer(self, room: Room, participant: str) -> Peer:
+    def is_here(self, peer: Peer) -> bool:
+        """Whether it has not left meanwhile; what comes late of one that has is void."""
+        return self.peers.by_row(peer.row) is peer
+
+    def peer(self, room: Room, participant: str) -> Peer:
+        """The connection of somebody who is in the room."""
         peer = self.peers.of(room.id, participant)
         assert peer is not None, "every participant of a room has a peer"
         return peer
-
-    def _negotiate(self, offer: str) -> Negotiation:
-        try:
-            return negotiate(
-                parse_offer(offer),
-                tracks=TRACKS_MAX,
-                candidates=self._candidates,
-                fingerprint=self._dtls.fingerprint,
-                entropy=self._entropy,
-            )
-        except OfferError as error:
-            self.counters["offers_refused"] += 1
-            raise invalid("offer", str(error)) from None
 
     def _connect(
         self, room: Room, admission: Admission, negotiation: Negotiation, now: float
     ) -> None:
         """Make the rows, the transport and the place in the room."""
         row = self.forwarder.add_transport()
-        source = self._add_source(row, admission, negotiation)
-        egresses = self._add_egresses(row, admission, negotiation)
+        source = add_source(self.forwarder, row, admission, negotiation)
+        egresses = add_egresses(self.forwarder, row, admission, negotiation, self._entropy)
         transport = Transport(
             negotiation,
             self._dtls.accept(negotiation.remote_fingerprints),
@@ -267,37 +344,6 @@ class Registry:
         self.settle(peer, now)
         self.settle_room(room)
 
-    def _add_source(self, row: int, admission: Admission, negotiation: Negotiation) -> int:
-        media = negotiation.source
-        if media is None:
-            return NO_SOURCE
-        return self.forwarder.add_source(
-            row,
-            csrc=admission.number,
-            echo_group=admission.echo_group,
-            payload_type=media.payload_type,
-            level_extension=media.level_extension,
-            ssrc=media.remote_ssrc,
-        )
-
-    def _add_egresses(self, row: int, admission: Admission, negotiation: Negotiation) -> list[int]:
-        return [
-            self.forwarder.add_egress(
-                row,
-                ssrc=media.ssrc,
-                payload_type=media.payload_type,
-                # 1 to 32,767: a receiver that misses the first packets still guesses the
-                # roll-over counter right (RFC 3711 3.3.1).
-                first_sequence=1 + int.from_bytes(self._entropy(2), "big") % 32_767,
-                first_timestamp=int.from_bytes(self._entropy(4), "big"),
-                echo_group=admission.echo_group,
-                level_extension=media.level_extension,
-                mid_extension=media.mid_extension,
-                mid=media.mid.encode() if media.mid_extension else b"",
-            )
-            for media in negotiation.egresses
-        ]
-
     def _count_drop(self, name: str) -> None:
         self.counters[f"dropped_{name}"] += 1
 
@@ -315,6 +361,8 @@ class Registry:
                 forwarder.route(peer.row, address)
             case Keys(_, receive, send):
                 forwarder.set_keys(peer.row, receive, send)
+            case Retired(ufrag):
+                self.peers.drop_ufrag(peer, ufrag)
             case Closed(reason):
                 self.depart(peer, reason, now)
             case _:
@@ -327,3 +375,9 @@ class Registry:
         self.peers.remove(peer)
         self.peer_timers.forget(peer)
         self.forwarder.remove_transport(peer.row)
+
+
+def _goes_up(present: Participant | None, role: Role) -> bool:
+    """Whether this role is one more person on stage; None: somebody new."""
+    was_listening = present is None or present.role is Role.LISTENER
+    return was_listening and role is not Role.LISTENER

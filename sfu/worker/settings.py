@@ -26,6 +26,12 @@ class WorkerSettings:
     max_participants_per_room: int = 10_000
     # Default of `room.create`; every person on stage is decrypted and measured, heard or not.
     max_speakers_per_room: int = 20
+    # On the stages of all rooms together. When they talk, load stops newcomers long before this; it
+    # is there against a backend that calls everybody up.
+    max_speakers: int = 5_000
+    # A core makes some 300 handshakes in a second; beyond this a storm of joins had better wait
+    # outside. A second's worth may come at once.
+    max_joins_per_s: int = 500
     # How many voices at once a room carries unless `room.create` says otherwise; more than three
     # people talking at the same time are not understood.
     default_slots: int = 3

@@ -34,20 +34,22 @@ from sfu.worker.peers import Peer
 from sfu.worker.registry import Registry
 from sfu.worker.settings import WorkerSettings
 
-REASON_DRAINED = "drained"
 # What one turn does, each a few tenths of a millisecond: steps of handshakes, participants' timers,
 # rooms. Media that came meanwhile waits no longer than the three together.
 HANDSHAKE_STEPS = 4
 PEERS_PER_TURN = 64
 ROOMS_PER_TURN = 64
+# Closing a room costs some 0.1 ms, and as much again for each participant in it.
+DRAINED_PER_TURN = 8
 
 
 class Worker:
     """The media side of one process.
 
-    `wall_at_zero` is unix seconds at `now == 0.0`. `entropy` gives as many unpredictable bytes as
-    asked for. `on_bug` is told of an exception that one participant's input caused: that
-    participant is removed and the rest goes on; without it the exception is raised.
+    `wall_at_zero` is unix seconds at `now == 0.0`, `started_at` the time of its start. `entropy`
+    gives as many unpredictable bytes as asked for. `on_bug` is told of an exception that one
+    participant's input caused: that participant is removed and the rest goes on; without it the
+    exception is raised.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Worker:
         entropy: Callable[[int], bytes],
         epoch: str,
         wall_at_zero: float,
+        started_at: float = 0.0,
         on_bug: Callable[[Exception], None] | None = None,
     ) -> None:
         self._registry = Registry(
@@ -69,7 +72,10 @@ class Worker:
             wall_at_zero=wall_at_zero,
         )
         self._commands = Commands(
-            self._registry, epoch=epoch, wall_at_zero=wall_at_zero, counters=self.counters
+            self._registry,
+            epoch=epoch,
+            started_at_ms=round((wall_at_zero + started_at) * 1_000),
+            counters=self.counters,
         )
         self._stun_limiter = StunLimiter()
         self._on_bug = on_bug
@@ -99,19 +105,25 @@ class Worker:
         self._now = now
         registry = self._registry
         for peer, data, address in self._backlog.take(HANDSHAKE_STEPS):
-            if self._is_here(peer):
+            if registry.is_here(peer):
                 self._guarded(peer, peer.transport.receive_dtls, data, address, now)
         for peer in islice(registry.peer_timers.due(now), PEERS_PER_TURN):
             self._guarded(peer, peer.transport.handle_timer, now)
         for room in islice(registry.room_timers.due(now), ROOMS_PER_TURN):
-            room.tick(now)
-            registry.settle_room(room)
+            registry.tick_room(room, now)
+        if registry.intake.drain.is_due(now):
+            registry.empty(now, rooms_max=DRAINED_PER_TURN)
         self.forwarder.flush(now)
 
     def observe_load(self, load: float, now: float) -> None:
         """The share of a core that this process used lately, 0 to 1."""
         self._now = now
         self._registry.observe_load(load, now)
+
+    def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
+        """`controls` says of a room's id whether anybody is connected who may change that room."""
+        self._now = now
+        self._registry.observe_controllers(controls, now)
 
     def execute(self, command: AnyCommand, now: float) -> Any:
         """The command's result; raises ControlError when it is refused."""
@@ -121,10 +133,8 @@ class Worker:
     def drain_participants(self, now: float) -> None:
         """The server is going away: take nobody new, close every room."""
         self._now = now
-        registry = self._registry
-        registry.is_draining = True
-        for room in list(registry.rooms.values()):
-            registry.close_room(room, REASON_DRAINED, now, leave_reason=LeaveReason.DRAINED)
+        self._registry.intake.drain.begin(None)
+        self._registry.empty(now)
 
     # Outputs
 
@@ -147,6 +157,7 @@ class Worker:
         deadlines = (
             self._registry.peer_timers.next_deadline(),
             self._registry.room_timers.next_deadline(),
+            self._registry.intake.drain.deadline,
             self.forwarder.next_flush(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -155,6 +166,11 @@ class Worker:
     def heard_media_at(self) -> float:
         """When the last datagram came that was neither STUN nor DTLS nor RTCP."""
         return self._heard_media_at
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether nobody new is taken because somebody asked for it."""
+        return self._registry.intake.drain.is_on
 
     def counters(self) -> dict[str, int]:
         """Counts since the start, by name."""
@@ -262,10 +278,6 @@ class Worker:
         if is_authentic and not is_known:
             self._stun_limiter.give_back(slow.address)
 
-    def _is_here(self, peer: Peer) -> bool:
-        """Whether it has not left meanwhile."""
-        return self._registry.peers.by_row(peer.row) is peer
-
     def _guarded(self, peer: Peer, take: Callable[..., Any], *arguments: Any) -> None:
         """Give something to a peer's transport; a bug costs this participant and nobody else."""
         try:
@@ -289,7 +301,7 @@ class Worker:
         if self._on_bug is None:
             raise error
         self._on_bug(error)
-        if self._is_here(peer):
+        if self._registry.is_here(peer):
             self._registry.depart(peer, LeaveReason.WORKER_LOST, self._now)
 
     def _flush(self, outbox: Batch) -> bool:

@@ -123,6 +123,17 @@ def test_commands_are_answered_and_counted() -> None:
     assert 0 < figures["command_p50_ms"] <= figures["command_p99_ms"]
 
 
+@pytest.mark.slow
+def test_commands_at_a_rate_are_that_many_beside_what_the_room_was_like_without() -> None:
+    """Each is timed from when it was due."""
+    options = LoadOptions("control", speakers=1, listeners=5, duration_s=2.0, rate=500.0)
+    figures = run(options).figures
+    assert 470 < figures["commands_per_s"] < 510
+    assert figures["commands_refused"] == 0 and figures["lost"] == 0
+    assert 0 < figures["command_p50_ms"] <= figures["command_p99_ms"]
+    assert "calm_gap_p99_ms" in figures and "gap_p99_ms" in figures
+
+
 def start(*words: str) -> subprocess.Popen[str]:
     """The command line as a process of its own."""
     return subprocess.Popen(

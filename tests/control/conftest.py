@@ -22,7 +22,7 @@ KEYS = (ADMIN, READER, CLUB)
 class Served:
     """A running server, its fake daemon, and what it logged."""
 
-    def __init__(self, keys: tuple[Key, ...], limits: ServerLimits) -> None:
+    def __init__(self, keys: tuple[Key, ...], limits: ServerLimits, **options: Any) -> None:
         self.daemon = FakeDaemon()
         self.log: list[tuple[str, dict[str, Any]]] = []
         self.server = Server(
@@ -34,6 +34,7 @@ class Served:
             limits=limits,
             log=lambda event, /, **fields: self.log.append((event, fields)),
             wall_ms=lambda: 1_700_000_000_000,
+            **options,
         )
         self.endpoint: Endpoint
 
@@ -49,9 +50,12 @@ async def serve() -> AsyncIterator[Serve]:
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: escaped.append(context))
 
     async def start(
-        *keys: Key, address: str = "127.0.0.1:0", limits: ServerLimits | None = None
+        *keys: Key,
+        address: str = "127.0.0.1:0",
+        limits: ServerLimits | None = None,
+        **options: Any,
     ) -> Served:
-        served = Served(keys, limits or ServerLimits())
+        served = Served(keys, limits or ServerLimits(), **options)
         served.endpoint = await served.server.start(address)
         running.append(served)
         return served

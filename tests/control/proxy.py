@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from control import Client
 from control.endpoint import Endpoint, TcpEndpoint
+from tests.control.conftest import Served
 
 
 class Proxy:
@@ -64,6 +68,14 @@ class Proxy:
             self._count += 1
             self._changed.notify_all()
         await asyncio.gather(_pump(reader, far[1]), _pump(far[0], writer))
+
+
+@asynccontextmanager
+async def through_proxy(served: Served, **settings: Any) -> AsyncIterator[tuple[Proxy, Client]]:
+    """A client whose connection can be broken."""
+    async with Proxy(served.endpoint) as proxy:
+        async with Client("127.0.0.1", proxy.port, **settings) as client:
+            yield proxy, client
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -48,6 +48,32 @@ def test_an_unknown_key_is_refused_even_with_the_mac_of_the_stand_in_secret() ->
     assert ring.verify("x", CHALLENGE, compute_mac(b"sfu-control-1", CHALLENGE, "x")) is None
 
 
+def test_a_key_without_a_secret_is_proven_by_no_mac() -> None:
+    """Not by one of an empty secret, nor by the stand-in's."""
+    ring = Keyring([Key("a", None, ("admin",))])
+    for secret in (b"", b"sfu-control-1"):
+        assert ring.verify("a", CHALLENGE, compute_mac(secret, CHALLENGE, "a")) is None
+    assert ring.named(["x", "a"]) == "a" and ring.named(["x"]) is None
+    with pytest.raises(ValueError, match="no secret"):
+        Key("a", None).mac(CHALLENGE)
+
+
+def test_keys_are_replaced_all_at_once_or_not_at_all() -> None:
+    """A ring that cannot be leaves the old one as it was."""
+    ring = Keyring([Key("a", b"one", ("admin",))])
+    with pytest.raises(ValueError, match="twice"):
+        ring.replace([Key("b", b"s"), Key("b", b"t")])
+    assert ring.scopes_of("a") is not None and ring.scopes_of("b") is None
+    ring.replace([Key("a", b"two", ("read",))])
+    assert ring.verify("a", CHALLENGE, compute_mac(b"one", CHALLENGE, "a")) is None
+    scopes = ring.scopes_of("a")
+    assert scopes is not None and scopes.names == ("read",)
+    assert ring.scopes_of(None) is None
+    ring.replace([])
+    everything = ring.scopes_of(None)
+    assert everything is not None and everything.admin and not ring
+
+
 def test_unusable_keys_are_refused_when_they_are_made() -> None:
     """A configuration mistake is told at start, not at the first login."""
     with pytest.raises(ValueError, match="unknown scope 'root'"):

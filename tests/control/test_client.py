@@ -1,10 +1,8 @@
-"""The SDK against a live server: calls, reconnects, retries, event iterators."""
+"""The SDK against a live server: calls, reconnects, retries."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,37 +10,15 @@ import pytest
 from control import Client, ConnectionLost, ControlError, ErrorCode, Key
 from control.commands import COMMANDS, RoomCreate, RoomGet, SyncedParticipant
 from control.errors import ProtocolError
-from control.events import Event, EventsGap, HandLowered, ServerDraining
-from control.server import ServerLimits
-from control.streams import EventStream
 from control.types import Role
 from tests.control.conftest import ADMIN, KEYS, READER, Serve, Served
-from tests.control.proxy import Proxy
+from tests.control.proxy import through_proxy
 from tests.control.wire import PATIENCE_S
-
-
-def lowered(who: str = "p") -> HandLowered:
-    """An event that can be told from others."""
-    return HandLowered(participant=who)
-
-
-async def next_of(stream: EventStream) -> Event:
-    """The next event, in time."""
-    async with asyncio.timeout(PATIENCE_S):
-        return await anext(stream)
 
 
 def client_of(served: Served, **settings: Any) -> Client:
     """A client of this server."""
     return Client(str(served.endpoint), **settings)
-
-
-@asynccontextmanager
-async def through_proxy(served: Served, **settings: Any) -> AsyncIterator[tuple[Proxy, Client]]:
-    """A client whose connection can be broken."""
-    async with Proxy(served.endpoint) as proxy:
-        async with Client("127.0.0.1", proxy.port, **settings) as client:
-            yield proxy, client
 
 
 async def use_the_stage(client: Client, who: Any) -> None:
@@ -92,7 +68,7 @@ async def test_every_command_has_its_coroutine(served: Served) -> None:
         assert (await client.room_snapshot(room="r")).epoch == "e1"
         await use_the_stage(client, who)
         await use_the_room(client)
-        await client.participant_remove(**who, ban_s=5)
+        await client.participant_remove(room="r", participant="p", ban_s=5)
         assert (await client.room_get(room="r")).metadata == {"a": 1}
         assert len((await client.room_list()).rooms) == 1
         await client.room_close(room="r", reason="done")
@@ -244,96 +220,6 @@ async def test_closing_ends_calls_and_iterators(served: Served) -> None:
     assert await listening is None
     with pytest.raises(ConnectionLost, match="closed"):
         await client.ping()
-
-
-async def test_events_are_iterated(served: Served) -> None:
-    """Each iterator gets its rooms and what concerns the daemon."""
-    async with client_of(served) as client:
-        async with client.events(rooms=["a"]) as one, client.events(rooms=["b"]) as two:
-            for room in ("a", "b", "c", None):
-                body = lowered() if room else ServerDraining(deadline_ms=1)
-                served.server.publish(room, body)
-            assert [(await next_of(one)).room for _ in range(2)] == ["a", None]
-            assert [(await next_of(two)).room for _ in range(2)] == ["b", None]
-            async with client.events() as everything:
-                served.server.publish("c", lowered())
-                assert (await next_of(everything)).body == lowered()
-        await client.ping()
-        served.server.publish("a", lowered())
-    assert served.server.counters()["events_sent"] == 4
-
-
-async def test_an_iterator_that_was_just_dropped_is_unsubscribed(served: Served) -> None:
-    """`break` is enough; the next event that nobody wants makes the client ask for less."""
-    async with client_of(served) as client:
-        served.server.publish("a", lowered())
-
-        async def first() -> Event:
-            async for event in client.events(rooms=["a"]):
-                return event
-            raise AssertionError
-
-        task = asyncio.create_task(first())
-        while not task.done():
-            await client.ping()
-            served.server.publish("a", lowered())
-        before = served.server.counters()["events_sent"]
-        for _ in range(5):
-            served.server.publish("a", lowered())
-            await client.ping()
-            await asyncio.sleep(0)
-        assert served.server.counters()["events_sent"] <= before + 2
-
-
-async def test_iterators_survive_a_reconnect(served: Served) -> None:
-    """Without a gap when nothing was missed, with one when something was."""
-    async with through_proxy(served) as (proxy, client), client.events(rooms=["a"]) as stream:
-        served.server.publish("a", lowered("1"))
-        assert (await next_of(stream)).body == lowered("1")
-        proxy.cut()
-        await proxy.accepted(2)
-        await client.ping()
-        served.server.publish("a", lowered("2"))
-        assert (await next_of(stream)).body == lowered("2")
-        proxy.cut()
-        served.server.publish("a", lowered("missed"))
-        gap = await next_of(stream)
-        assert gap.body == EventsGap(from_=3, to=3) and gap.room is None
-        served.server.publish("a", lowered("4"))
-        assert (await next_of(stream)).seq == 4
-
-
-async def test_an_iterator_can_be_opened_while_the_connection_breaks(served: Served) -> None:
-    """It is opened on the next one."""
-    async with through_proxy(served) as (proxy, client):
-        for _ in range(3):
-            proxy.cut()
-            async with client.events(rooms=["a"]) as stream:
-                served.server.publish("a", lowered())
-                assert (await next_of(stream)).body == lowered()
-
-
-async def test_another_epoch_is_a_gap_from_zero(serve: Serve) -> None:
-    """The daemon has lost its state."""
-    old, new = await serve(), await serve()
-    new.server._feed.epoch = "e2"  # type: ignore[misc]
-    async with through_proxy(old) as (proxy, client), client.events() as stream:
-        proxy.target = new.endpoint
-        proxy.cut()
-        gap = await next_of(stream)
-    assert (gap.epoch, gap.body) == ("e2", EventsGap(from_=0, to=0))
-
-
-async def test_being_cut_off_for_reading_slowly_is_survived(serve: Serve) -> None:
-    """The iterator goes on behind a gap."""
-    served = await serve(limits=ServerLimits(backlog_bytes=65_536))
-    async with client_of(served) as client, client.events() as stream:
-        for _ in range(400):
-            served.server.publish("a", lowered("p" * 60_000))
-        while not isinstance((event := await next_of(stream)).body, EventsGap):
-            pass
-        assert event.seq == 400
-    assert served.server.counters()["cutoffs"] == 1
 
 
 async def test_a_daemon_that_talks_nonsense_is_not_believed() -> None:

@@ -187,8 +187,9 @@ async def test_events_reach_who_subscribed(serve: Serve) -> None:
     }
 
 
-async def test_a_missed_position_is_answered_with_a_gap(served: Served) -> None:
+async def test_a_missed_position_that_is_not_held_is_answered_with_a_gap(serve: Serve) -> None:
     """One event, after the response, for this connection alone."""
+    served = await serve(limits=ServerLimits(replay_events=0))
     async with connected(served.endpoint) as peer, connected(served.endpoint) as other:
         await other.result("events.subscribe")
         for _ in range(3):

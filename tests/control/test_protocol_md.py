@@ -10,12 +10,16 @@ import msgspec
 import pytest
 
 import control
-from control.commands import COMMANDS, SESSION_COMMANDS, Empty, Ping
+from control.commands import COMMANDS, SESSION_COMMANDS, Ping, PingResult
 from control.envelope import encode_request, encode_response, success
 from control.errors import ErrorCode
 from control.events import EVENTS
 from control.server import ServerLimits, _told
-from control.types import LeaveReason, ParticipantState, RoomState
+from control.types import LeaveReason, ParticipantState, RoomState, SubscriptionState
+from sfu.stage import REASON_CLOSED
+from sfu.stage.lifetime import REASON_EMPTY, REASON_ORPHANED
+from sfu.worker.intake import LIMITS
+from sfu.worker.registry import REASON_DRAINED
 
 TEXT = (Path(control.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -51,12 +55,57 @@ def test_events_errors_and_reasons_are_all_there() -> None:
     assert all(f"`{reason.value}`" in SECTIONS["Events"] for reason in LeaveReason)
 
 
+def row_of(section: str, name: str) -> list[str]:
+    """The cells of the table row that begins with this name, or has it among its first."""
+    lines = SECTIONS[section].splitlines()
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("| `")]
+    return next(row for row in rows if f"`{name}`" in row[0])
+
+
+@pytest.mark.parametrize("method", sorted(COMMANDS))
+def test_results_are_listed_with_their_fields(method: str) -> None:
+    """Each field of the result, by its name."""
+    cell = row_of("Commands", method)[2]
+    fields: list[Any] = list(msgspec.structs.fields(COMMANDS[method].result))
+    for field in fields:
+        name = field.encode_name + ("" if field.required else "?")
+        assert re.search(rf"\b{re.escape(name)}", cell), name
+    assert fields or "{}" in cell
+
+
+@pytest.mark.parametrize("method", sorted(EVENTS))
+def test_events_are_listed_with_their_fields(method: str) -> None:
+    """Those that may be absent with a question mark."""
+    cell = row_of("Events", method)[1]
+    fields: list[Any] = list(msgspec.structs.fields(EVENTS[method]))
+    for field in fields:
+        assert f"`{field.encode_name}{'' if field.required else '?'}`" in cell, field.encode_name
+    assert fields or "`" not in cell
+
+
 def test_fields_of_states_are_all_there() -> None:
-    """Those of rooms and of participants."""
-    room, participant = SECTIONS["Values"].split("**Participant**")
-    for text, kind in ((room, RoomState), (participant, ParticipantState)):
+    """Those of rooms, of participants and of subscriptions, with what may be absent."""
+    room, rest = SECTIONS["Values"].split("**Participant**")
+    participant, subscription = rest.split("**Subscription**")
+    kinds = ((room, RoomState), (participant, ParticipantState), (subscription, SubscriptionState))
+    for text, kind in kinds:
         for name in kind.__struct_fields__:
             assert re.search(rf"`{name}\??`", text), name
+
+
+def test_every_command_is_explained() -> None:
+    """In a sentence below the table, but for those whose row says it all."""
+    prose = SECTIONS["Commands"].partition("Pages count from 0")[2]
+    told = {"participant.get", "participant.list", "room.get", "room.list", "server.stats"}
+    assert {method for method in COMMANDS if f"`{method}" not in prose} == told
+
+
+def test_reasons_of_rooms_and_names_of_limits_are_told() -> None:
+    """As the daemon says them."""
+    reasons = (REASON_CLOSED, REASON_EMPTY, REASON_ORPHANED, REASON_DRAINED)
+    assert all(f"`{reason}`" in SECTIONS["Commands"] for reason in reasons)
+    limits = (*LIMITS, "connections", "unauthenticated", "idempotency_keys")
+    assert all(f"`{limit}`" in SECTIONS["Commands"] for limit in limits)
 
 
 def test_limits_are_the_ones_told() -> None:
@@ -70,5 +119,5 @@ def test_the_example_bytes_are_the_real_ones() -> None:
     lines = re.findall(r"^    ((?:[0-9a-f]{2} +)+[0-9a-f]{2})$", SECTIONS["Example"], re.MULTILINE)
     assert [bytes.fromhex(line) for line in lines] == [
         encode_request(1, Ping()),
-        encode_response(1, success(Empty())),
+        encode_response(1, success(PingResult())),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import stat
 import struct
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import control.server
 from control.commands import RoomCreate
+from control.errors import ErrorCode
 from control.events import HandLowered
 from control.server import Server, ServerLimits, UnsafeListenError
 from tests.control.conftest import ADMIN, CLUB, KEYS, READER, Serve, Served
@@ -42,6 +45,17 @@ async def test_a_command_is_run_and_answered(served: Served) -> None:
     assert served.daemon.done == [RoomCreate(room="lobby", slots=2)]
     assert room["counts"] == {"moderator": 0, "speaker": 0, "listener": 0}
     assert (room["slots"], room["speakers"], room["metadata"]) == (2, [], {})
+
+
+async def test_info_tells_the_limits_of_the_server_beside_the_daemon_s(served: Served) -> None:
+    """With the same names in limits and use."""
+    async with connected(served.endpoint) as peer, connected(served.endpoint, greet=False):
+        info = await peer.result("server.info")
+    assert info["limits"]["rooms"] == 10
+    assert info["limits"].keys() == info["use"].keys()
+    assert (info["limits"]["connections"], info["use"]["connections"]) == (1_024, 2)
+    assert (info["limits"]["unauthenticated"], info["use"]["unauthenticated"]) == (64, 1)
+    assert (info["limits"]["idempotency_keys"], info["use"]["idempotency_keys"]) == (10_000, 0)
 
 
 async def test_refusals_carry_code_and_detail(served: Served) -> None:
@@ -221,3 +235,17 @@ async def test_closing_stands_a_peer_that_has_just_reset(served: Served) -> None
         await asyncio.sleep(0)
         await served.server.close(within_s=0.2)
     assert served.server.counters()["connections_open"] == 0
+
+
+def test_every_counter_exists_from_the_start() -> None:
+    """A dashboard sees a zero and not a gap, and nothing is counted that it has not seen."""
+    sources = Path(control.server.__file__).parent.glob("*.py")
+    counted = {
+        name
+        for source in sources
+        for name in re.findall(r'counters\["([a-z_]+)"\]', source.read_text(encoding="utf-8"))
+    }
+    counters = Server(FakeDaemon(), epoch="e").counters()
+    assert counted and counted <= set(counters)
+    assert {f"errors_{code.value}" for code in ErrorCode} <= set(counters)
+    assert set(counters.values()) == {0}

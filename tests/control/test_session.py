@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from control.auth import Key, Keyring
-from control.commands import AuthResult, Empty, EventsSubscribe, HelloResult, RoomGet
+from control.commands import AuthResult, EventsSubscribe, HelloResult, Ping, PingResult, RoomGet
 from control.envelope import Request
 from control.errors import invalid
 from control.session import (
@@ -75,16 +75,23 @@ def test_with_keys_auth_makes_ready() -> None:
     assert session.is_ready and session.key_id == "k"
 
 
-@pytest.mark.parametrize("state", ["new", "greeted", "ready"])
-def test_ping_is_answered_in_every_state(state: str) -> None:
+@pytest.mark.parametrize("state", ["new", "greeted"])
+def test_ping_is_answered_before_ready(state: str) -> None:
     """Health checks need no key."""
     session = new_session(KEY)
     if state != "new":
         hello(session)
-    if state == "ready":
-        auth(session)
     assert session.state.value == state
-    assert ask(session, "ping") == [Answer(7, Empty())]
+    assert ask(session, "ping") == [Answer(7, PingResult())]
+
+
+def test_ping_of_a_ready_session_is_for_who_knows_what_it_was_sent() -> None:
+    """The answer tells up to which event that is everything; no scope is needed."""
+    session = new_session(KEY)
+    hello(session)
+    auth(session)
+    (run,) = ask(session, "ping")
+    assert isinstance(run, Run) and run.command == Ping()
 
 
 def test_nothing_else_is_answered_before_ready() -> None:
@@ -168,7 +175,7 @@ def test_a_ready_session_may() -> None:
     session = new_session()
     hello(session)
     for _ in range(2 * REQUESTS_MAX_BEFORE_READY):
-        assert ask(session, "ping") == [Answer(7, Empty())]
+        assert isinstance(ask(session, "ping")[0], Run)
 
 
 def test_closing_says_why_once() -> None:
@@ -182,3 +189,45 @@ def test_closing_says_why_once() -> None:
     )
     assert session.close("internal", "again") == []
     assert ask(session, "ping") == [] and session.refuse(7, invalid("m", "bad")) == []
+
+
+def test_a_certificate_with_the_name_of_a_key_makes_ready() -> None:
+    """After hello, which asks for nothing more; another name has to prove a key by its mac."""
+    session = Session(GREETING, Keyring([KEY]), CHALLENGE, ["other", "k"])
+    assert hello(session).auth_required is False
+    assert session.is_ready and session.key_id == "k" and session.scopes.names == KEY.scopes
+    stranger = Session(GREETING, Keyring([KEY]), CHALLENGE, ["other"])
+    assert hello(stranger).auth_required is True
+    auth(stranger)
+    assert stranger.is_ready
+
+
+def test_no_certificate_makes_ready_before_hello() -> None:
+    """The greeting is not left out."""
+    session = Session(GREETING, Keyring([KEY]), CHALLENGE, ["k"])
+    assert code_of(ask(session, "room.get", room="club/1")) == "unauthenticated"
+
+
+def test_a_session_follows_its_key() -> None:
+    """A new secret changes nothing, new scopes hold at once, a key that is gone ends it."""
+    ring = Keyring([KEY])
+    session = Session(GREETING, ring, CHALLENGE)
+    hello(session)
+    auth(session)
+    ring.replace([Key("k", b"other", ("read",))])
+    assert session.follow_keys() == [] and session.is_ready
+    assert code_of(ask(session, "room.close", room="club/1")) == "permission_denied"
+    ring.replace([Key("l", b"other", ("read",))])
+    (closed,) = session.follow_keys()
+    assert isinstance(closed, Close) and closed.event.code == "unauthenticated"
+
+
+def test_a_session_without_a_key_ends_when_keys_are_asked_for() -> None:
+    """And one that is not ready yet needs the new ones."""
+    ring = Keyring()
+    anonymous, greeted = (Session(GREETING, ring, CHALLENGE) for _ in range(2))
+    hello(anonymous)
+    ring.replace([KEY])
+    assert isinstance(anonymous.follow_keys()[0], Close)
+    assert greeted.follow_keys() == []
+    assert hello(greeted).auth_required is True

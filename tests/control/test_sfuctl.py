@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
+import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from msgspec import to_builtins
 
 from control import sfuctl
 from control.auth import Key
-from control.events import EventBody, HandLowered
+from control.commands import (
+    COMMANDS,
+    AnyCommand,
+    RoomSync,
+    SubscriptionUpdate,
+    SyncedParticipant,
+)
+from control.events import EVENTS, Event, EventBody, HandLowered
 from control.server import Server
+from control.sfuctl.arguments import parser
+from control.sfuctl.lines import event_line
+from control.sfuctl.results import as_json, as_text
+from control.types import Role
+from tests.control.authority import Authority
 from tests.control.fake_daemon import FakeDaemon
+from tests.control.samples import AT_MS, COMMAND_SAMPLES, EVENT_SAMPLES
 
 KEY = Key("ops", b"0123456789abcdef", ("admin",))
 # Control characters and right-to-left overrides are what a hostile name would hold.
@@ -49,11 +66,11 @@ class Done(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(*keys: Key) -> Iterator[Running]:
+def running(*keys: Key, tls: ssl.SSLContext | None = None) -> Iterator[Running]:
     """Serve a fake daemon until the block ends."""
     loop = asyncio.new_event_loop()
     daemon = FakeDaemon()
-    server = Server(daemon, epoch="e1", keys=keys, wall_ms=lambda: 1_700_000_000_000)
+    server = Server(daemon, epoch="e1", keys=keys, tls=tls, wall_ms=lambda: 1_700_000_000_000)
     endpoint = loop.run_until_complete(server.start("127.0.0.1:0"))
     thread = threading.Thread(target=loop.run_forever)
 
@@ -107,64 +124,153 @@ def lines(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
+def fields(text: str) -> dict[str, str]:
+    """Names and values of a list of fields, which stand two or more spaces apart."""
+    rows = (re.split(r" {2,}", line, maxsplit=1) for line in text.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 2}
+
+
+def leaves(
+    parser: argparse.ArgumentParser, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
+    """Every parser that does something, by the words that lead there."""
+    below = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    for action in below:
+        for name, one in action.choices.items():
+            yield from leaves(one, (*words, name))
+    if not below:
+        yield words, parser
+
+
+def test_every_command_can_be_typed_with_every_parameter() -> None:
+    """`room.mute_all` as `room mute-all`; options are named as the fields are."""
+    typed = {
+        one.get_default("command"): (words, {action.dest for action in one._actions})
+        for words, one in leaves(parser({}))
+        if one.get_default("command") is not None
+    }
+    assert {kind.method for kind in typed} == set(COMMANDS)
+    for kind, (words, options) in typed.items():
+        group, _, name = kind.method.partition(".")
+        assert words == (group, name.replace("_", "-"))
+        assert set(kind.__struct_fields__) <= options
+
+
+@pytest.mark.parametrize(("command", "result"), COMMAND_SAMPLES)
+def test_every_result_is_shown_as_text(command: AnyCommand, result: Any) -> None:
+    """No field names with underscores, no Python, nothing empty; JSON holds it all."""
+    shown = as_text(command, result, AT_MS + 90_000)
+    assert shown and shown == shown.rstrip()
+    assert not re.search(r"[{\[(]\w+=|None|\bTrue\b|\bFalse\b|<", shown)
+    assert json.loads(as_json(result)) == to_builtins(result)
+
+
+def test_every_command_has_a_sample() -> None:
+    """Else the test above would say little."""
+    assert {command.method for command, _ in COMMAND_SAMPLES} == set(COMMANDS)
+    assert set(EVENT_SAMPLES) == set(EVENTS)
+
+
+@pytest.mark.parametrize("method", sorted(EVENTS))
+def test_every_event_is_one_line_that_says_who_and_where(method: str) -> None:
+    """As a sentence, not as fields."""
+    for body in EVENT_SAMPLES[method]:
+        event = Event(epoch="e1", seq=7, at=AT_MS, room="lobby", body=body)
+        line = event_line(event)
+        assert line.startswith("2026-01-01T00:00:00Z #7 lobby: ") and "\n" not in line
+        assert getattr(body, "participant", "") in line
+        assert not re.search(r"\w+=|None|[{<]\w", line)
+
+
 def test_rooms_are_tables(run: Sfuctl) -> None:
-    """Aligned, with the same heading for one and for many."""
-    created = run("room", "create", "lobby", "--slots", "2", "--metadata", '{"a": 1}')
+    """Aligned under a heading."""
+    run("room", "create", "lobby", "--slots", "2")
     run("room", "create", "a-long-room-name")
-    listed = run("room", "list")
-    assert created.status == listed.status == 0 and created.err == listed.err == ""
-    heading, lobby, other = listed.out.splitlines()
+    heading, lobby, other = run("room", "list").out.splitlines()
     assert heading.split()[:3] == ["ROOM", "PEOPLE", "ON"]
-    assert lobby.split() == ["lobby", "0/100", "0/20", "2", "open", "-", "2023-11-14T22:13:20Z"]
+    assert lobby.split()[:6] == ["lobby", "0/100", "0/20", "2", "open", "open"]
     assert heading.index("PEOPLE") == lobby.index("0/100") == other.index("0/100")
-    assert lines(created.out)[1] == lobby.split()
-    assert lines(run("room", "get", "lobby").out)[1] == lobby.split()
+
+
+def test_a_room_is_a_list_of_fields(run: Sfuctl) -> None:
+    """With everything that was set."""
+    created = run("room", "create", "lobby", "--slots", "2", "--metadata", '{"a": 1}')
+    assert created.status == 0 and created.err == ""
+    shown = fields(run("room", "get", "lobby").out)
+    assert (shown["room"], shown["slots"], shown["metadata"]) == ("lobby", "2", '{"a":1}')
+    assert shown["created"].startswith("2023-11-14T22:13:20Z, ")
 
 
 def test_json_is_the_result_on_the_wire(run: Sfuctl) -> None:
-    """Parseable, and complete."""
+    """Parseable, complete, and asked for before the verb or behind it."""
     run("room", "create", "lobby", "--metadata", '{"a": 1}')
     assert json.loads(run("--json", "room", "get", "lobby").out)["room"]["metadata"] == {"a": 1}
-    assert [one["room"] for one in json.loads(run("--json", "room", "list").out)["rooms"]] == [
-        "lobby"
-    ]
+    listed = json.loads(run("room", "list", "--json").out)["rooms"]
+    assert [one["room"] for one in listed] == ["lobby"]
     assert json.loads(run("--json", "room", "close", "lobby").out) == {}
 
 
 def test_the_life_of_a_participant(run: Sfuctl, tmp_path: Path, server: Running) -> None:
-    """Every verb on people, hands and tracks."""
+    """Verbs on people, hands, stage and tracks, told in sentences and tables."""
     offer = tmp_path / "offer.sdp"
     offer.write_text("v=0")
     who = ("lobby", "ann")
     run("room", "create", "lobby")
-    assert run("participant", "join", *who, "speaker", str(offer), "--name", "Ann").out == (
-        "answer to v=0\n"
-    )
-    row = ["ann", "1", "speaker", "new", "no", "-", "A1", "2023-11-14T22:13:20Z"]
-    assert lines(run("participant", "list", "lobby", "--role", "speaker").out)[1] == row
-    assert lines(run("participant", "get", *who).out)[1] == row
-    assert lines(run("participant", "set-role", *who, "listener").out)[1][2] == "listener"
-    assert lines(run("track", "mute", *who, "--lock").out)[1][4] == "locked"
+    joined = run("participant", "join", *who, "speaker", str(offer), "--name", "Ann")
+    assert joined.out == "answer to v=0\n"
+    row = ["ann", "Ann", "speaker", "new", "no", "-", "A1"]
+    assert lines(run("participant", "list", "lobby", "--role", "speaker").out)[1][:7] == row
+    assert fields(run("participant", "get", *who).out)["name"] == "Ann"
+    told = run("participant", "set-role", *who, "listener").out
+    assert told == "ann is a listener, not muted, not connected yet\n"
+    assert "muted and locked" in run("track", "mute", *who, "--lock").out
     run("track", "unmute", *who, "--lock")
-    assert lines(run("hand", "raise", *who).out)[1] == ["ann", "2023-11-14T22:13:20Z"]
-    assert len(lines(run("hand", "list", "lobby").out)) == 2
+    assert lines(run("hand", "raise", *who).out)[1][:2] == ["1", "ann"]
     snapshot = run("room", "snapshot", "lobby").out
-    assert "ann" in snapshot and "RAISED" in snapshot and "at event 0 of epoch e1" in snapshot
-    assert len(lines(run("hand", "lower", *who).out)) == 1
-    assert run("participant", "remove", *who, "--ban-s", "5").out == "done\n"
+    assert "ann" in snapshot and "RAISED" in snapshot and "as of event e1:0" in snapshot
+    assert run("hand", "lower", *who).out == "no hand is raised\n"
+    assert run("track", "set-priority", *who, "-6.5").out == "ann counts with -6.5 dB\n"
+    restarted = run("participant", "restart-ice", *who, str(offer)).out
+    assert restarted == "restarted by v=0\n"
+    removed = run("participant", "remove", *who, "--ban-s", "5").out
+    assert removed == "ann is sent away and kept out for 5s\n"
     assert server.daemon.people["lobby"] == {}
 
 
-def test_info_and_stats_are_pairs(run: Sfuctl) -> None:
-    """Maps are spelled out."""
-    assert ["limits.rooms", "10"] in lines(run("info").out)
-    assert lines(run("stats").out) == [["NAME", "VALUE"], ["done", "2"]]
+def test_a_list_for_sync_is_read_from_a_file(run: Sfuctl, tmp_path: Path, server: Running) -> None:
+    """As JSON; whoever of it is not there is named."""
+    run("room", "create", "lobby")
+    wanted = tmp_path / "people.json"
+    wanted.write_text('[{"participant": "ann", "role": "speaker", "locked": true}]')
+    done = run("room", "sync", "lobby", str(wanted))
+    assert done == Done(0, "0 removed, 0 changed; not here: ann\n", "")
+    assert server.daemon.done[-1] == RoomSync(
+        room="lobby",
+        participants=[SyncedParticipant(participant="ann", role=Role.SPEAKER, locked=True)],
+    )
+
+
+def test_choices_of_a_subscription_may_be_ended(run: Sfuctl, server: Running) -> None:
+    """`--always` without anybody is the empty list, `--no-paused` is false, the rest is absent."""
+    run("room", "create", "lobby")
+    run("subscription", "update", "lobby", "ann", "--always", "--never", "a", "b", "--no-paused")
+    assert server.daemon.done[-1] == SubscriptionUpdate(
+        room="lobby", participant="ann", always=[], never=["a", "b"], paused=False
+    )
+
+
+def test_info_shows_what_is_used_of_each_limit(run: Sfuctl) -> None:
+    """And stats are counters."""
+    info = run("server", "info").out
+    assert ["rooms", "0", "10"] in lines(info)
+    assert fields(info)["load"] == "25% of what it can carry"
+    assert lines(run("server", "stats").out) == [["COUNTER", "VALUE"], ["done", "2"]]
 
 
 def test_a_refusal_is_one_line_and_status_1(run: Sfuctl) -> None:
     """With code, message and detail."""
     assert run("room", "get", "nowhere") == Done(
-        1, "", "sfuctl: not_found: no such room: nowhere (what=room)\n"
+        1, "", "sfuctl: not_found: no such room: nowhere\n"
     )
 
 
@@ -178,12 +284,17 @@ def test_a_refusal_is_one_line_and_status_1(run: Sfuctl) -> None:
         ("room", "create", "x", "--slots", "nine"),
         ("room", "create", "x", "--slots", "9"),
         ("room", "create", "x", "--metadata", "[1]"),
+        ("room", "sync", "x", "/no/such/file"),
+        ("events", "--type", "hand.rised"),
+        ("events", "--since", "b71c"),
         ("participant", "set-role", "x", "p", "king"),
         ("participant", "join", "x", "p", "speaker", "/no/such/file"),
-        ("--key-id", "ops", "info"),
-        ("--key-id", "ops", "--key-file", "/no/such/file", "info"),
-        ("--address", "127.0.0.1:x", "info"),
-        ("--address", "unix:/no/such/socket", "info"),
+        ("--key-id", "ops", "server", "info"),
+        ("--key-id", "ops", "--key-file", "/no/such/file", "server", "info"),
+        ("--address", "127.0.0.1:x", "server", "info"),
+        ("--tls-ca", "/no/such/file", "server", "info"),
+        ("--tls-certificate", "/no/such/file", "server", "info"),
+        ("--address", "unix:/no/such/socket", "server", "info"),
     ],
 )
 def test_wrong_usage_and_no_connection_are_status_2(
@@ -222,7 +333,7 @@ def test_events_are_followed(run: Sfuctl, server: Running) -> None:
     thread.start()
     done = run("events", "lobby", "--count", "1")
     thread.join()
-    assert done == Done(0, "2023-11-14T22:13:20Z #2 hand.lowered lobby participant=p q\n", "")
+    assert done == Done(0, "2023-11-14T22:13:20Z #2 lobby: p q's hand is down\n", "")
 
 
 def test_events_as_json(run: Sfuctl, server: Running) -> None:
@@ -244,14 +355,30 @@ def test_a_key_is_read_from_a_file(
 ) -> None:
     """White space around the secret is no part of it; the environment may name both."""
     right, wrong = tmp_path / "right", tmp_path / "wrong"
-    right.write_bytes(KEY.secret + b"\n")
+    right.write_bytes((KEY.secret or b"") + b"\n")
     wrong.write_bytes(b"guess")
     with running(KEY) as server:
         monkeypatch.setenv("SFUCTL_ADDRESS", server.address)
-        assert sfuctl.main(["info"]) == 1
+        assert sfuctl.main(["server", "info"]) == 1
         assert "wants a key" in capsys.readouterr().err
         monkeypatch.setenv("SFUCTL_KEY_ID", "ops")
         monkeypatch.setenv("SFUCTL_KEY_FILE", str(right))
-        assert sfuctl.main(["info"]) == 0
-        assert sfuctl.main(["--key-file", str(wrong), "info"]) == 1
+        assert sfuctl.main(["server", "info"]) == 0
+        assert sfuctl.main(["--key-file", str(wrong), "server", "info"]) == 1
         assert "unauthenticated" in capsys.readouterr().err
+
+
+def test_a_certificate_proves_a_key(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS; without trust in the daemon's own there is no connection."""
+    authority = Authority(tmp_path)
+    with running(KEY, tls=authority.server(authority.issue_for_localhost())) as server:
+        monkeypatch.setenv("SFUCTL_ADDRESS", server.address)
+        assert sfuctl.main(["--tls", "server", "info"]) == 2
+        assert "certificate verify failed" in capsys.readouterr().err
+        monkeypatch.setenv("SFUCTL_TLS_CA", str(authority.certificate))
+        assert sfuctl.main(["server", "info"]) == 1
+        assert "wants a key" in capsys.readouterr().err
+        own = str(authority.issue(KEY.key_id))
+        assert sfuctl.main(["--tls-certificate", own, "server", "info"]) == 0

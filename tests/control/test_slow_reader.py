@@ -115,4 +115,5 @@ async def test_a_reader_that_keeps_up_is_never_left_waiting(served: Served) -> N
         await asyncio.sleep(0)
     connection.connection_lost(None)
     assert sink.is_reading_now
-    assert sink.written.endswith(frame({"t": "res", "id": 2, "ok": True, "p": {}}))
+    reached = {"position": {"epoch": "e1", "seq": 10}}
+    assert sink.written.endswith(frame({"t": "res", "id": 2, "ok": True, "p": reached}))

@@ -109,6 +109,21 @@ class OracleTables:
         """See `Forwarder`."""
         self._transports[transport].route = address
 
+    def reidentify(self, transport: int, *, csrc: int, echo_group: int) -> None:
+        """See `Forwarder`."""
+        row = self._transports[transport]
+        source = self._sources.get(row.source)
+        egresses = [self._egresses[egress] for egress in row.egresses]
+        if source is not None and source.slot >= 0:
+            raise ValueError("the source holds a slot")
+        if any(egress.stream >= 0 for egress in egresses):
+            raise ValueError("an egress carries a stream")
+        for egress in egresses:
+            egress.echo_group = echo_group
+        if source is not None:
+            source.csrc, source.echo_group = csrc, echo_group
+            self._forget_waiting(row.source)
+
     def add_source(
         self,
         transport: int,
@@ -132,7 +147,7 @@ class OracleTables:
         """See `Forwarder`."""
         row = self._sources.pop(source)
         self._transports[row.transport].source = -1
-        self._waiting = {h: kept for h, kept in self._waiting.items() if kept.source != source}
+        self._forget_waiting(source)
         if row.slot >= 0:
             self._slots[row.slot].holder = -1
 
@@ -279,6 +294,10 @@ class OracleTables:
             "egresses": len(self._egresses),
             "audiences": 0,  # holding packets back is outside of what this forwarder models
         }
+
+    def _forget_waiting(self, source: int) -> None:
+        """What it asked with is of no use any more."""
+        self._waiting = {h: kept for h, kept in self._waiting.items() if kept.source != source}
 
     def _timeline_of(self, source: OracleSource) -> Timeline:
         return self._slots[source.slot].timeline

@@ -157,6 +157,20 @@ class Driver:
             address = address_of(rng.choice(STRAY_HOSTS))
             self.pair.call(rng.choice(("allow", "route")), transport, address)
 
+    def reidentify(self, rng: random.Random) -> None:
+        """A client goes on under other numbers; usually it was taken off its room before."""
+        pair = self.pair
+        transport = _pick(rng, pair.peers)
+        if transport is None:
+            return
+        if rng.random() < 0.8:
+            mine = [source for source, (owner, _) in pair.sources.items() if owner == transport]
+            for slot in pair.slots if mine and rng.random() < 0.9 else ():
+                pair.call("assign", slot, -1, pair.now)
+            for egress in [e for e, owner in pair.egresses.items() if owner == transport]:
+                pair.call("subscribe", egress, -1)
+        pair.call("reidentify", transport, csrc=rng.randrange(2**32), echo_group=rng.randrange(6))
+
     def revoke(self, rng: random.Random) -> None:
         """An address is worth nothing any more."""
         self.pair.call("revoke", address_of(rng.choice(STRAY_HOSTS)))
@@ -247,7 +261,7 @@ OPERATIONS: list[Callable[[Driver, random.Random], Any]] = [
     *[Driver.assign, Driver.set_audible, Driver.subscribe, Driver.wait, Driver.accept] * 2,
     *[Driver.add_transport, Driver.add_source, Driver.add_egress, Driver.resize_room],
     *[Driver.remove_transport, Driver.remove_source, Driver.remove_egress],
-    *[Driver.move, Driver.revoke, Driver.push, Driver.flood],
+    *[Driver.move, Driver.reidentify, Driver.revoke, Driver.push, Driver.flood],
 ]
 
 

@@ -237,3 +237,23 @@ def test_an_audience_with_slots_is_not_removed() -> None:
     assert room.forwarder.sizes()["audiences"] == 0
     with pytest.raises(KeyError):
         room.forwarder.set_segmented(room.audience, True)
+
+
+def test_what_is_held_goes_to_those_who_listened_when_it_came() -> None:
+    """Whoever begins to carry a stream hears it from the next packet on, as without segments."""
+    room = Room(talkers=2, listeners=1)
+    a, b = room.talkers
+    ear = room.listeners[0]
+    stream = room.forwarder.slot_stream(room.slots[0])
+    room.forwarder.subscribe(ear.egress, -1)
+    for talker in room.talkers:
+        room.send(NOW, (talker, talker.talk()))
+    room.flush(NOW + HOLD_S)
+    assert room.send(NOW + 0.02, (a, a.talk(TALK[:40]))) == []  # waits for the other
+    room.forwarder.subscribe(ear.egress, stream)
+    sent = room.send(NOW + 0.02, (b, b.talk()))
+    assert [ear.plain(data)[0].ssrc for data, _ in sent] == [2]
+    assert room.send(NOW + 0.04, (a, a.talk(TALK[:60]))) == []
+    sent = room.send(NOW + 0.04, (b, b.talk()))
+    heard = [ear.plain(data)[0] for data, _ in sent]
+    assert [(packet.ssrc, packet.payload) for packet in heard] == [(1, TALK[:60]), (2, TALK)]

@@ -5,7 +5,14 @@ from __future__ import annotations
 import random
 
 from sfu.transport.candidates import Endpoint, candidates_for
-from sfu.transport.sdp import Negotiation, Offer, OfferError, negotiate, parse_offer
+from sfu.transport.sdp import (
+    Negotiation,
+    Offer,
+    OfferError,
+    negotiate,
+    parse_offer,
+    renegotiate,
+)
 from tests.fuzz.mutations import MUTATIONS, mutations
 from tests.transport.peer import FINGERPRINT, OFFERS, offer_text, seeded
 
@@ -82,3 +89,32 @@ def test_lines_left_out_repeated_and_shuffled_are_an_answer_or_an_offer_error() 
                     lines[at], lines[other] = lines[other], lines[at]
         answered += check_answer("".join(lines))
     assert answered > 1_000
+
+
+def test_a_damaged_restart_is_the_same_session_or_an_offer_error() -> None:
+    """Whatever is let through changes nothing but the credentials."""
+    restarts = 0
+    for text in REAL:
+        found = answer(text)
+        assert found is not None
+        before = found[1]
+        renewed = text.replace(before.ice.remote_ufrag, "renewed1")
+        for data in mutations([renewed.encode()], seed="restart", count=MUTATIONS // 16):
+            try:
+                after = renegotiate(
+                    parse_offer(data.decode(errors="replace")),
+                    before,
+                    tracks=3,
+                    candidates=CANDIDATES,
+                    fingerprint=FINGERPRINT,
+                    entropy=seeded("restart"),
+                )
+            except OfferError as error:
+                assert str(error)
+                continue
+            restarts += 1
+            assert after.media == before.media and after.cname == before.cname
+            assert after.remote_fingerprints == before.remote_fingerprints
+            assert after.ice.local_ufrag != before.ice.local_ufrag
+            assert after.answer.count("\nm=") == before.answer.count("\nm=")
+    assert restarts > 50

@@ -1,5 +1,6 @@
 // A participant in a page: sends a tone of its own and tells which tones it hears, by spectrum.
-// Nothing is negotiated twice: `negotiations` counts what the browser did and asked for.
+// Nothing is negotiated twice, unless a test restarts ICE: `negotiations` counts what the browser
+// did and asked for.
 
 const negotiations = { local: 0, remote: 0, needed: 0 };
 const counted = RTCPeerConnection.prototype;
@@ -14,6 +15,9 @@ for (const [method, name] of [["setLocalDescription", "local"], ["setRemoteDescr
 // 8192 samples are 170 ms at 48 kHz: bins of 5.9 Hz, and a tone that stopped is gone soon.
 const FFT_SIZE = 8192;
 const SLOTS = 3;
+// The grain of `silences`: 5.3 ms, in which the lowest tone swings twice. A tone arrives at 0.3.
+const METER_SAMPLES = 256;
+const SILENT_PEAK = 0.1;
 
 class BrowserPeer {
   constructor(hz) {
@@ -25,6 +29,11 @@ class BrowserPeer {
     oscillator.start();
     this.track = microphone.stream.getAudioTracks()[0];
     this.analysers = [];
+    this.meter = this.audio.createScriptProcessor(METER_SAMPLES, 1, 1);
+    this.meter.onaudioprocess = ({ inputBuffer }) => this.weigh(inputBuffer.getChannelData(0));
+    this.meter.connect(this.audio.destination);
+    this.silent = { now: 0, longest: 0, heard: 0 };
+    this.madeUp = 0;
     this.pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
     this.pc.addEventListener("track", ({ track }) => this.listen(track));
     this.pc.addEventListener("negotiationneeded", () => { negotiations.needed += 1; });
@@ -44,6 +53,13 @@ class BrowserPeer {
     await this.pc.setRemoteDescription({ type: "answer", sdp: answer });
   }
 
+  // The offer of an ICE restart: new credentials, everything else as before.
+  async restart() {
+    this.pc.restartIce();
+    await this.pc.setLocalDescription();
+    return this.pc.localDescription.sdp;
+  }
+
   attachMicrophone() {
     return this.uplink.sender.replaceTrack(this.track);
   }
@@ -56,7 +72,9 @@ class BrowserPeer {
     element.srcObject = stream;
     element.play();
     const analyser = new AnalyserNode(this.audio, { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
-    new MediaStreamAudioSourceNode(this.audio, { mediaStream: stream }).connect(analyser);
+    const source = new MediaStreamAudioSourceNode(this.audio, { mediaStream: stream });
+    source.connect(analyser);
+    source.connect(this.meter);
     this.analysers.push({ analyser, element });
   }
 
@@ -73,6 +91,34 @@ class BrowserPeer {
       const around = spectra.flatMap((bins) => Array.from(bins.slice(bin - 1, bin + 2)));
       return Math.max(-200, ...around.filter(Number.isFinite));
     });
+  }
+
+  // Of all tracks together: how long the sound was last gone and how much of it there was.
+  weigh(samples) {
+    const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+    const silent = this.silent;
+    silent.now = peak < SILENT_PEAK ? silent.now + samples.length : 0;
+    silent.longest = Math.max(silent.longest, silent.now);
+    silent.heard += samples.length;
+  }
+
+  // Seconds since the last call: the longest silence, the present one, what the decoder made up in
+  // place of packets that did not come, and all that was weighed.
+  async silences() {
+    const concealed = await this.concealed();
+    const made = concealed - this.madeUp;
+    this.madeUp = concealed;
+    const { longest, now, heard } = this.silent;
+    this.silent = { now, longest: now, heard: 0 };
+    return [longest, now, made, heard].map((samples) => samples / this.audio.sampleRate);
+  }
+
+  // Samples that were made up so far on the track that is heard: the one that made up least of all
+  // those that got something.
+  async concealed() {
+    const report = Array.from((await this.pc.getStats()).values());
+    const tracks = report.filter((entry) => entry.type === "inbound-rtp" && entry.packetsReceived);
+    return Math.min(...tracks.map((track) => track.concealedSamples), Number.MAX_SAFE_INTEGER);
   }
 
   state() {

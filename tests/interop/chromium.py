@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
@@ -56,6 +56,22 @@ async def launched() -> AsyncIterator[Browser]:
             await browser.close()
 
 
+class Silences(NamedTuple):
+    """Seconds of decoded sound: the longest silence, the one at the end, what the decoder made up
+    for packets that did not come, and all of it.
+    """
+
+    longest_s: float
+    present_s: float
+    made_up_s: float
+    heard_s: float
+
+    @property
+    def gone_s(self) -> float:
+        """How long there was no sound of the speaker, whatever was played instead."""
+        return max(self.longest_s, self.made_up_s)
+
+
 class BrowserPeer:
     """A page with one `BrowserPeer` of browser_peer.js in it."""
 
@@ -81,6 +97,15 @@ class BrowserPeer:
     async def accept(self, answer: str) -> None:
         """The one SDP answer."""
         await self.page.evaluate("answer => peer.accept(answer)", answer)
+
+    async def restart(self) -> str:
+        """The offer of an ICE restart."""
+        sdp: str = await self.page.evaluate("() => peer.restart()")
+        return sdp
+
+    async def silences(self) -> Silences:
+        """How long the decoded sound was gone since the last call."""
+        return Silences(*await self.page.evaluate("() => peer.silences()"))
 
     async def attach_microphone(self) -> None:
         """replaceTrack on m-line 0."""

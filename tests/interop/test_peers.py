@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from typing import Unpack
 
 import pytest
 
 from control import Client
-from control.types import Role
+from control.calls import SubscriptionFields
+from control.types import Role, SubscriptionState
 from deploy.club.peer import PeerOptions
 from tests.interop.crowd import Crowd, Guest
 from tests.interop.daemon import Daemon
@@ -20,6 +22,8 @@ LISTENERS = 40
 # waiting earns a challenger (12 dB) minus the advantage of whoever holds a slot (6 dB).
 LOUD = {400: 10, 700: 16, 1000: 22}
 QUIET = {1300: 41, 1600: 45}
+# More than a test's own sockets hold back while it waits for an answer.
+IN_FLIGHT = 30
 NO_LEVELS = PeerOptions(level_extension=0)
 
 
@@ -193,3 +197,36 @@ async def drops(control: Client) -> dict[str, int]:
     """What the daemon dropped since its start, by reason."""
     counters = await control.server_stats()
     return {name: count for name, count in counters.items() if "drop" in name and count}
+
+
+async def test_a_listener_chooses_whom_it_never_hears_and_when_it_hears_nothing(
+    control: Client,
+) -> None:
+    async with Crowd(control, "choices") as crowd:
+        chooser, other = await crowd.join_many(2)
+        speakers = {hz: await crowd.join(f"tone-{hz}", Role.SPEAKER) for hz in LOUD}
+        for hz, speaker in speakers.items():
+            speaker.talk(endless(hz), LOUD[hz])
+        everybody = {speaker.number for speaker in speakers.values()}
+        unwanted = speakers[400]
+        await heard_since([chooser, other], 150)
+
+        async def ask(**wishes: Unpack[SubscriptionFields]) -> SubscriptionState:
+            return await control.subscription_update(
+                room="choices", participant=chooser.id, **wishes
+            )
+
+        assert (await ask(never=[unwanted.id])).never == [unwanted.id]
+        await heard_since([other], IN_FLIGHT)
+        await heard_since([chooser, other], 150)
+        assert {item.csrc for item in chooser.heard} == everybody - {unwanted.number}
+        assert {item.csrc for item in other.heard} == everybody
+        assert (await ask(paused=True)).tier == "paused"
+        await heard_since([other], IN_FLIGHT)
+        chooser.heard.clear()
+        await heard_since([other], 150)
+        assert not chooser.heard
+        await ask(paused=False, never=[])
+        await until(
+            lambda: {item.csrc for item in chooser.heard} == everybody, "everybody is heard again"
+        )

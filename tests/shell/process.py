@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 FREE_PORTS = ("media.listen=127.0.0.1:0", "control.listen=127.0.0.1:0", "http.listen=127.0.0.1:0")
@@ -21,9 +22,10 @@ def sfu_command(command: str, *overrides: str) -> list[str]:
 class DaemonProcess:
     """Started and listening; `with` makes sure that nothing of it stays."""
 
-    def __init__(self, *overrides: str) -> None:
+    def __init__(self, *overrides: str, config: Path | None = None) -> None:
+        file = ["--config", str(config)] if config else []
         self.process = subprocess.Popen(
-            sfu_command("serve", *FREE_PORTS, *overrides),
+            [*sfu_command("serve", *FREE_PORTS, *overrides), *file],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

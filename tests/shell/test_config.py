@@ -100,7 +100,7 @@ def test_unknown_keys_are_errors_with_a_suggestion(override: str, complaint: str
         ("control.listen=unix:", "control.listen: 'unix:': no path"),
         ("control.listen=0.0.0.0:7700", "reachable from outside; without control.keys"),
         ("control.listen.port=7700", "control.listen: expected `str`, got `object`"),
-        ('control.keys=[{id="a", scopes=["admin"]}]', "a: give either secret or secret_file"),
+        ('control.keys=[{id="a", scopes=["admin"]}]', "a: give either secret or secret_file, or"),
         ('control.keys=[{id="a", secret="", scopes=["read"]}]', "a: the secret is empty"),
         ('control.keys=[{id="a", secret="s", scopes=[]}]', "control.keys[0].scopes: expected"),
         ('control.keys=[{id="a", secret="s", scopes=["root"]}]', "control.keys[0].scopes[0]"),

@@ -75,6 +75,9 @@ class FakeWorker:
     def observe_load(self, load: float, now: float) -> None:
         self.seen.append(load)
 
+    def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
+        self.seen.append(controls("r"))
+
     def drain_participants(self, now: float) -> None:
         self.pending.append(b"BYE")
 

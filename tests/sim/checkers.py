@@ -70,20 +70,23 @@ class AudienceChecker:
         if not 0 <= heard.speaker < len(truth.members):
             return "from nobody"
         speaker = truth.members[heard.speaker]
-        if heard.csrc != speaker.number:
-            return f"CSRC {heard.csrc} instead of {speaker.number}"
         return self._speaker_fault(listener, speaker, heard)
 
     def _speaker_fault(self, listener: Member, speaker: Member, heard: Heard) -> str:
-        if speaker.room != listener.room:
-            return f"from room {speaker.room}"
-        if speaker is listener or speaker.echo_group == listener.echo_group:
-            return "its own voice"
         assert speaker.client.microphone is not None
         uplink = speaker.client.microphone.uplink
         if heard.packet >= len(uplink):
             return "never said"
         arrived = uplink.arrived[heard.packet]
+        said, hears = speaker.stay_at(arrived), listener.stay_at(heard.emitted)
+        if heard.csrc != said.number:
+            return f"CSRC {heard.csrc} instead of {said.number}"
+        if said.room != hears.room:
+            return f"from room {said.room}"
+        if speaker is listener or said.echo_group == hears.echo_group:
+            return "its own voice"
+        if listener.is_paused or speaker.participant in listener.never:
+            return "asked not to be"
         if not arrived <= heard.emitted <= arrived + self._hold_s:
             return "not when it arrived"
         # What was held back for its tick counts from its arrival on for the other rules.
@@ -139,7 +142,8 @@ class ContinuityChecker:
         for client, ssrc, track in _tracks(world):
             judge = self._judges.get(ssrc)
             if judge is None:
-                judge = self._judges[ssrc] = TrackJudge(track, world.truth.members)
+                members = world.truth.members
+                judge = self._judges[ssrc] = TrackJudge(track, members, members[client.index])
             for fault in judge.take(until):
                 raise Violation("continuity", f"{client.name}: {fault}")
 

@@ -11,7 +11,7 @@ decrypted by a second session that counts what a real receiver would have failed
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from pylibsrtp import Policy, Session
 from sfu.transport.address import pack_address, unpack_address
 from sfu.transport.dtls import DtlsState, SrtpProfile
 from tests.sim import rtcp
+from tests.sim.checks import build_check, is_good_answer
 from tests.sim.clock import Clock
 from tests.sim.downlink import Downlink, Heard
 from tests.sim.fake_dtls import CERTIFICATE_BYTES, FakeDtlsClient, client_for, fingerprint_of
@@ -29,6 +30,8 @@ from tests.sim.network import Link
 from tests.sim.offer import LEVEL_URI, Answer, AnswerLine, OfferShape, random_shape
 from tests.sim.voice import TICKS_PER_S, Microphone, Voice
 
+# From the answer of the daemon to the client's first check: the backend's part of the way.
+SIGNALLING_S = 0.03
 # Until the first answer; browsers begin faster and slow down.
 FIRST_CHECKS_S = 0.2
 # Chromium's interval for checks on the selected pair, spread as RFC 7675 5.1 asks.
@@ -114,7 +117,9 @@ class SimClient:
         self.microphone: Microphone | None = None
         self.dtls: FakeDtlsClient | None = None
         self._answer: Answer | None = None
-        self._pending: dict[bytes, bytes] = {}
+        # Of each check under way: the address that it left from, and who may answer it.
+        self._pending: dict[bytes, tuple[bytes, str]] = {}
+        self._restarts = 0
         self._last_answer = 0.0
         self._send: Session | None = None
         self._receive: Session | None = None
@@ -171,6 +176,21 @@ class SimClient:
         self.addresses.append(address)
         if aware and self.is_open:
             self._check(now)
+
+    def offer_restart(self) -> OfferShape:
+        """The same session with other ICE credentials; nothing changes before the answer."""
+        self._restarts += 1
+        ufrag = f"{self.offer.ufrag[:8]}{self._restarts}"
+        return replace(self.offer, ufrag=ufrag, pwd=f"{ufrag}{'x' * 24}")
+
+    def apply_restart(self, restart: tuple[OfferShape, Answer], now: float) -> None:
+        """The answer to a restart came: check with the new credentials at once."""
+        if not self.is_open:
+            return
+        self.offer, answer = restart
+        assert self._answer is not None
+        self._answer.ufrag, self._answer.pwd = answer.ufrag, answer.pwd
+        self._check(now)
 
     def close(self, now: float) -> None:
         """Leave as a browser does that closes its connection: say so by DTLS, then be gone."""
@@ -241,35 +261,20 @@ class SimClient:
     def _check(self, now: float) -> None:
         assert self._answer is not None
         transaction = self._random.randbytes(12)
-        message = stun.Message(
-            stun.Method.BINDING,
-            stun.Class.REQUEST,
-            transaction,
-            {
-                "USERNAME": f"{self._answer.ufrag}:{self.offer.ufrag}",
-                "PRIORITY": 1_845_501_695,
-                "ICE-CONTROLLING": self.index,
-                "USE-CANDIDATE": None,
-            },
-        )
-        message.add_message_integrity(self._answer.pwd.encode())
-        self._pending[transaction] = self.address
+        username = f"{self._answer.ufrag}:{self.offer.ufrag}"
+        data = build_check(username, self._answer.pwd, transaction, self.index)
+        self._pending[transaction] = self.address, self._answer.pwd
         self.counts.checks += 1
-        self._wire.upload(self, bytes(message), -1)
+        self._wire.upload(self, data, -1)
 
     def _receive_stun(self, data: bytes, now: float) -> None:
         assert self._answer is not None
         message = stun.parse_message(data)
-        asked_from = self._pending.pop(message.transaction_id, None)
-        if asked_from is None:
+        asked = self._pending.pop(message.transaction_id, None)
+        if asked is None:
             return  # a duplicate made by the network
-        mapped = message.attributes.get("XOR-MAPPED-ADDRESS")
-        if (
-            message.message_class != stun.Class.RESPONSE
-            or not message.check_message_integrity(self._answer.pwd.encode())
-            or mapped is None
-            or pack_address(*mapped) != asked_from
-        ):
+        asked_from, pwd = asked
+        if not is_good_answer(message, pwd, asked_from):
             self.counts.bad_answers += 1
             return
         self.counts.answers += 1

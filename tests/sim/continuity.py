@@ -3,11 +3,13 @@
 The rules, for packets in the order of their sequence numbers:
 
 - a gap is as long as what the uplink lost in between, and none appears where another speaker or a
-  mute lies in between: only what a decoder should conceal is shown as loss;
+  mute lies in between: only what a decoder should conceal is shown as loss. Of two packets in the
+  wrong order between which the speaker was unmuted or moved, the earlier one is missing;
 - time strictly increases; without a marker it advances exactly as the source's did;
 - a marker stands where a talkspurt begins, and only there (a listener who comes in the middle of
-  one gets none); what it begins does not overlap what was before, and is within 20 ms of the wall
-  clock, give or take what the uplinks jittered.
+  one gets none; so comes whoever changes rooms or chooses what to hear); what it begins
+  does not overlap what was before, and is within 20 ms of the wall clock, give or take what the
+  uplinks jittered.
 
 A packet that the network reordered comes out later with its own number, so judgement waits until
 nothing older can come.
@@ -51,15 +53,28 @@ class Between:
     """What happened to a source's packets between two that came out on one track."""
 
     lost: int = 0
+    overtaken: int = 0  # came before a change that the one before it came after
     refused: int = 0
     leap: int = 0
     changed: bool = False
 
 
+class Listener(Protocol):
+    """The truth about who listens to a track."""
+
+    @property
+    def moved_at(self) -> list[float]: ...
+    @property
+    def is_choosy(self) -> bool: ...
+
+
 class TrackJudge:
     """Follows one track; `take` returns what is wrong with the packets that can be judged now."""
 
-    def __init__(self, track: list[Heard], speakers: Sequence[Speaker]) -> None:
+    def __init__(
+        self, track: list[Heard], speakers: Sequence[Speaker], listener: Listener | None = None
+    ) -> None:
+        self._listener = listener
         self._track = track
         self._all = speakers
         self._taken = 0
@@ -104,6 +119,13 @@ class TrackJudge:
             faults.append(f"sequence {heard.sequence} after {last.sequence}")
         if advance <= 0:
             faults.append(f"time advances by {advance}")
+        moved_at = self._moved_at()
+        if any(last.emitted <= at < heard.emitted for at in moved_at):
+            if heard.speaker >= 0:
+                self._voices[heard.speaker] = heard.packet
+            if step > 1:
+                faults.append(f"gap of {step - 1} over a move")
+            return faults + self._judge_time(last, heard, advance)
         faults += self._judge_step(last, heard, step, advance)
         if heard.marker:
             faults += self._judge_time(last, heard, advance)
@@ -125,10 +147,23 @@ class TrackJudge:
         # Whoever interrupts a long frame can only begin after it.
         longest = max((speaker.frame_ticks for speaker in speakers), default=0)
         allowed = 2 * WALL_ERROR_S_MAX + spread + max(0, longest - FRAME_TICKS) / TICKS_PER_S
+        # What comes next may have to make way for the end of what was heard elsewhere, which may
+        # have made way before; whoever chooses may do so twice in a row.
+        hops = len(self._moved_at()) + (2 if self._is_choosy else 0)
+        allowed += hops * FRAME_TICKS / TICKS_PER_S
         if self._error_max - self._error_min > allowed:
             low, high = self._error_min * 1000, self._error_max * 1000
             return [f"talkspurts begin {low:.1f} to {high:.1f} ms off the wall clock"]
         return []
+
+    def _moved_at(self) -> Sequence[float]:
+        """When the listener changed rooms."""
+        return () if self._listener is None else self._listener.moved_at
+
+    @property
+    def _is_choosy(self) -> bool:
+        """Whether it may begin to hear another stream at any moment, so without a marker."""
+        return self._listener is not None and self._listener.is_choosy
 
     def _judge_first(self, heard: Heard) -> list[str]:
         self._time = heard.timestamp
@@ -159,7 +194,7 @@ class TrackJudge:
         faults = _judge_gap(gap, between, pause_s, heard)
         whole = not (between.refused or between.changed)
         if not heard.marker:
-            if not whole:
+            if not whole and not self._is_choosy:
                 faults.append("no marker after packets were left out")
             if advance != spacing:
                 faults.append(f"time advances by {advance}, the source's by {spacing}")
@@ -175,7 +210,7 @@ class TrackJudge:
             allowed = heard.packet - previous - 1
         if gap > allowed:
             faults.append(f"gap of {gap} at a switch from {last.speaker}")
-        if not heard.marker:
+        if not heard.marker and not self._is_choosy:
             faults.append(f"no marker at a switch from {last.speaker}")
         return faults
 
@@ -183,10 +218,13 @@ class TrackJudge:
 def _between(speaker: Speaker, previous: int, heard: Heard, since: float) -> Between:
     """Sum up a source's packets after `previous` and before `heard`."""
     between, uplink = Between(), speaker.uplink
+    began = uplink.arrived[previous]
     for packet in range(previous + 1, heard.packet):
         arrived = uplink.arrived[packet]
         if arrived < 0 or arrived > heard.emitted:
             between.lost += 1
+        elif any(arrived <= at < began for at in speaker.audibility_changed_at):
+            between.overtaken += 1
         else:
             between.refused += 1
     steps = uplink.sequences[heard.packet] - uplink.sequences[previous]
@@ -198,7 +236,7 @@ def _between(speaker: Speaker, previous: int, heard: Heard, since: float) -> Bet
 
 
 def _judge_gap(gap: int, between: Between, pause_s: float, heard: Heard) -> list[str]:
-    missing = between.lost + between.leap
+    missing = between.lost + between.leap + between.overtaken
     if gap > missing:
         return [f"gap of {gap}, the uplink lost {missing}"]
     is_whole = not (between.refused or between.changed)

@@ -31,7 +31,7 @@ from tests.sim.checkers import (
     SizesChecker,
     SpeakersChecker,
 )
-from tests.sim.client import SimClient
+from tests.sim.client import SIGNALLING_S, SimClient
 from tests.sim.fake_dtls import FakeDtlsFactory
 from tests.sim.network import Link
 from tests.sim.offer import build_offer, faults_of, parse_answer
@@ -42,8 +42,6 @@ from tests.sim.world import Server, World
 
 WALL_AT_ZERO = 1_700_000_000.0
 SERVER = Candidate("1", 2_130_706_431, "192.0.2.1", 7800)
-# From the answer of the daemon to the client's first check: the backend's part of the way.
-SIGNALLING_S = 0.03
 # What is still under way at the end arrives.
 # One tick of sound, and the microsecond by which timers are rounded.
 HOLD_S = 0.020 + 1e-5
@@ -144,7 +142,7 @@ class Simulation:
             Link(f"{seed}/up", step.up),
             Link(f"{seed}/down", step.down),
         )
-        self._create(step.room)
+        self.create(step.room)
         former = step.address_of and self.truth.find(step.address_of).client.address
         client.addresses.append(former or self._new_address())
         replaced = self._present(step.room, step.name)
@@ -249,7 +247,8 @@ class Simulation:
         edges = [since, *times, self.world.now]
         return max(after - before for before, after in zip(edges, edges[1:], strict=False))
 
-    def _create(self, room: str) -> None:
+    def create(self, room: str) -> None:
+        """The backend makes a room unless it is there."""
         if room in self.truth.rooms:
             return
         scenario = self.scenario

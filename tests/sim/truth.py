@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,9 +26,22 @@ class Violation(AssertionError):
         self.rule = rule
 
 
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Where a member was, and as whom, up to a time (inclusive)."""
+
+    until: float
+    room: str
+    number: int
+    echo_group: str
+
+
 @dataclass(slots=True)
 class Member:
-    """One client's stay in one room, from its join to its end. Times are virtual seconds."""
+    """One client's presence, from its join to its end, in a room and then perhaps in others.
+
+    Times are virtual seconds.
+    """
 
     client: SimClient
     room: str
@@ -49,6 +63,11 @@ class Member:
     last_check_at: float = -1.0
     last_proof_at: float = -1.0
     audibility_changed_at: list[float] = field(default_factory=list)
+    former: list[Stay] = field(default_factory=list)  # before it moved
+    # What it asked for last, and whether it ever did.
+    never: tuple[str, ...] = ()
+    is_paused: bool = False
+    is_choosy: bool = False
     # The extremes of the one-way delay of its media so far; what jitter a timeline may show.
     delay_min_s: float = 1e9
     delay_max_s: float = 0.0
@@ -83,6 +102,16 @@ class Member:
             self.muted = muted
         if self.is_audible != before:
             self.audibility_changed_at.append(now)
+
+    def stay_at(self, time: float) -> Stay:
+        """Where it was at that time, and as whom."""
+        now = Stay(math.inf, self.room, self.number, self.echo_group)
+        return next((stay for stay in self.former if time <= stay.until), now)
+
+    @property
+    def moved_at(self) -> list[float]:
+        """When it changed rooms."""
+        return [stay.until for stay in self.former]
 
     def note_arrival(self, data: bytes, address: bytes, packet: int, now: float) -> None:
         """A datagram of this client reached the server, coming from `address`."""
@@ -129,6 +158,17 @@ class Truth:
         self.members.append(member)
         self._present[member.room, member.participant] = member
 
+    def move(self, member: Member, to: Stay, generation: int, role: Role, now: float) -> None:
+        """A move was answered: `to` is where the member is, and as whom, from now on."""
+        del self._present[member.room, member.participant]
+        member.former.append(Stay(now, member.room, member.number, member.echo_group))
+        member.room, member.number, member.echo_group = to.room, to.number, to.echo_group
+        member.generation, member.role = generation, role
+        member.never, member.is_paused = (), False
+        # What it said before is not heard any more, and what it says now is another talkspurt.
+        member.audibility_changed_at.append(now)
+        self._present[member.room, member.participant] = member
+
     def find(self, participant: str) -> Member:
         """The latest stay of that name, present or not."""
         for member in reversed(self.members):
@@ -164,6 +204,8 @@ class Truth:
         member = self._member_of(room, body.participant, body.generation)
         if not member.is_present:
             raise Violation("events", f"{body.participant} left twice")
+        if body.reason is LeaveReason.MOVED:
+            return  # its connection goes on; the answer tells where
         if member.is_audible:
             member.audibility_changed_at.append(now)
         member.is_present = False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from control.commands import ParticipantJoin
+from control.commands import ParticipantJoin, SubscriptionUpdate
 from control.events import EventBody, SpeakersChanged
 from control.types import LeaveReason, Role
 from sfu.stage import Participant, Room, RoomSettings
@@ -107,6 +107,11 @@ class Stage:
         self.forwarder.remove_transport(gone.source, gone.egresses)
         self.voices.pop(participant, None)
 
+    def ask(self, participant: str, **wishes: Any) -> None:
+        """`subscription.update`."""
+        command = SubscriptionUpdate(room="room", participant=participant, **wishes)
+        self.room.subscriptions.update(command, self.now)
+
     def run(self, seconds: float) -> None:
         """Let everybody speak, tick when due."""
         for _ in range(round(seconds / STEP_S)):
@@ -130,7 +135,9 @@ class Stage:
     def tick(self) -> None:
         deadline = self.room.next_deadline()
         if deadline is not None and self.now >= deadline:
-            self.room.tick(self.now)
+            for gone in self.room.tick(self.now):
+                self.forwarder.remove_transport(gone.source, gone.egresses)
+                self.voices.pop(gone.id, None)
             following = self.room.next_deadline()
             assert following is None or following > self.now, "a deadline in the past spins"
         self.drain()

@@ -6,18 +6,40 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from msgspec.structs import replace
 
-from control.commands import RoomCreate
+from control.commands import (
+    ParticipantUpdate,
+    RoomUpdate,
+    SubscriptionUpdate,
+    SyncedParticipant,
+)
 from control.errors import ControlError
 from control.events import ParticipantJoined, ParticipantLeft, SpeakersChanged
-from control.types import LeaveReason, ParticipantStatus, Role
+from control.types import (
+    METADATA_BYTES_MAX,
+    LeaveReason,
+    ParticipantStatus,
+    Role,
+)
 from sfu.stage import RoomSettings
-from tests.stage.harness import Stage
+from sfu.stage.sync import plan_sync
+from sfu.stage.wishes import NO_WISHES
+from tests.stage.follower import Follower, comparable, everything
+from tests.stage.harness import WALL_AT_ZERO, Stage
 
-NAMES = [f"p{index}" for index in range(8)]
+NAMES = [f"p{index}" for index in range(7)]
+FIRST_ROLES = ("moderator", "speaker", "listener", "listener")
 names = st.sampled_from(NAMES)
 roles = st.sampled_from([role.value for role in Role])
+maybe = st.sampled_from([None, True, False])
 levels = st.sampled_from([10, 20, 25, 30, 45, 60, 127])
 
 
@@ -26,21 +48,42 @@ class RoomMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stage = Stage(RoomSettings(max_participants=6, max_speakers=4, empty_timeout_s=5))
+        self.stage = Stage(RoomSettings(max_participants=6, max_speakers=3, empty_timeout_s=5))
         self.numbers: set[int] = set()
         self.generations: dict[str, int] = {}
         self.raised: list[str] = []
+        self.is_controlled = False
+        self.follower = Follower()
+        self.followed = 0
 
     def attempt(self, action: Any, *arguments: Any, **options: Any) -> bool:
+        """Whether it was done; what is refused changes nothing and tells nothing."""
+        self.follow()
+        before = everything(self.stage)
         try:
             action(*arguments, **options)
         except ControlError:
+            assert everything(self.stage) == before
+            assert self.room.events() == []
             return False
         return True
+
+    def follow(self) -> None:
+        """Read the events, as a backend does."""
+        self.stage.drain()
+        for _, body in self.stage.told[self.followed :]:
+            self.follower.take(body)
+        self.followed = len(self.stage.told)
 
     @property
     def room(self) -> Any:
         return self.stage.room
+
+    @initialize(present=st.permutations(NAMES))
+    def open(self, present: list[str]) -> None:
+        """Most of what follows needs somebody to be there."""
+        for name, role in zip(present[:4], FIRST_ROLES, strict=True):
+            self.join(name, role, 3, None)
 
     @precondition(lambda self: not self.room.is_closed)
     @rule(
@@ -83,6 +126,97 @@ class RoomMachine(RuleBasedStateMachine):
         if present is not None and not muted:
             assert done == (not was_locked or lock)
 
+    @rule(muted=st.booleans(), lock=st.booleans(), spared=st.lists(roles, max_size=2))
+    def mute_all(self, muted: bool, lock: bool, spared: list[str]) -> None:
+        locked = {name for name, one in self.room.participants.items() if one.mute_locked}
+        left_muted = self.room.moderation.set_all_muted(
+            muted, self.stage.now, lock=lock, except_roles=[Role(role) for role in spared]
+        )
+        for name, one in self.room.participants.items():
+            assert (name in left_muted) == (one.role.is_on_stage and one.muted)
+            if one.role.is_on_stage and one.role.value not in spared:
+                assert one.muted == (muted or (name in locked and not lock))
+
+    @rule(lines=st.lists(st.tuples(names, roles, maybe, maybe), max_size=6))
+    def sync(self, lines: list[tuple[str, str, bool | None, bool | None]]) -> None:
+        listed = [
+            SyncedParticipant(participant=name, role=Role(role), muted=muted, locked=locked)
+            for name, role, muted, locked in lines
+        ]
+        if not self.attempt(self.carry_out, listed):
+            return
+        assert set(self.room.participants) <= {line.participant for line in listed}
+        for line in listed:
+            if line.participant not in self.room.participants:
+                continue
+            state = self.room.participant_state(line.participant)
+            assert state.role is line.role
+            assert line.locked in (None, state.mute_locked)
+            assert line.muted in (None, state.muted) or state.mute_locked
+        self.raised = [
+            name
+            for name in self.raised
+            if name in self.room.participants and self.room.participants[name].role is Role.LISTENER
+        ]
+
+    def carry_out(self, listed: list[SyncedParticipant]) -> None:
+        plan = plan_sync(listed, self.room.participants, self.room.settings)
+        for name in plan.leaving:
+            self.stage.leave(name, LeaveReason.REMOVED)
+        plan.apply(self.room.moderation, self.stage.now)
+
+    @rule(name=names, expires_s=st.sampled_from([1, 5, 60]))
+    def invite(self, name: str, expires_s: int) -> None:
+        self.attempt(
+            self.room.moderation.invite, name, self.stage.now, expires_s=expires_s, actor="chair"
+        )
+
+    @rule(name=names)
+    def accept(self, name: str) -> None:
+        if self.attempt(self.room.moderation.accept, name, self.stage.now):
+            assert self.room.participants[name].role is Role.SPEAKER
+            assert self.room.participants[name].muted
+            self.raised = [raised for raised in self.raised if raised != name]
+
+    @rule(name=names)
+    def decline(self, name: str) -> None:
+        self.attempt(self.room.moderation.decline, name)
+
+    @rule(
+        name=names,
+        called=st.sampled_from([None, "", "red"]),
+        metadata=st.sampled_from([None, {}, {"a": 1}, {"a": "x" * METADATA_BYTES_MAX}]),
+        generation=st.sampled_from([None, None, 1, 2]),
+    )
+    def rename(self, name: str, called: str | None, metadata: Any, generation: int | None) -> None:
+        command = ParticipantUpdate(
+            room="room",
+            participant=name,
+            name=called,
+            metadata=metadata,
+            if_generation=generation,
+        )
+        present = self.room.participants.get(name)
+        if self.attempt(self.room.update_participant, command):
+            assert present is not None and generation in (None, present.generation)
+
+    @rule(
+        name=names,
+        slots=st.sampled_from([None, 1, 2]),
+        always=st.lists(names, max_size=2),
+        never=st.lists(names, max_size=2),
+        paused=maybe,
+    )
+    def subscribe(self, name: str, **wishes: Any) -> None:
+        command = SubscriptionUpdate(room="room", participant=name, **wishes)
+        self.attempt(self.room.subscriptions.update, command, self.stage.now)
+
+    @precondition(lambda self: not self.room.is_closed)
+    @rule(controlled=st.booleans())
+    def control(self, controlled: bool) -> None:
+        self.room.set_controlled(controlled, self.stage.now)
+        self.is_controlled = controlled
+
     @rule(name=names)
     def raise_hand(self, name: str) -> None:
         if (
@@ -101,9 +235,19 @@ class RoomMachine(RuleBasedStateMachine):
         self.attempt(self.room.set_status, name, status)
 
     @precondition(lambda self: not self.room.is_closed)
-    @rule(slots=st.integers(1, 6), policy=st.sampled_from(["open", "closed", None]))
-    def reconfigure(self, slots: int, policy: Any) -> None:
-        self.room.apply(RoomCreate(room="room", slots=slots, hand_policy=policy), self.stage.now)
+    @rule(
+        slots=st.integers(1, 6),
+        policy=st.sampled_from(["open", "closed", None]),
+        orphans=st.sampled_from(["keep", "close", None]),
+        version=st.sampled_from([None, None, 1, 2]),
+    )
+    def reconfigure(self, slots: int, policy: Any, orphans: Any, version: int | None) -> None:
+        command = RoomUpdate(
+            room="room", slots=slots, hand_policy=policy, orphan_policy=orphans, orphan_timeout_s=20
+        )
+        present = self.room.version
+        if self.attempt(self.room.apply, command, self.stage.now, if_version=version):
+            assert version in (None, present) and self.room.version - present in (0, 1)
 
     @precondition(lambda self: not self.room.is_closed)
     @rule(locked=st.booleans())
@@ -123,11 +267,13 @@ class RoomMachine(RuleBasedStateMachine):
                 if present is not None and present.source != -1:
                     self.stage.say(name, level)
             self.stage.tick()
+        self.raised = [raised for raised in self.raised if raised in self.room.participants]
 
     @rule(seconds=st.sampled_from([0.05, 1.0, 10.0]))
     def wait(self, seconds: float) -> None:
         self.stage.now = round(self.stage.now + seconds, 6)
         self.stage.tick()
+        self.raised = [raised for raised in self.raised if raised in self.room.participants]
 
     @precondition(lambda self: len(self.room.participants) > 4)
     @rule()
@@ -159,7 +305,13 @@ class RoomMachine(RuleBasedStateMachine):
         for name, participant in self.room.participants.items():
             carried = [slot for slot in self.stage.carried(name) if slot is not None]
             assert len(carried) == len(set(carried))
-            assert len(carried) == min(len(participant.egresses), self.room.settings.slots)
+            heard = {self.room.holders[slot] for slot in carried}
+            assert not heard & set(participant.wishes.never)
+            most = self.room.participant_state(name).slots
+            assert len(carried) <= most
+            if participant.wishes == NO_WISHES:
+                assert len(carried) == most
+                assert most == min(len(participant.egresses), self.room.settings.slots)
 
     @invariant()
     def counts_are_right(self) -> None:
@@ -170,7 +322,7 @@ class RoomMachine(RuleBasedStateMachine):
             present.count(Role.SPEAKER),
             present.count(Role.LISTENER),
         )
-        assert counts.total <= 6 and counts.moderator + counts.speaker <= 4
+        assert counts.total <= 6 and counts.moderator + counts.speaker <= 3
 
     @invariant()
     def hands_are_in_order_and_of_listeners(self) -> None:
@@ -178,6 +330,32 @@ class RoomMachine(RuleBasedStateMachine):
         for name, participant in self.room.participants.items():
             assert (participant.hand_raised_at_ms is not None) == (name in self.raised)
             assert name not in self.raised or participant.role is Role.LISTENER
+
+    @invariant()
+    def invitations_are_of_listeners_and_not_past(self) -> None:
+        now_ms = round((WALL_AT_ZERO + self.stage.now) * 1000)
+        for participant in self.room.participants.values():
+            until_ms = participant.invited_until_ms
+            if until_ms is not None:
+                assert participant.role is Role.LISTENER
+                # While somebody is audible the room looks ten times a second.
+                assert until_ms > now_ms - 100
+
+    @invariant()
+    def a_locked_mute_is_a_mute(self) -> None:
+        assert all(p.muted or not p.mute_locked for p in self.room.participants.values())
+
+    @invariant()
+    def a_backend_that_reads_events_knows_everything(self) -> None:
+        self.follow()
+        known = {name: comparable(one) for name, one in self.follower.participants.items()}
+        true = {
+            name: comparable(self.room.participant_state(name)) for name in self.room.participants
+        }
+        assert known == true and list(known) == list(true)
+        shown, state = self.follower.room, self.room.state()
+        assert shown is not None
+        assert replace(shown, counts=state.counts, speakers=state.speakers) == state
 
     @invariant()
     def events_tell_the_same_story(self) -> None:
@@ -199,11 +377,15 @@ class RoomMachine(RuleBasedStateMachine):
             assert all(self.room.participants[name].is_audible for name in shown)
 
     @invariant()
-    def something_is_due_only_when_somebody_is_audible_or_nobody_there(self) -> None:
+    def something_is_due_only_when_there_is_a_reason(self) -> None:
         is_watched = any(p.is_audible for p in self.room.participants.values())
-        is_empty = not self.room.participants and not self.room.is_closed
         is_due = self.room.next_deadline() is not None
-        assert is_watched or is_empty == is_due
+        is_empty = not self.room.participants
+        is_orphan = self.room.settings.orphan_policy == "close" and not self.is_controlled
+        is_asked = any(p.invited_until_ms for p in self.room.participants.values())
+        assert is_watched or is_due == (
+            not self.room.is_closed and (is_empty or is_orphan or is_asked)
+        )
 
 
 RoomMachine.TestCase.settings = settings(

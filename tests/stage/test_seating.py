@@ -6,13 +6,16 @@ import math
 from itertools import repeat
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from control.commands import RoomCreate
 from sfu.stage import RoomSettings
-from sfu.stage.seating import SlotView, reseat
+from sfu.stage.seating import NOTHING, SlotView, Terms, reseat
 from tests.stage.harness import Stage
 
 VOICED, PAUSED = 0.0, 0.5
+NONE = Terms()
 
 
 def view(*slots: tuple[float, float, float]) -> list[SlotView]:
@@ -25,40 +28,57 @@ def view(*slots: tuple[float, float, float]) -> list[SlotView]:
 
 def test_voiced_seats_stay_whatever_is_louder() -> None:
     slots = view((-30, 0, VOICED), (-30, 0, VOICED), (-10, 0, VOICED))
-    assert reseat((0, 1), (), slots) == (0, 1)
+    assert reseat((0, 1), NONE, slots) == (0, 1)
 
 
 def test_unvoiced_seat_is_given_to_a_voiced_slot() -> None:
     slots = view((-30, 0, VOICED), (-60, 0, PAUSED), (-40, 0, VOICED))
-    assert reseat((0, 1), (), slots) == (0, 2)
+    assert reseat((0, 1), NONE, slots) == (0, 2)
 
 
 def test_longest_silent_seat_goes_and_the_loudest_comes() -> None:
     slots = view((-60, 0, 0.4), (-60, 0, 0.9), (-40, 0, VOICED), (-20, 0, VOICED))
-    assert reseat((0, 1), (), slots) == (2, 3)
+    assert reseat((0, 1), NONE, slots) == (2, 3)
     only_one = view((-60, 0, VOICED), (-60, 0, 0.9), (-40, 0, VOICED), (-20, 0, VOICED))
-    assert reseat((0, 1), (), only_one) == (0, 3)
+    assert reseat((0, 1), NONE, only_one) == (0, 3)
 
 
 def test_nothing_moves_in_silence() -> None:
     slots = view((-60, 0, PAUSED), (-60, 0, math.inf), (-60, 12, PAUSED))
-    assert reseat((0, 1), (), slots) == (0, 1)
+    assert reseat((0, 1), NONE, slots) == (0, 1)
 
 
 def test_higher_priority_takes_the_weakest_voiced_seat() -> None:
     slots = view((-20, 0, VOICED), (-30, 0, VOICED), (-35, 12, VOICED))
-    assert reseat((0, 1), (), slots) == (0, 2)
-    assert reseat((0, 2), (), slots) == (0, 2)
+    assert reseat((0, 1), NONE, slots) == (0, 2)
+    assert reseat((0, 2), NONE, slots) == (0, 2)
 
 
 def test_own_slot_is_no_seat_even_in_silence() -> None:
     slots = view((-20, 0, VOICED), (-60, 0, PAUSED), (-60, 0, math.inf))
-    assert reseat((0, 1), (0,), slots) == (2, 1)
+    assert reseat((0, 1), Terms(own=(0,)), slots) == (2, 1)
 
 
 def test_own_slot_is_not_chosen() -> None:
     slots = view((-60, 0, PAUSED), (-60, 0, PAUSED), (-10, 12, VOICED))
-    assert reseat((0, 1), (2,), slots) == (0, 1)
+    assert reseat((0, 1), Terms(own=(2,)), slots) == (0, 1)
+
+
+def test_never_leaves_a_line_empty_only_for_want_of_others() -> None:
+    slots = view((-20, 0, VOICED), (-30, 0, VOICED), (-60, 0, PAUSED))
+    assert reseat((0, 1), Terms(never=(0,)), slots) == (2, 1)
+    assert reseat((0, 1), Terms(never=(0, 2)), slots) == (NOTHING, 1)
+
+
+def test_always_takes_the_weakest_seat_however_quiet_it_is() -> None:
+    slots = view((-20, 12, VOICED), (-30, 0, VOICED), (-60, 0, math.inf))
+    assert reseat((0, 1), Terms(always=(2,)), slots) == (0, 2)
+    assert reseat((0, 2), Terms(always=(2,)), slots) == (0, 2)
+
+
+def test_always_comes_first_and_so_costs_nobody_a_seat_that_is_free() -> None:
+    slots = view((-60, 0, PAUSED), (-30, 0, VOICED), (-20, 0, VOICED))
+    assert reseat((1, NOTHING), Terms(always=(0,)), slots) == (1, 0)
 
 
 def test_line_i_carries_slot_i_and_further_lines_nothing() -> None:
@@ -193,3 +213,56 @@ def test_decisions_are_made_once_for_equal_listeners(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("sfu.stage.seating.reseat", counted)
     stage.run(1.0)
     assert 1 <= decisions <= 12
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[tuple[int, ...], Terms, list[SlotView]]:
+    """Seats of a listener, its terms and the slots, as any history may have left them."""
+    slots = draw(st.integers(1, 6))
+    indexes = st.lists(st.integers(0, slots - 1), unique=True).map(tuple)
+    levels = st.tuples(
+        st.sampled_from([-60.0, -40.0, -20.0]),
+        st.sampled_from([0.0, 12.0]),
+        st.sampled_from([VOICED, PAUSED, math.inf]),
+    )
+    slots_seen = view(*draw(st.lists(levels, min_size=slots, max_size=slots)))
+    lines = draw(st.integers(1, slots))
+    seats = draw(st.permutations([*range(slots), NOTHING, NOTHING]))[:lines]
+    return tuple(seats), Terms(draw(indexes), draw(indexes), draw(indexes)), slots_seen
+
+
+@given(situations())
+def test_whatever_came_before_seats_follow_the_terms(
+    situation: tuple[tuple[int, ...], Terms, list[SlotView]],
+) -> None:
+    seats, terms, slots = situation
+    after = reseat(seats, terms, slots)
+    seated = [slot for slot in after if slot != NOTHING]
+    audible = set(range(len(slots))) - set(terms.own) - set(terms.never)
+    assert len(after) == len(seats) and len(set(seated)) == len(seated)
+    assert not set(seated) & set(terms.never)
+    assert len(audible & set(seated)) == min(len(seats), len(audible)), "no line stays empty"
+    first = audible & set(terms.always)
+    assert len(first & set(seated)) == min(len(seats), len(first)), "always comes first"
+
+
+@given(situations())
+def test_seats_rest_until_something_changes(
+    situation: tuple[tuple[int, ...], Terms, list[SlotView]],
+) -> None:
+    seats, terms, slots = situation
+    after = reseat(seats, terms, slots)
+    assert reseat(after, terms, slots) == after
+
+
+@given(situations())
+def test_with_as_many_lines_as_slots_every_slot_stays_on_its_line(
+    situation: tuple[tuple[int, ...], Terms, list[SlotView]],
+) -> None:
+    _, terms, slots = situation
+    at_home = tuple(range(len(slots)))
+    emptied = reseat(at_home, terms, slots)
+    assert all(slot in (index, NOTHING) for index, slot in enumerate(emptied))
+    assert reseat(emptied, Terms(own=terms.own), slots) == tuple(
+        NOTHING if index in terms.own and index in terms.never else index for index in at_home
+    )

@@ -2,120 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from control.commands import RoomCreate
-from control.types import LeaveReason, Role
-from sfu.fast import Batch, Forwarder
-from sfu.stage import NO_SOURCE, Participant, Room, RoomSettings
-from tests.fast.peer import LEVEL_ID, PAYLOAD_TYPE, TALK, Heard, Peer, level_block, rtp
-from tests.stage.harness import joining
-
-STEP_S = 0.02
-
-
-class Person(Peer):
-    """A client in the room: one microphone, some m-lines."""
-
-    def __init__(self, stage: RealStage, name: str, role: str, lines: int, group: str | None):
-        admission = stage.room.admit(joining(name, role, echo_group=group), stage.now)
-        super().__init__(admission.number)
-        self.transport = self.join(stage.forwarder)
-        source = stage.forwarder.add_source(
-            self.transport,
-            csrc=admission.number,
-            echo_group=admission.echo_group,
-            payload_type=PAYLOAD_TYPE,
-            level_extension=LEVEL_ID,
-        )
-        egresses = [
-            stage.forwarder.add_egress(
-                self.transport,
-                ssrc=admission.number * 16 + line,
-                payload_type=PAYLOAD_TYPE,
-                first_sequence=1 + line,
-                first_timestamp=0,
-                echo_group=admission.echo_group,
-            )
-            for line in range(lines)
-        ]
-        self.participant: Participant = stage.room.add(
-            admission, source=source, egresses=egresses, now=stage.now
-        )
-        assert self.participant.source != NO_SOURCE
-        self.sequence = 1000
-
-    def packet(self, level: int) -> tuple[bytes, bytes]:
-        self.sequence += 1
-        plain = rtp(
-            self.sequence,
-            960 * self.sequence,
-            TALK,
-            ssrc=0x5000 + self.number,
-            extension=level_block(level),
-        )
-        return self.say(plain), self.address
-
-
-class RealStage:
-    """The worker's part: datagrams and challenges, 20 ms at a time."""
-
-    def __init__(self, settings: RoomSettings | None = None) -> None:
-        self.now = 1.0
-        self.forwarder = Forwarder()
-        self.room = Room(
-            "room", settings or RoomSettings(), self.forwarder, now=self.now, wall_at_zero=0.0
-        )
-        self.people: dict[str, Person] = {}
-
-    def join(
-        self, name: str, role: str = "listener", *, lines: int = 3, group: str | None = None
-    ) -> Person:
-        person = self.people[name] = Person(self, name, role, lines, group)
-        return person
-
-    def leave(self, name: str) -> None:
-        self.room.remove(name, LeaveReason.CLIENT_LEFT, self.now)
-        self.forwarder.remove_transport(self.people.pop(name).transport)
-
-    def step(self, levels: Mapping[str, int]) -> dict[str, list[str]]:
-        """Everybody in `levels` says one packet; whom each listener heard, in order of m-lines."""
-        self.now += STEP_S
-        inbox = Batch()
-        for name, level in levels.items():
-            assert inbox.append(*self.people[name].packet(level))
-        self.forwarder.receive(inbox, self.now)
-        heard = self._drain()
-        for challenge in self.forwarder.challenges():
-            if self.room.challenge(challenge, self.now):
-                self.forwarder.accept(challenge.handle)
-                heard += self._drain()
-        self.room.tick(self.now)
-        return self._by_listener(heard)
-
-    def run(self, levels: Mapping[str, int], seconds: float) -> dict[str, list[str]]:
-        """The last step's hearing."""
-        heard: dict[str, list[str]] = {}
-        for _ in range(round(seconds / STEP_S)):
-            heard = self.step(levels)
-        return heard
-
-    def _drain(self) -> list[tuple[bytes, bytes]]:
-        outbox = Batch()
-        assert not self.forwarder.drain(outbox)
-        return list(outbox)
-
-    def _by_listener(self, sent: list[tuple[bytes, bytes]]) -> dict[str, list[str]]:
-        speakers = {person.number: name for name, person in self.people.items()}
-        by_address = {person.address: (name, person) for name, person in self.people.items()}
-        packets: dict[str, list[Heard]] = {name: [] for name in self.people}
-        for data, address in sent:
-            name, person = by_address[address]
-            packets[name].append(person.hear(data))
-        return {
-            name: [speakers[packet.csrcs[0]] for packet in sorted(heard, key=lambda p: p.ssrc)]
-            for name, heard in packets.items()
-        }
+from control.types import Role
+from sfu.stage import RoomSettings
+from tests.stage.real import RealStage
 
 
 def test_everybody_hears_the_others_from_the_first_packet() -> None:
@@ -209,3 +99,52 @@ def test_nothing_is_left_of_a_closed_room() -> None:
         stage.forwarder.remove_transport(stage.people.pop(gone.id).transport)
     sizes = stage.forwarder.sizes()
     assert set(sizes.values()) == {0}, sizes
+
+
+def test_never_is_not_sent_one_packet_when_a_slot_changes_hands() -> None:
+    stage = RealStage()
+    for name in ("a", "b", "c"):
+        stage.join(name, "speaker", lines=0)
+    stage.join("chair", "moderator", lines=0)
+    stage.join("listener")
+    stage.join("other")
+    stage.ask("listener", never=["chair"])
+    loudness = {"a": 20, "b": 30, "c": 20}
+    assert stage.run(loudness, 0.6)["listener"] == ["a", "b", "c"]
+    for _ in range(50):
+        heard = stage.step(loudness | {"chair": 15})
+        assert "chair" not in heard["listener"]
+    assert heard["listener"] == ["a", "c"]
+    assert heard["other"] == ["a", "chair", "c"]
+
+
+def test_what_is_held_for_a_tick_is_not_sent_to_whoever_subscribes_meanwhile() -> None:
+    """The slot of somebody unwanted passes on while one of its packets waits for the others."""
+    stage = RealStage(RoomSettings(slots=2))
+    for name in ("unwanted", "slow", "next"):
+        stage.join(name, "speaker", lines=0)
+    stage.join("listener")
+    stage.ask("listener", never=["unwanted"])
+    stage.run({"unwanted": 20, "slow": 20}, 0.2)
+    stage.room.set_segmented(True)
+    assert stage.step({"unwanted": 20})["listener"] == []  # it waits for `slow`
+    stage.room.moderation.set_muted("unwanted", True, stage.now)
+    assert stage.say({"next": 20, "slow": 20})["listener"] == ["slow"]
+    assert stage.room.holders == ["next", "slow"]
+    assert stage.step({"next": 20, "slow": 20})["listener"] == ["next", "next", "slow"]
+
+
+def test_a_pause_leaves_no_gap_in_the_numbers() -> None:
+    stage = RealStage()
+    stage.join("a", "speaker", lines=0)
+    stage.join("listener", lines=1)
+    stage.run({"a": 20}, 0.1)
+    before = stage.packets["listener"][-1]
+    stage.ask("listener", paused=True)
+    for _ in range(100):
+        assert stage.step({"a": 20})["listener"] == []
+    stage.ask("listener", paused=False)
+    assert stage.step({"a": 20})["listener"] == ["a"]
+    after = stage.packets["listener"][-1]
+    assert after.sequence == before.sequence + 1
+    assert after.timestamp == before.timestamp + 101 * 960, "time went on"

@@ -7,7 +7,14 @@ from collections.abc import Callable
 import pytest
 from aiortc import sdp as oracle
 
-from sfu.transport.answer import AUDIO_LEVEL_URI, MID_URI, TRACKS_MAX, Negotiation, negotiate
+from sfu.transport.answer import (
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    TRACKS_MAX,
+    Negotiation,
+    negotiate,
+    renegotiate,
+)
 from sfu.transport.candidates import Endpoint, candidates_for
 from sfu.transport.offer import Direction, OfferError, parse_offer
 from tests.transport.peer import FINGERPRINT, offer_text, seeded
@@ -285,3 +292,89 @@ def test_tracks_out_of_range_are_misuse() -> None:
     for tracks in (0, TRACKS_MAX + 1):
         with pytest.raises(ValueError, match="tracks"):
             answer(offer_text("chromium_4_audio"), tracks=tracks)
+
+
+def restarted(text: str) -> str:
+    """The same session offered once more, with other ICE credentials."""
+    renewed = {"a=ice-ufrag": "newU", "a=ice-pwd": "newxpassword/of+24chars"}
+    lines = [
+        f"{name}:{renewed[name]}" if (name := line.partition(":")[0]) in renewed else line
+        for line in text.split("\r\n")
+    ]
+    return "\r\n".join(lines)
+
+
+def again(text: str, before: Negotiation, tracks: int = 3) -> Negotiation:
+    """Answer a further offer of the session."""
+    return renegotiate(
+        parse_offer(text),
+        before,
+        tracks=tracks,
+        candidates=CANDIDATES,
+        fingerprint=FINGERPRINT,
+        entropy=seeded("again"),
+    )
+
+
+@pytest.mark.parametrize("client", [*CLIENTS, "chromium_video_first"])
+def test_a_restart_changes_ice_credentials_and_the_version_and_nothing_else(client: str) -> None:
+    text = offer_text(client)
+    before = answer(text)
+    after = again(restarted(text), before)
+    assert (after.ice.remote_ufrag, after.ice.remote_pwd) == ("newU", "newxpassword/of+24chars")
+    assert after.ice.local_ufrag != before.ice.local_ufrag
+    assert after.ice.local_pwd != before.ice.local_pwd
+    assert after.media == before.media and after.cname == before.cname
+    assert after.remote_fingerprints == before.remote_fingerprints
+    same = (
+        after.answer.replace(after.ice.local_ufrag, before.ice.local_ufrag)
+        .replace(after.ice.local_pwd, before.ice.local_pwd)
+        .replace(" 2 IN IP4 127.0.0.1", " 1 IN IP4 127.0.0.1", 1)
+    )
+    assert same == before.answer
+    third = again(text, after)
+    assert third.session == (before.session[0], 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: text[: text.rindex("m=audio")], "number of m-lines"),
+        (lambda text: text.replace("a=group:BUNDLE 0 1 2 3", "a=group:BUNDLE 0 1 2"), "number of"),
+        (
+            lambda text: text.replace("a=mid:2", "a=mid:7").replace("BUNDLE 0 1 2", "BUNDLE 0 1 7"),
+            "m-line 2 has another a=mid",
+        ),
+        (lambda text: text.replace("111", "96"), "m-line 0 has another payload type"),
+        (lambda text: text.replace("a=sendrecv", "a=recvonly"), "m-line 0 has another direction"),
+        (lambda text: text.replace("a=recvonly", "a=inactive"), "m-line 1 has another direction"),
+        (lambda text: text.replace("extmap:1 ", "extmap:13 "), "extension id for levels"),
+        (lambda text: text.replace("a=ice-", "a=x-ice-"), "no a=ice-ufrag"),
+        (lambda text: text.replace("a=setup:actpass", "a=setup:passive"), "a=setup:passive"),
+    ],
+)
+def test_an_offer_of_another_session_is_refused(change: Callable[[str], str], reason: str) -> None:
+    text = offer_text("chromium_4_audio")
+    with pytest.raises(OfferError, match=reason):
+        again(change(restarted(text)), answer(text))
+
+
+def test_another_certificate_is_another_session() -> None:
+    text = offer_text("chromium_4_audio")
+    before = answer(text)
+    digest = before.remote_fingerprints[0][1]
+    with pytest.raises(OfferError, match="another a=fingerprint"):
+        again(restarted(text).replace(digest, FINGERPRINT), before)
+
+
+def test_an_offer_without_new_credentials_restarts_nothing() -> None:
+    text = offer_text("chromium_4_audio")
+    with pytest.raises(OfferError, match="restarts nothing"):
+        again(text, answer(text))
+
+
+def test_a_client_may_announce_another_ssrc_when_it_restarts() -> None:
+    text = offer_text("chromium_4_audio")
+    before = answer(text)
+    ssrc = str(before.media[0].remote_ssrc)
+    assert again(restarted(text).replace(ssrc, "12345"), before).media == before.media

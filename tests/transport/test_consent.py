@@ -9,7 +9,7 @@ from sfu.transport.consent import Consent
 
 def heard_every(interval_s: float, count: int = 10) -> Consent:
     """A peer that was heard so often."""
-    consent = Consent(5.0, now=0.0)
+    consent = Consent(5.0, 20.0, now=0.0)
     for beat in range(1, count + 1):
         consent.heard(beat * interval_s)
     return consent

@@ -11,14 +11,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from control.commands import ParticipantRemove, RoomClose, RoomCreate
+from control.commands import (
+    ParticipantMove,
+    ParticipantRemove,
+    ParticipantRestartIce,
+    RoomClose,
+    RoomCreate,
+)
 from control.types import Role
 from sfu.shell.dtls_openssl import OpensslDtls
 from sfu.transport.address import pack_address
 from sfu.transport.dtls import DtlsState
 from tests.shell.dtls_client import DtlsClient
 from tests.shell.test_dtls_openssl import connect, feed
-from tests.worker.harness import Bench
+from tests.worker.harness import Bench, offer
 from tests.worker.test_worker import check, credentials
 
 # What exists once or more for each participant.
@@ -72,6 +78,30 @@ def test_a_leave_frees_everything_without_a_collection() -> None:
     bench.run(ParticipantRemove(room="r", participant="p10"))
     bench.wait(bench.worker._registry.settings.join_timeout_s + 1.0)  # stale timers are gone
     assert sum(alive().values()) <= sum(before.values())
+
+
+def test_moves_and_restarts_leave_nothing_behind() -> None:
+    bench = Bench()
+    bench.room()
+    bench.room("s")
+    before, sizes = alive(), bench.worker.sizes()
+    for number in range(1, 6):
+        arrive(bench, "p", number)
+        for turn in range(6):
+            here, there = ("r", "s") if turn % 2 == 0 else ("s", "r")
+            bench.run(ParticipantMove(room=here, participant="p", to_room=there))
+            renewed = offer(ufrag=f"again{turn}", pwd="q" * 24)
+            restart = ParticipantRestartIce(room=there, participant="p", offer=renewed)
+            answer = bench.run(restart).answer
+            if turn % 3 == 0:
+                data = check(*credentials(answer), f"again{turn}")
+                bench.receive(data, pack_address("192.0.2.8", 4_000 + turn))
+        bench.run(ParticipantRemove(room="r", participant="p"))
+    bench.wait(bench.worker._registry.settings.join_timeout_s + 1.0)  # stale timers are gone
+    assert alive() == before and bench.worker.sizes() == sizes
+    peers = bench.worker._registry.peers
+    held = (peers._by_participant, peers._by_ufrag, peers._by_row, peers._by_source)
+    assert not any(held) and not peers._by_address
 
 
 def test_whoever_never_comes_and_a_closed_room_leave_nothing() -> None:

@@ -16,13 +16,13 @@ from tests.worker.harness import Bench
 HERE = pack_address("192.0.2.7", 4000)
 
 
-def check(ufrag: str, pwd: str) -> bytes:
-    """A connectivity check as a controlling agent sends it."""
+def check(ufrag: str, pwd: str, remote_ufrag: str = "abcd") -> bytes:
+    """A connectivity check as a controlling agent of user fragment `remote_ufrag` sends it."""
     message = stun.Message(
         stun.Method.BINDING,
         stun.Class.REQUEST,
         attributes={
-            "USERNAME": f"{ufrag}:abcd",
+            "USERNAME": f"{ufrag}:{remote_ufrag}",
             "PRIORITY": 1,
             "ICE-CONTROLLING": 1,
             "USE-CANDIDATE": None,

@@ -14,6 +14,7 @@ from sfu.worker.commands.participants import ParticipantCommands
 from sfu.worker.commands.rooms import RoomCommands
 from sfu.worker.commands.server import ServerCommands
 from sfu.worker.commands.stage import StageCommands
+from sfu.worker.commands.subscription import SubscriptionCommands
 from sfu.worker.registry import Registry
 
 
@@ -25,15 +26,18 @@ class Commands:
         registry: Registry,
         *,
         epoch: str,
-        wall_at_zero: float,
+        started_at_ms: int,
         counters: Callable[[], dict[str, int]],
     ) -> None:
-        server = ServerCommands(registry, epoch=epoch, wall_at_zero=wall_at_zero, counters=counters)
+        server = ServerCommands(
+            registry, epoch=epoch, started_at_ms=started_at_ms, counters=counters
+        )
         self._methods = {
             **server.methods(),
             **RoomCommands(registry, epoch=epoch).methods(),
             **ParticipantCommands(registry).methods(),
             **StageCommands(registry).methods(),
+            **SubscriptionCommands(registry).methods(),
         }
 
     def execute(self, command: AnyCommand, now: float) -> Any:

@@ -8,10 +8,14 @@ from control.commands import (
     ParticipantGet,
     ParticipantJoin,
     ParticipantList,
+    ParticipantMove,
     ParticipantRemove,
+    ParticipantRestartIce,
     ParticipantResult,
     ParticipantSetRole,
     ParticipantsResult,
+    ParticipantUpdate,
+    RestartResult,
 )
 from control.types import LeaveReason
 from sfu.worker.commands.methods import Methods
@@ -31,8 +35,11 @@ class ParticipantCommands:
             ParticipantJoin: self._join,
             ParticipantGet: self._get,
             ParticipantList: self._list,
+            ParticipantUpdate: self._update,
             ParticipantSetRole: self._set_role,
             ParticipantRemove: self._remove,
+            ParticipantMove: self._move,
+            ParticipantRestartIce: self._restart_ice,
         }
 
     def _join(self, command: ParticipantJoin, now: float) -> JoinResult:
@@ -58,18 +65,31 @@ class ParticipantCommands:
             participants=[room.participant_state(name) for name in shown], next_page=next_page
         )
 
+    def _update(self, command: ParticipantUpdate, now: float) -> ParticipantResult:
+        room = self._registry.room(command.room)
+        room.update_participant(command)
+        self._registry.settle_room(room)
+        return ParticipantResult(participant=room.participant_state(command.participant))
+
     def _set_role(self, command: ParticipantSetRole, now: float) -> ParticipantResult:
         room = self._registry.room(command.room)
+        self._registry.check_promotion(room, command.participant, command.role, now)
         room.moderation.set_role(command.participant, command.role, now, actor=command.actor)
         self._registry.settle_room(room)
         return ParticipantResult(participant=room.participant_state(command.participant))
 
     def _remove(self, command: ParticipantRemove, now: float) -> Empty:
         room = self._registry.room(command.room)
-        room.participant_state(command.participant)  # not_found before anything happens
-        peer = self._registry.peers.of(room.id, command.participant)
-        assert peer is not None, "every participant of a room has a peer"
+        room.check_generation(command.participant, command.if_generation)
+        peer = self._registry.peer(room, command.participant)
         self._registry.depart(
             peer, LeaveReason.REMOVED, now, detail=command.reason, ban_s=command.ban_s
         )
         return Empty()
+
+    def _move(self, command: ParticipantMove, now: float) -> ParticipantResult:
+        room = self._registry.move(command, now)
+        return ParticipantResult(participant=room.participant_state(command.participant))
+
+    def _restart_ice(self, command: ParticipantRestartIce, now: float) -> RestartResult:
+        return RestartResult(answer=self._registry.restart_ice(command, now).answer)

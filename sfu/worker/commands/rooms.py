@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from control.commands import (
     Empty,
+    MutedResult,
     RoomClose,
     RoomCreate,
     RoomGet,
     RoomList,
+    RoomLock,
+    RoomMuteAll,
     RoomResult,
     RoomSnapshot,
     RoomsResult,
+    RoomSync,
+    RoomUnlock,
+    RoomUnmuteAll,
+    RoomUpdate,
     SnapshotResult,
+    SyncResult,
 )
 from control.types import LeaveReason
 from sfu.stage import REASON_CLOSED, RoomSettings
+from sfu.stage.sync import plan_sync
 from sfu.worker.commands.methods import Methods
 from sfu.worker.commands.pages import page_of
 from sfu.worker.registry import Registry
@@ -34,7 +45,13 @@ class RoomCommands:
             RoomGet: self._get,
             RoomList: self._list,
             RoomSnapshot: self._snapshot,
+            RoomUpdate: self._update,
             RoomClose: self._close,
+            RoomLock: partial(self._set_locked, locked=True),
+            RoomUnlock: partial(self._set_locked, locked=False),
+            RoomMuteAll: partial(self._mute_all, muted=True),
+            RoomUnmuteAll: partial(self._mute_all, muted=False),
+            RoomSync: self._sync,
         }
 
     def _create(self, command: RoomCreate, now: float) -> RoomResult:
@@ -76,6 +93,39 @@ class RoomCommands:
             epoch=self._epoch,
             seq=0,  # whoever numbers the events states the position
         )
+
+    def _update(self, command: RoomUpdate, now: float) -> RoomResult:
+        room = self._registry.room(command.room)
+        limit = self._registry.settings.max_participants_per_room
+        room.apply(command, now, max_participants_limit=limit, if_version=command.if_version)
+        self._registry.settle_room(room)
+        return RoomResult(room=room.state())
+
+    def _set_locked(self, command: RoomLock | RoomUnlock, now: float, *, locked: bool) -> Empty:
+        room = self._registry.room(command.room)
+        room.set_locked(locked, now)
+        self._registry.settle_room(room)
+        return Empty()
+
+    def _mute_all(
+        self, command: RoomMuteAll | RoomUnmuteAll, now: float, *, muted: bool
+    ) -> MutedResult:
+        room = self._registry.room(command.room)
+        names = room.moderation.set_all_muted(
+            muted, now, lock=command.lock, except_roles=command.except_roles, actor=command.actor
+        )
+        self._registry.settle_room(room)
+        return MutedResult(muted=names)
+
+    def _sync(self, command: RoomSync, now: float) -> SyncResult:
+        room = self._registry.room(command.room)
+        plan = plan_sync(command.participants, room.participants, room.settings)
+        self._registry.intake.check_stage(now, plan.on_stage - room.on_stage)
+        for name in plan.leaving:
+            self._registry.depart(self._registry.peer(room, name), LeaveReason.REMOVED, now)
+        changed = plan.apply(room.moderation, now)
+        self._registry.settle_room(room)
+        return SyncResult(removed=len(plan.leaving), changed=changed, missing=plan.missing)
 
     def _close(self, command: RoomClose, now: float) -> Empty:
         room = self._registry.room(command.room)

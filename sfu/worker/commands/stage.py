@@ -8,9 +8,14 @@ from control.commands import (
     HandRaise,
     HandsResult,
     ParticipantResult,
+    StageAccept,
+    StageDecline,
+    StageInvite,
     TrackMute,
+    TrackSetPriority,
     TrackUnmute,
 )
+from control.types import Role
 from sfu.stage import Room
 from sfu.worker.commands.methods import Methods
 from sfu.worker.commands.pages import HANDS_PAGE_SIZE, page_of
@@ -18,7 +23,7 @@ from sfu.worker.registry import Registry
 
 
 class StageCommands:
-    """Hands and mutes."""
+    """Mutes and priorities, invitations and hands."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -28,6 +33,10 @@ class StageCommands:
         return {
             TrackMute: self._mute,
             TrackUnmute: self._unmute,
+            TrackSetPriority: self._set_priority,
+            StageInvite: self._invite,
+            StageAccept: self._accept,
+            StageDecline: self._decline,
             HandRaise: self._raise_hand,
             HandLower: self._lower_hand,
             HandList: self._list_hands,
@@ -45,6 +54,30 @@ class StageCommands:
         room.moderation.set_muted(
             command.participant, False, now, lock=command.lock, actor=command.actor
         )
+        return self._changed(room, command.participant)
+
+    def _set_priority(self, command: TrackSetPriority, now: float) -> ParticipantResult:
+        room = self._registry.room(command.room)
+        room.moderation.set_priority(command.participant, command.priority_db)
+        return self._changed(room, command.participant)
+
+    def _invite(self, command: StageInvite, now: float) -> ParticipantResult:
+        room = self._registry.room(command.room)
+        room.moderation.invite(
+            command.participant, now, expires_s=command.expires_s, actor=command.actor
+        )
+        return self._changed(room, command.participant)
+
+    def _accept(self, command: StageAccept, now: float) -> ParticipantResult:
+        room = self._registry.room(command.room)
+        room.moderation.check_invited(command.participant)
+        self._registry.check_promotion(room, command.participant, Role.SPEAKER, now)
+        room.moderation.accept(command.participant, now)
+        return self._changed(room, command.participant)
+
+    def _decline(self, command: StageDecline, now: float) -> ParticipantResult:
+        room = self._registry.room(command.room)
+        room.moderation.decline(command.participant)
         return self._changed(room, command.participant)
 
     def _changed(self, room: Room, participant: str) -> ParticipantResult:

@@ -1,0 +1,52 @@
+"""A newcomer's rows in the forwarder: the track it may publish, and those that it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sfu.fast import Forwarder
+from sfu.stage import NO_SOURCE, Admission
+from sfu.transport.sdp import Negotiation
+
+
+def add_source(
+    forwarder: Forwarder, transport: int, admission: Admission, negotiation: Negotiation
+) -> int:
+    """The source of a transport, NO_SOURCE without an m-line for a microphone."""
+    media = negotiation.source
+    if media is None:
+        return NO_SOURCE
+    return forwarder.add_source(
+        transport,
+        csrc=admission.number,
+        echo_group=admission.echo_group,
+        payload_type=media.payload_type,
+        level_extension=media.level_extension,
+        ssrc=media.remote_ssrc,
+    )
+
+
+def add_egresses(
+    forwarder: Forwarder,
+    transport: int,
+    admission: Admission,
+    negotiation: Negotiation,
+    entropy: Callable[[int], bytes],
+) -> list[int]:
+    """The egresses of a transport, in the order of its m-lines."""
+    return [
+        forwarder.add_egress(
+            transport,
+            ssrc=media.ssrc,
+            payload_type=media.payload_type,
+            # 1 to 32,767: a receiver that misses the first packets still guesses the roll-over
+            # counter right (RFC 3711 3.3.1).
+            first_sequence=1 + int.from_bytes(entropy(2), "big") % 32_767,
+            first_timestamp=int.from_bytes(entropy(4), "big"),
+            echo_group=admission.echo_group,
+            level_extension=media.level_extension,
+            mid_extension=media.mid_extension,
+            mid=media.mid.encode() if media.mid_extension else b"",
+        )
+        for media in negotiation.egresses
+    ]

@@ -1,0 +1,116 @@
+"""What `subscription.*` does at the worker, and what is told of a listener's line."""
+
+from __future__ import annotations
+
+import pytest
+
+from control.commands import (
+    ParticipantGet,
+    SubscriptionGet,
+    SubscriptionUpdate,
+)
+from control.errors import ControlError, ErrorCode
+from control.types import SubscriptionState
+from sfu.transport.reporting import EgressFeedback
+from sfu.worker.commands.subscription import worst_of
+from tests.worker.harness import Bench
+
+
+def bench_with(listener: str = "guest-1") -> Bench:
+    bench = Bench()
+    bench.room()
+    bench.join(listener)
+    bench.methods()
+    return bench
+
+
+def subscription(bench: Bench, participant: str = "guest-1") -> SubscriptionState:
+    state = bench.run(SubscriptionGet(room="r", participant=participant)).subscription
+    assert isinstance(state, SubscriptionState)
+    return state
+
+
+def feedback(at: float, loss: float, rtt_s: float | None) -> EgressFeedback:
+    return EgressFeedback(
+        at=at,
+        fraction_lost=loss,
+        cumulative_lost=0,
+        highest_sequence=0,
+        jitter_s=0.0,
+        rtt_s=rtt_s,
+    )
+
+
+def test_a_listener_who_asked_for_nothing() -> None:
+    state = subscription(bench_with())
+    assert (state.tier, state.paused, state.mode) == ("slots", False, "auto")
+    assert (state.always, state.never, state.slots_max, state.cause) == ([], [], None, None)
+    assert (state.loss_ratio, state.rtt_ms) == (None, None)
+
+
+def test_an_update_answers_what_get_answers_then() -> None:
+    bench = bench_with()
+    command = SubscriptionUpdate(
+        room="r", participant="guest-1", slots=2, always=["a"], never=["b"], mode="forward"
+    )
+    updated = bench.run(command).subscription
+    assert updated == subscription(bench)
+    assert (updated.slots_max, updated.always, updated.never) == (2, ["a"], ["b"])
+    assert bench.methods() == []
+
+
+def test_pausing_is_told_and_stands_in_the_participant_s_state() -> None:
+    bench = bench_with()
+    bench.run(SubscriptionUpdate(room="r", participant="guest-1", paused=True))
+    assert bench.methods() == ["quality.changed"]
+    state = bench.run(ParticipantGet(room="r", participant="guest-1")).participant
+    assert (state.tier, state.slots) == ("paused", 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"), [({"mode": "mix"}, "mode"), ({"max_kbps": 32}, "max_kbps")]
+)
+def test_what_is_not_made_here_is_unimplemented_by_field(
+    fields: dict[str, object], field: str
+) -> None:
+    bench = bench_with()
+    with pytest.raises(ControlError) as refused:
+        bench.run(SubscriptionUpdate(room="r", participant="guest-1", **fields))  # type: ignore[arg-type]
+    assert refused.value.code is ErrorCode.UNIMPLEMENTED
+    assert refused.value.detail == {"field": field}
+    assert bench.methods() == []
+
+
+def test_unknown_room_and_participant() -> None:
+    bench = bench_with()
+    for command, what in (
+        (SubscriptionGet(room="x", participant="guest-1"), "room"),
+        (SubscriptionGet(room="r", participant="x"), "participant"),
+        (SubscriptionUpdate(room="r", participant="x", paused=True), "participant"),
+    ):
+        with pytest.raises(ControlError) as refused:
+            bench.run(command)
+        assert refused.value.code is ErrorCode.NOT_FOUND
+        assert refused.value.detail == {"what": what}
+
+
+def test_whoever_joins_again_hears_everything() -> None:
+    bench = bench_with()
+    bench.run(SubscriptionUpdate(room="r", participant="guest-1", never=["b"], paused=True))
+    bench.join("guest-1")
+    state = subscription(bench)
+    assert (state.never, state.paused, state.tier) == ([], False, "slots")
+
+
+def test_the_line_is_as_bad_as_its_worst_track() -> None:
+    tracks = [feedback(10.0, 0.0, 0.25), feedback(10.5, 0.125, 0.05), feedback(10.5, 0.0, None)]
+    assert worst_of(tracks) == (0.125, 250.0)
+
+
+def test_a_track_that_newer_reports_do_not_mention_says_nothing() -> None:
+    assert worst_of([feedback(10.0, 0.5, 2.0), feedback(14.0, 0.0, 0.05)]) == (0.0, 50.0)
+
+
+def test_an_unreported_line_is_unknown() -> None:
+    assert worst_of([]) == (None, None)
+    assert worst_of([feedback(1.0, 0.5, None)]) == (0.5, None)
