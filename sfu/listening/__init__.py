@@ -1,0 +1,13 @@
+"""What one listener's line can carry, and what it is therefore sent. Pure.
+
+Each module answers one question from what a listener reports; nobody here knows transports, rooms
+or the forwarder. `now` is monotonic seconds.
+
+    loss        how much of what was sent to it got lost on its own line?
+    protection  how many earlier packets should go along with each?
+"""
+
+from .loss import DownlinkLoss
+from .protection import Protection
+
+__all__ = ["DownlinkLoss", "Protection"]
