@@ -74,6 +74,23 @@ cdef inline bint holds(const Audience* audience, int32_t slot) noexcept nogil:
             return True
     return False
 
+cdef inline bint begins_packet(const Audience* audience, int32_t item) noexcept nogil:
+    """Whether it is the first held form of its packet; the forms of one stand together."""
+    if item == 0 or audience.held[item - 1].slot != audience.held[item].slot:
+        return True
+    return audience.held[item - 1].index != audience.held[item].index
+
+cdef inline Outgoing* as_carried(Audience* audience, int32_t item, int32_t stream) noexcept nogil:
+    """The packet that begins at `item` in the form of `stream`; in that in which it is held for
+    somebody who has changed to another form since."""
+    cdef int32_t other = item
+    while True:
+        if audience.held[other].stream == stream:
+            return &audience.held[other]
+        other += 1
+        if other == audience.held_count or begins_packet(audience, other):
+            return &audience.held[item]
+
 cdef inline bint is_complete(
     const Audience* audience, const Slot* slots, double now
 ) noexcept nogil:

@@ -21,7 +21,8 @@ cdef struct Flush:
     bint is_active
     int32_t audience
     int32_t item                # of what is held
-    int32_t cursor              # of the egresses of that item's stream
+    int32_t form                # of that item's slot
+    int32_t cursor              # of the egresses of that form's stream
     int32_t part                # of what that egress's transport gets
     uint64_t number
 
@@ -61,4 +62,5 @@ cdef class Outlet(Routes):
     cdef bint _start_due_flush(self) noexcept nogil
     cdef void _start_flush(self, int32_t audience) noexcept nogil
     cdef bint _flush(self, Batch outbox) noexcept nogil
+    cdef bint _flush_slot(self, Batch outbox, Audience* audience, const Slot* slot) noexcept nogil
     cdef bint _serve(self, Batch outbox, Audience* audience, Transport* transport) noexcept nogil

@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport Batch
 from sfu.fast._egress cimport FIXED_SIZE, anchor, write_header
-from sfu.fast._held cimport HOLD_S, hold, hurry, is_complete, unlink
+from sfu.fast._held cimport HOLD_S, as_carried, begins_packet, hold, hurry, is_complete, unlink
 from sfu.fast._history cimport History, Remembered, payload_of, recall, remember
 from sfu.fast._red cimport choose_copies, has_copies, stamp_red, wrap
 from sfu.fast._routes cimport Routes
@@ -129,22 +129,21 @@ cdef class Outlet(Routes):
         cdef uint8_t copies = 0
         cdef uint32_t size = 0
         out[0] = self.outgoing
-        out.form = <uint8_t>form
         out.stream = slot.streams[form]
-        if form > 0:
-            if kept == NULL or kept.length >= PAYLOAD_SIZE_MAX:
-                return              # too late or too large to be wrapped: these listeners do without
-            if not out.is_late:
-                copies = choose_copies(<History*>slot.history, kept, form)
-            size = wrap(
-                <History*>slot.history, kept, out.payload, copies, self.wrapped[form], &out.blocks
-            )
-            if size == 0:
-                return
-            kept.copies[form - 1] = copies
-            out.payload = self.wrapped[form]
-            out.length = size
         self.form_count += 1
+        if form == 0 or kept == NULL or kept.length >= PAYLOAD_SIZE_MAX:
+            return                  # what is too late or too large to be wrapped comes plain
+        if not out.is_late:
+            copies = choose_copies(<History*>slot.history, kept, form)
+        size = wrap(
+            <History*>slot.history, kept, out.payload, copies, self.wrapped[form], &out.blocks
+        )
+        if size == 0:
+            return
+        kept.copies[form - 1] = copies
+        out.form = <uint8_t>form
+        out.payload = self.wrapped[form]
+        out.length = size
 
     cdef bint _fan_out(self, Batch outbox) noexcept nogil:
         """Send the outgoing packet, in each of its forms, to the egresses of that form's stream.
@@ -329,30 +328,41 @@ cdef class Outlet(Routes):
         unlink(self.audiences, &self.holding, audience)
         flush.is_active = True
         flush.audience = audience
-        flush.item = flush.cursor = flush.part = 0
+        flush.item = flush.form = flush.cursor = flush.part = 0
         flush.number += 1
 
     cdef bint _flush(self, Batch outbox) noexcept nogil:
-        """Serve every listener of the held streams; True when `outbox` is full before the end."""
+        """Serve every listener of what is held; True when `outbox` is full before the end."""
         cdef Flush* flush = &self.flush_state
         cdef Audience* audience = &self.audiences[flush.audience]
+        while flush.item < audience.held_count:
+            if begins_packet(audience, flush.item):
+                if self._flush_slot(outbox, audience, &self.slots[audience.held[flush.item].slot]):
+                    return True
+            self.held += 1
+            self.held_s += self.now - audience.held[flush.item].placed_at
+            flush.item += 1
+            flush.form = 0
+        audience.held_count = 0
+        flush.is_active = False
+        return False
+
+    cdef bint _flush_slot(self, Batch outbox, Audience* audience, const Slot* slot) noexcept nogil:
+        """Serve every listener of one slot, whatever the form; True when `outbox` is full."""
+        cdef Flush* flush = &self.flush_state
         cdef Stream* stream
         cdef Transport* transport
-        while flush.item < audience.held_count:
-            stream = &self.streams[audience.held[flush.item].stream]
-            while flush.cursor < stream.count:
+        while flush.form < FORMS:
+            stream = NULL if slot.streams[flush.form] == NOBODY else &self.streams[slot.streams[flush.form]]
+            while stream != NULL and flush.cursor < stream.count:
                 transport = &self.transports[self.egresses[stream.egresses[flush.cursor]].transport]
                 if transport.served != flush.number:
                     if not self._serve(outbox, audience, transport):
                         return True
                     transport.served = flush.number
                 flush.cursor += 1
-            self.held += 1
-            self.held_s += self.now - audience.held[flush.item].placed_at
-            flush.item += 1
+            flush.form += 1
             flush.cursor = 0
-        audience.held_count = 0
-        flush.is_active = False
         return False
 
     cdef bint _serve(self, Batch outbox, Audience* audience, Transport* transport) noexcept nogil:
@@ -363,15 +373,18 @@ cdef class Outlet(Routes):
         cdef Egress* egress
         cdef uint32_t size, padding, largest = 0
         cdef int32_t count = 0
-        cdef int32_t line, item
+        cdef int32_t line, item, slot
         for line in range(transport.egress_count):
             egress = &self.egresses[transport.egresses[line]]
+            slot = NOBODY if egress.stream == NOBODY else self.streams[egress.stream].slot
             for item in range(audience.held_count):
-                if audience.held[item].stream == egress.stream and count < HELD_MAX:
+                if audience.held[item].slot != slot or not begins_packet(audience, item):
+                    continue
+                if count < HELD_MAX:
                     egresses[count] = egress
-                    packets[count] = &audience.held[item]
-                    size = egress.extension_size + audience.held[item].length
-                    if egress.echo_group != audience.held[item].echo_group:
+                    packets[count] = as_carried(audience, item, egress.stream)
+                    size = egress.extension_size + packets[count].length
+                    if egress.echo_group != packets[count].echo_group:
                         largest = max(largest, size)
                     count += 1
         while flush.part < count:

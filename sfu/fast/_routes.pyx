@@ -445,7 +445,9 @@ cdef class Routes:
 
     def egress_stats(self, int32_t egress):
         cdef Egress* row = self._egress(egress)
-        return EgressStats(row.packets, row.octets, <uint32_t>row.last_time, row.sent_at)
+        return EgressStats(
+            row.packets, row.octets, <uint32_t>row.last_time, row.sent_at, row.last_sequence
+        )
 
     def egress_stream(self, int32_t egress):
         return self._egress(egress).stream

@@ -49,7 +49,8 @@ class SourceStats(NamedTuple):
 class EgressStats(NamedTuple):
     """What a sender report about this egress says. Times are seconds, `rtp_time` is 32 bit."""
 
-    packets: int
+    packets: int  # those sent again too
     octets: int
     rtp_time: int
     sent_at: float
+    last_sequence: int  # the newest, extended; before the first packet one below that of it

@@ -206,7 +206,7 @@ class OracleForwarder(OracleTables):
             if redundancy and egresses:
                 assert slot.history is not None
                 if kept is None or not slot.history.wrap(kept, redundancy):
-                    continue
+                    redundancy = 0
             for egress in egresses:
                 payload: bytes | None = packet.payload
                 if redundancy:

@@ -258,4 +258,4 @@ class OracleEgress:
     def stats(self) -> EgressStats:
         """What `Forwarder.egress_stats` answers."""
         rtp_time = 0 if self.timestamp is None else self.timestamp % 2**32
-        return EgressStats(self.packets, self.octets, rtp_time, self.sent_at)
+        return EgressStats(self.packets, self.octets, rtp_time, self.sent_at, self.sequence)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.fast.oracle_red import Block, build_red, parse_red
-from tests.fast.peer import PAYLOAD_TYPE, TALK, Listener, Talker, drained
+from tests.fast.peer import PAYLOAD_TYPE, TALK, Listener, Talker, drained, take_apart
 from tests.fast.red_stage import LISTENER_RED, RED, RedStage, text
 from tests.fast.stage import FRAME_S, Stage
 
@@ -100,13 +100,14 @@ def test_a_copy_has_at_most_1023_bytes(length: int, copies: int) -> None:
     assert len(blocks) == 1 + copies
 
 
-def test_what_cannot_be_wrapped_is_a_loss_to_listeners_of_red_alone() -> None:
+def test_what_cannot_be_wrapped_comes_plain() -> None:
     stage = RedStage()
     listener = stage.red_listener(8, 1)
     full = b"\x7b\x02" + bytes(1_278)
     stage.send(stage.talker.talk())
     sent = stage.send(stage.talker.talk(full))
-    assert [address for _, address in sent] == [stage.listener.address]
+    [heard] = [listener.hear(data) for data, address in sent if address == listener.address]
+    assert (heard.payload_type, heard.payload) == (96, full)
     sent = stage.send(stage.talker.talk())
     assert [len(blocks) for blocks in blocks_of(listener, sent)] == [1]
 
@@ -187,6 +188,35 @@ def test_listeners_hear_the_same_red_held_for_their_tick_or_not() -> None:
         heard.append(plain)
     assert heard[0] == heard[1]
     assert all(len(one) >= 14 for one in heard[0])
+
+
+@pytest.mark.parametrize("forms", [(0, 1), (1, 0), (1, 2), (2, 0), (0, 1, 2), (0, 1, 0)])
+def test_who_changes_form_while_a_tick_is_held_misses_and_repeats_nothing(
+    forms: tuple[int, ...],
+) -> None:
+    stage = RedStage()
+    forwarder = stage.forwarder
+    audience = forwarder.add_audience()
+    slots = [forwarder.add_slot(audience) for _ in range(2)]
+    forwarder.assign(stage.slot, -1, stage.now)
+    for slot, talker in zip(slots, (stage.talker, stage.other), strict=True):
+        forwarder.assign(slot, talker.source, stage.now)
+    listener = Listener(8, forwarder, red_payload_type=LISTENER_RED, payload_type=96)
+    forwarder.subscribe(listener.egress, forwarder.slot_stream(slots[0], forms[0]))
+    stage.send(stage.talker.talk(text(0)))
+    stage.send(stage.other.talk(), sender=stage.other)  # from now on ticks wait for both
+    forwarder.set_segmented(audience, True)
+    sent = []
+    for number, form in enumerate(forms, 1):
+        forwarder.subscribe(listener.egress, forwarder.slot_stream(slots[0], form))
+        sent += stage.send(stage.talker.talk(text(number)))
+        stage.now -= 0.019  # all within the tick
+    assert sent == []
+    forwarder.subscribe(listener.egress, forwarder.slot_stream(slots[0], forms[-1]))
+    forwarder.flush(stage.now + 1.0)
+    own = [unpadded(listener, data) for data, to in drained(forwarder) if to == listener.address]
+    assert [take_apart(data).sequence for data in own] == [101 + n for n in range(len(forms))]
+    assert [data[-40:] for data in own] == [bytes([n]) * 40 for n in range(1, 1 + len(forms))]
 
 
 def unpadded(listener: Listener, data: bytes) -> bytes:

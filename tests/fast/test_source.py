@@ -87,10 +87,10 @@ def test_egress_statistics_pair_the_newest_time_with_when_it_was_sent(stage: Sta
     stage.send(packets[0])
     stage.send(packets[2])
     before = stage.forwarder.egress_stats(stage.listener.egress)
-    assert before == (2, 2 * len(TALK), 5_000 + 2 * 960, stage.now)
+    assert before == (2, 2 * len(TALK), 5_000 + 2 * 960, stage.now, 102)
     stage.send(packets[1])
     after = stage.forwarder.egress_stats(stage.listener.egress)
-    assert after == (3, 3 * len(TALK), before.rtp_time, before.sent_at)
+    assert after == (3, 3 * len(TALK), before.rtp_time, before.sent_at, 102)
 
 
 # SSRC -------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ class NoStats:
 
     def egress_stats(self, egress: int, /) -> EgressStats:
         """Nothing."""
-        return EgressStats(0, 0, 0, 0.0)
+        return EgressStats(0, 0, 0, 0.0, 0)
 
     def level(self, source: int, now: float, /) -> SourceLevel:
         """Never asked for."""

@@ -27,7 +27,7 @@ class Stats:
 
     def __init__(self) -> None:
         self.source = SourceStats(0, 0, 0, 0, 0)
-        self.egress = {10: EgressStats(0, 0, 0, 0.0), 11: EgressStats(0, 0, 0, 0.0)}
+        self.egress = {10: EgressStats(0, 0, 0, 0.0, 0), 11: EgressStats(0, 0, 0, 0.0, 0)}
 
     def source_stats(self, source: int, /) -> SourceStats:
         """The source's."""
@@ -69,7 +69,7 @@ def test_a_silent_participant_costs_no_report() -> None:
 
 def test_a_sender_report_maps_this_moment_to_rtp_time() -> None:
     stats = Stats()
-    stats.egress[11] = EgressStats(packets=50, octets=4_000, rtp_time=0xFFFFFF00, sent_at=4.5)
+    stats.egress[11] = EgressStats(50, 4_000, 0xFFFFFF00, 4.5, 50)
     report, description = packets(make(stats), 5.0)
     assert report == SenderReport(
         ssrc=101,
@@ -84,10 +84,10 @@ def test_a_sender_report_maps_this_moment_to_rtp_time() -> None:
 def test_a_track_that_carried_nothing_since_is_not_reported_again() -> None:
     stats = Stats()
     reporter = make(stats)
-    stats.egress[10] = EgressStats(1, 1, 1, 1.0)
+    stats.egress[10] = EgressStats(1, 1, 1, 1.0, 1)
     assert len(packets(reporter, 5.0)) == 2
     assert packets(reporter, 10.0) == []
-    stats.egress[10] = EgressStats(2, 2, 2, 11.0)
+    stats.egress[10] = EgressStats(2, 2, 2, 11.0, 2)
     assert len(packets(reporter, 15.0)) == 2
 
 

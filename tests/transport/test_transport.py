@@ -67,7 +67,7 @@ class Stats:
 
     def egress_stats(self, egress: int, /) -> EgressStats:
         """What the test says was sent."""
-        return EgressStats(self.sent, self.sent, 0, 0.0)
+        return EgressStats(self.sent, self.sent, 0, 0.0, self.sent)
 
     def level(self, source: int, now: float, /) -> SourceLevel:
         """When the last packet came."""
