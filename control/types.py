@@ -74,6 +74,8 @@ OrphanPolicy = Literal["keep", "close"]
 # Levels span 127 dB: with more than half of that a whisper wins over a shout.
 PriorityDb = Annotated[float, Meta(ge=-60.0, le=60.0)]
 SubscriptionMode = Literal["auto", "forward", "mix"]
+# What somebody's microphone is for: speech in mono, which stops in pauses, or music in stereo.
+Profile = Literal["voice", "music"]
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,13 +12,22 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from control.types import Profile
 from sfu.transport.candidates import Candidate
+from sfu.transport.codecs import (
+    OPUS_PARAMETERS,
+    accepts_nack,
+    accepts_xr,
+    opus_of,
+    preferred,
+    red_of,
+)
 from sfu.transport.ice import IceCredentials
-from sfu.transport.offer import Codec, Direction, Offer, OfferedMedia, OfferError
+from sfu.transport.negotiation import NegotiatedMedia, Negotiation
+from sfu.transport.offer import Offer, OfferedMedia, OfferError
 
 AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -27,7 +36,6 @@ TRACKS_MAX = 7
 # A one-byte header extension holds 16 bytes (RFC 8285 4.2); a longer mid goes without the
 # extension.
 _MID_BYTES_MAX = 16
-_OPUS_PARAMETERS = "minptime=10;useinbandfec=1"
 # What an offer of the same session says of an m-line as before. The SSRC that it announces for its
 # track is not among it: another one takes over by itself.
 _KEPT = {
@@ -39,51 +47,13 @@ _KEPT = {
     "level_extension": "extension id for levels",
     "mid_extension": "extension id for the MID",
 }
+# What it must still offer if it was agreed on; if it was not, it may offer it in vain.
+_STILL_OFFERED = {
+    "red_payload_type": "payload type for RED",
+    "nack": "a=rtcp-fb with nack",
+    "xr": "a=rtcp-xr with rcvr-rtt",
+}
 _PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
-
-
-@dataclass(frozen=True, slots=True)
-class NegotiatedMedia:
-    """One accepted audio m-line, as the server sees it. An extension id of 0: not negotiated."""
-
-    position: int  # among the accepted audio m-lines: 0 is the one that may carry the microphone
-    index: int  # among all m-lines
-    mid: str
-    sends: bool
-    receives: bool
-    payload_type: int  # Opus, both ways
-    level_extension: int
-    mid_extension: int
-    ssrc: int  # ours
-    remote_ssrc: int  # what the client announced for its track, 0 if nothing
-
-    @property
-    def direction(self) -> Direction:
-        """What the answer says."""
-        return Direction.of(sends=self.sends, receives=self.receives)
-
-
-@dataclass(frozen=True, slots=True)
-class Negotiation:
-    """What offer and answer agree on."""
-
-    answer: str = field(repr=False)
-    media: tuple[NegotiatedMedia, ...]
-    ice: IceCredentials = field(repr=False)
-    remote_fingerprints: tuple[tuple[str, str], ...]  # (algorithm, `AB:CD:...`)
-    cname: str
-    lines: int  # all m-lines of the offer, those for others included
-    session: tuple[int, int]  # id and version, one more with each answer (RFC 3264 8)
-
-    @property
-    def source(self) -> NegotiatedMedia | None:
-        """The m-line that the client may send its microphone on, None if it never will."""
-        return next((media for media in self.media if media.receives), None)
-
-    @property
-    def egresses(self) -> tuple[NegotiatedMedia, ...]:
-        """The m-lines that the server sends on, in order."""
-        return tuple(media for media in self.media if media.sends)
 
 
 class _Reach(NamedTuple):
@@ -102,7 +72,7 @@ class _Terms(NamedTuple):
     reach: _Reach
     cname: str
     session: tuple[int, int]
-    opus_parameters: str
+    profile: Profile
     allows_mixed_extensions: bool
 
 
@@ -113,12 +83,13 @@ def negotiate(
     candidates: Sequence[Candidate],
     fingerprint: str,
     entropy: Callable[[int], bytes],
-    use_dtx: bool = True,
+    profile: Profile = "voice",
 ) -> Negotiation:
     """Answer an offer; OfferError when this server cannot serve it.
 
     `tracks` (1 to TRACKS_MAX) is how many audio m-lines the server would send on; the offer
-    decides how many of them there are. `fingerprint` is the SHA-256 of the server's certificate.
+    decides how many of them there are. `fingerprint` is the SHA-256 of the server's certificate,
+    `profile` says what the client is asked to send.
     """
     if not 1 <= tracks <= TRACKS_MAX:
         raise ValueError(f"tracks must be 1 to {TRACKS_MAX}, not {tracks}")
@@ -137,7 +108,7 @@ def negotiate(
         reach=_reach(tuple(candidates)),
         cname=_token(entropy, 12),
         session=(int.from_bytes(entropy(8), "big") >> 2, 1),  # RFC 8829 5.2.1: at most 62 bits
-        opus_parameters=_OPUS_PARAMETERS + (";usedtx=1" if use_dtx else ""),
+        profile=profile,
         allows_mixed_extensions=offer.allows_mixed_extensions,
     )
     return _concluded(offer, media, fingerprints, terms)
@@ -151,7 +122,6 @@ def renegotiate(
     candidates: Sequence[Candidate],
     fingerprint: str,
     entropy: Callable[[int], bytes],
-    use_dtx: bool = True,
 ) -> Negotiation:
     """Answer an offer that restarts ICE in the session of `before`, and change nothing else.
 
@@ -170,7 +140,7 @@ def renegotiate(
         reach=_reach(tuple(candidates)),
         cname=before.cname,
         session=(session_id, session_version + 1),
-        opus_parameters=_OPUS_PARAMETERS + (";usedtx=1" if use_dtx else ""),
+        profile=before.profile,
         allows_mixed_extensions=offer.allows_mixed_extensions,
     )
     return _concluded(offer, before.media, before.remote_fingerprints, terms)
@@ -191,6 +161,7 @@ def _concluded(
         cname=terms.cname,
         lines=len(offer.media),
         session=terms.session,
+        profile=terms.profile,
     )
 
 
@@ -207,6 +178,10 @@ def _check_same_session(
         for name, what in _KEPT.items():
             if getattr(now, name) != getattr(was, name):
                 raise OfferError(f"m-line {offered.index} has another {what} than in the session")
+        for name, what in _STILL_OFFERED.items():
+            agreed = getattr(was, name)
+            if agreed and getattr(now, name) != agreed:
+                raise OfferError(f"m-line {offered.index} lacks the {what} of the session")
 
 
 @lru_cache(1)  # a server has the same candidates for all its life
@@ -261,17 +236,9 @@ def _accepted(offer: Offer) -> tuple[OfferedMedia, ...]:
             raise OfferError(f"m-line {media.index} is {media.protocol}, not DTLS-SRTP")
         if not media.has_rtcp_mux:
             raise OfferError(f"m-line {media.index} has no a=rtcp-mux")
-        if _opus(media) is None:
+        if opus_of(media) is None:
             raise OfferError(f"m-line {media.index} has no opus/48000/2")
     return accepted
-
-
-def _opus(media: OfferedMedia) -> Codec | None:
-    """The preferred Opus of an m-line (RFC 7587 7: always 48000/2)."""
-    for codec in media.codecs:
-        if (codec.name, codec.clock_rate, codec.channels) == ("opus", 48_000, 2):
-            return codec
-    return None
 
 
 def _transports(offer: Offer, accepted: tuple[OfferedMedia, ...]) -> list[OfferedMedia]:
@@ -305,7 +272,7 @@ def _remote_fingerprints(
 
 def _negotiated(position: int, media: OfferedMedia, tracks: int, ssrc: int) -> NegotiatedMedia:
     """What becomes of one audio m-line."""
-    opus = _opus(media)
+    opus = opus_of(media)
     assert opus is not None, "_accepted refuses m-lines without Opus"
     short_mid = len(media.mid.encode()) <= _MID_BYTES_MAX
     return NegotiatedMedia(
@@ -315,6 +282,9 @@ def _negotiated(position: int, media: OfferedMedia, tracks: int, ssrc: int) -> N
         sends=position < tracks and media.direction.receives,
         receives=position == 0 and media.direction.sends,
         payload_type=opus.payload_type,
+        red_payload_type=red_of(media, opus),
+        nack=accepts_nack(media, opus),
+        xr=accepts_xr(media),
         level_extension=media.extension(AUDIO_LEVEL_URI),
         mid_extension=media.extension(MID_URI) if short_mid else 0,
         ssrc=ssrc,
@@ -354,8 +324,9 @@ def _rejected(media: OfferedMedia) -> list[str]:
 
 def _audio(offered: OfferedMedia, media: NegotiatedMedia, terms: _Terms) -> list[str]:
     """An accepted audio m-line."""
+    formats = " ".join(map(str, preferred(offered, media)))
     lines = [
-        f"m=audio {terms.reach.port} {offered.protocol} {media.payload_type}",
+        f"m=audio {terms.reach.port} {offered.protocol} {formats}",
         f"c={terms.reach.connection}",
         f"a=ice-ufrag:{terms.ice.local_ufrag}",
         f"a=ice-pwd:{terms.ice.local_pwd}",
@@ -367,16 +338,24 @@ def _audio(offered: OfferedMedia, media: NegotiatedMedia, terms: _Terms) -> list
     for number, uri in ((media.level_extension, AUDIO_LEVEL_URI), (media.mid_extension, MID_URI)):
         if number:
             lines.append(f"a=extmap:{number} {uri}")
-    lines += [
-        f"a={media.direction}",
-        "a=rtcp-mux",
-        f"a=rtpmap:{media.payload_type} opus/48000/2",
-        f"a=fmtp:{media.payload_type} {terms.opus_parameters}",
-    ]
+    lines += [f"a={media.direction}", "a=rtcp-mux", *_codecs(media, terms.profile)]
     if media.sends:
         lines += _track(media, terms.cname)
     # One m-line's would do for a BUNDLE group, but clients differ in which: aiortc takes the last.
     lines += terms.reach.lines
+    return lines
+
+
+def _codecs(media: NegotiatedMedia, profile: Profile) -> list[str]:
+    """Opus, RED around it, and what RTCP adds."""
+    opus, red = media.payload_type, media.red_payload_type
+    lines = [f"a=rtpmap:{opus} opus/48000/2", f"a=fmtp:{opus} {OPUS_PARAMETERS[profile]}"]
+    if media.nack:
+        lines.append(f"a=rtcp-fb:{opus} nack")
+    if red:
+        lines += [f"a=rtpmap:{red} red/48000/2", f"a=fmtp:{red} {opus}/{opus}"]
+    if media.xr:
+        lines.append("a=rtcp-xr:rcvr-rtt=all")
     return lines
 
 

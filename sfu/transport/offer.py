@@ -23,6 +23,8 @@ MEDIA_MAX = 32
 CODECS_MAX = 128
 EXTENSIONS_MAX = 64
 SSRCS_MAX = 64
+# Chromium offers 5 for each of its video codecs.
+FEEDBACK_MAX = 256
 FINGERPRINTS_MAX = 8
 
 # What the clients of a product offer are a few dozen different lines, the same in every join and in
@@ -87,7 +89,10 @@ class TransportFacts(msgspec.Struct, frozen=True):
 
 
 class OfferedMedia(msgspec.Struct, frozen=True):
-    """One m-line. `extensions` holds (id, uri) of those offered in both directions."""
+    """One m-line. `extensions` holds (id, uri) of those offered in both directions.
+
+    `feedback` holds `a=rtcp-fb` as `111 nack`, `extended_reports` the formats of `a=rtcp-xr`.
+    """
 
     index: int
     kind: str
@@ -99,6 +104,8 @@ class OfferedMedia(msgspec.Struct, frozen=True):
     codecs: tuple[Codec, ...]
     extensions: tuple[tuple[int, str], ...]
     ssrcs: tuple[int, ...]
+    feedback: tuple[str, ...]
+    extended_reports: tuple[str, ...]
     has_rtcp_mux: bool
     is_bundle_only: bool
     transport: TransportFacts
@@ -129,7 +136,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 # Attributes of which one place may have several; of any other the first counts.
-_REPEATED = frozenset({"rtpmap", "fmtp", "extmap", "ssrc", "fingerprint", "group"})
+_REPEATED = frozenset({"rtpmap", "fmtp", "extmap", "ssrc", "rtcp-fb", "fingerprint", "group"})
 
 
 @dataclass(slots=True)
@@ -142,6 +149,7 @@ class _Section:
     fmtps: dict[int, str] = field(default_factory=dict)
     extmaps: list[str] = field(default_factory=list)
     ssrcs: dict[int, None] = field(default_factory=dict)
+    feedback: list[str] = field(default_factory=list)
     fingerprints: list[tuple[str, str]] = field(default_factory=list)
     bundle: tuple[str, ...] = ()
 
@@ -158,6 +166,9 @@ class _Section:
         elif name == "ssrc":
             _check_count(name, len(self.ssrcs), SSRCS_MAX)
             self.ssrcs[_number(value.partition(" ")[0], 0xFFFFFFFF, "a=ssrc")] = None
+        elif name == "rtcp-fb":
+            _check_count(name, len(self.feedback), FEEDBACK_MAX)
+            self.feedback.append(value.strip())
         elif name == "fingerprint":
             _check_count(name, len(self.fingerprints), FINGERPRINTS_MAX)
             fingerprint = _fingerprint(value)
@@ -187,8 +198,7 @@ class _Section:
 def parse_offer(text: str) -> Offer:
     """Read an offer; OfferError when it is too long or not well-formed SDP."""
     session, sections = _sections(text)
-    default = session.direction(Direction.SENDRECV)
-    media = tuple(_media(index, section, default) for index, section in enumerate(sections))
+    media = tuple(_media(index, section, session) for index, section in enumerate(sections))
     mids = [entry.mid for entry in media if entry.mid]
     if len(set(mids)) != len(mids):
         raise OfferError("two m-lines have the same a=mid")
@@ -239,12 +249,13 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def _media(index: int, section: _Section, default: Direction) -> OfferedMedia:
+def _media(index: int, section: _Section, session: _Section) -> OfferedMedia:
     """One m-line with its attributes."""
     fields = section.media_line.split(" ")
     if len(fields) < 4 or "" in fields or len(fields) - 3 > CODECS_MAX:
         raise OfferError(f"m-line {index} is malformed")
     mid = section.values.get("mid", "")
+    reports = section.values.get("rtcp-xr", session.values.get("rtcp-xr", ""))
     if len(mid) > 64 or " " in mid:
         raise OfferError(f"the a=mid of m-line {index} is malformed")
     return OfferedMedia(
@@ -254,10 +265,12 @@ def _media(index: int, section: _Section, default: Direction) -> OfferedMedia:
         protocol=fields[2],
         formats=tuple(fields[3:]),
         mid=mid,
-        direction=section.direction(default),
+        direction=section.direction(session.direction(Direction.SENDRECV)),
         codecs=_codecs(section, fields[3:]),
         extensions=_extensions(section.extmaps),
         ssrcs=tuple(section.ssrcs),
+        feedback=tuple(section.feedback),
+        extended_reports=tuple(reports.split()),
         has_rtcp_mux="rtcp-mux" in section.values or "rtcp-mux-only" in section.values,
         is_bundle_only="bundle-only" in section.values,
         transport=section.transport(),

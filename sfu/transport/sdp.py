@@ -1,4 +1,4 @@
-"""Negotiation: an offer's text in, an answer and its facts out. See `offer` and `answer`."""
+"""Negotiation: an offer's text in, an answer and its facts out. See `offer`, `codecs`, `answer`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from sfu.transport.answer import (
     AUDIO_LEVEL_URI,
     MID_URI,
     TRACKS_MAX,
-    NegotiatedMedia,
-    Negotiation,
     negotiate,
     renegotiate,
 )
+from sfu.transport.negotiation import NegotiatedMedia, Negotiation
 from sfu.transport.offer import (
     OFFER_CHARS_MAX,
     Codec,

@@ -23,10 +23,14 @@ def receive_session(keys: SrtpKeys) -> Session:
     return Session(_policy(keys.profile, keys.receive, Policy.SSRC_ANY_INBOUND, RECEIVE_WINDOW))
 
 
-def send_session(keys: SrtpKeys) -> Session:
-    """What protects packets for the peer, of whatever SSRC; the same packet may be sent again."""
+def send_session(keys: SrtpKeys, *, repeats: bool = False) -> Session:
+    """What protects packets for the peer, of whatever SSRC.
+
+    With `repeats` the same packet may be sent again. Then libsrtp no longer notices when another
+    one gets the same number, which would betray both: only for who may ask for packets again.
+    """
     policy = _policy(keys.profile, keys.send, Policy.SSRC_ANY_OUTBOUND, SEND_WINDOW)
-    policy.allow_repeat_tx = True
+    policy.allow_repeat_tx = repeats
     return Session(policy)
 
 

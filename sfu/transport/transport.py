@@ -30,7 +30,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from control.types import LeaveReason
-from sfu.transport.answer import Negotiation
 from sfu.transport.consent import Consent
 from sfu.transport.dtls import DtlsEndpoint, DtlsState
 from sfu.transport.events import (
@@ -46,6 +45,7 @@ from sfu.transport.events import (
 )
 from sfu.transport.ice import IceLite
 from sfu.transport.limits import TokenBucket
+from sfu.transport.negotiation import Negotiation
 from sfu.transport.reporting import (
     FIRST_INTERVAL_S,
     INTERVAL_S,
@@ -361,7 +361,8 @@ class Transport:
     def _secure(self, now: float) -> None:
         """The handshake is done: make the SRTP sessions and begin to report."""
         keys = self._dtls.srtp_keys()
-        receive, send = receive_session(keys), send_session(keys)
+        receive = receive_session(keys)
+        send = send_session(keys, repeats=self.negotiation.repeats)
         self._srtcp = Srtcp(receive, send, now, self._count)
         self._consent.heard(now)
         self._report_at = now + self._reporter.interval_s(FIRST_INTERVAL_S)

@@ -32,13 +32,22 @@ def test_what_one_side_sends_the_other_reads(profile: SrtpProfile) -> None:
 @pytest.mark.parametrize("profile", list(SrtpProfile))
 def test_a_packet_may_be_sent_again_but_not_received_twice(profile: SrtpProfile) -> None:
     ours, theirs = keys(profile)
-    sender, receiver = send_session(ours), receive_session(theirs)
+    sender, receiver = send_session(ours, repeats=True), receive_session(theirs)
     for sequence in range(1, SEND_WINDOW + 1):
         sender.protect(packet(sequence))
     again = sender.protect(packet(1))
     assert receiver.unprotect(again) == packet(1)
     with pytest.raises(pylibsrtp.Error):
         receiver.unprotect(again)
+
+
+@pytest.mark.parametrize("profile", list(SrtpProfile))
+def test_nothing_is_sent_twice_to_who_asks_for_nothing_again(profile: SrtpProfile) -> None:
+    """Then two texts under one number are noticed, which would betray both."""
+    sender = send_session(keys(profile)[0])
+    sender.protect(packet(1))
+    with pytest.raises(pylibsrtp.Error, match="replay"):
+        sender.protect(packet(1))
 
 
 @pytest.mark.parametrize("profile", list(SrtpProfile))
