@@ -5,6 +5,7 @@ from libc.string cimport memcpy
 
 from sfu.fast._rows cimport Egress, Outgoing
 from sfu.fast._rtp cimport ONE_BYTE_PROFILE, TICKS_20_MS, TWO_BYTE_PROFILE, write16, write32
+from sfu.fast._timeline cimport EARLY_TICKS_MAX, OVERLAP_TICKS_MAX
 
 cdef enum:
     FIXED_SIZE = 16     # the RTP header with one CSRC
@@ -44,6 +45,16 @@ cdef inline void write_extension(
     write16(block + 2, (at - 4) // 4)
     egress.extension_size = at
 
+cdef inline int64_t overlap(const Egress* egress, const Outgoing* out) noexcept nogil:
+    """How many ticks before the end of the last packet sent `out` would begin; 0 or less for none."""
+    if egress.packets == 0:
+        return 0
+    return egress.last_time + egress.last_ticks - (out.time + egress.time_base)
+
+cdef inline bint is_early(const Egress* egress, const Outgoing* out) noexcept nogil:
+    """Whether `out` has to wait for another stream's packet to end, as a voice does on its slot."""
+    return EARLY_TICKS_MAX < overlap(egress, out) <= OVERLAP_TICKS_MAX
+
 cdef inline void anchor(Egress* egress, const Outgoing* out) noexcept nogil:
     """From `out` on, this egress counts the stream that it now carries."""
     cdef int64_t behind
@@ -55,8 +66,8 @@ cdef inline void anchor(Egress* egress, const Outgoing* out) noexcept nogil:
         egress.time_base = <int64_t>egress.first_timestamp - out.time
     # Each time from the same base, so that moves between streams never add up.
     egress.time_offset = egress.time_base
-    behind = egress.last_time + egress.last_ticks - (out.time + egress.time_offset)
-    if egress.packets > 0 and behind > 0:
+    behind = overlap(egress, out)
+    if behind > 0:
         egress.time_offset += TICKS_20_MS * ((behind + TICKS_20_MS - 1) // TICKS_20_MS)
 
 cdef inline void write_header(

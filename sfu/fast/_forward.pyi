@@ -155,8 +155,8 @@ class Forwarder:
     def slow(self) -> list[Slow]:
         """Take the slow records of the drained batch."""
     def counters(self) -> dict[str, int]:
-        """`received forwarded forwarded_bytes challenges protect_errors ssrc_changes recovered
-        resent resends_refused held held_us`, and `dropped_<reason>`.
+        """`received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes
+        recovered resent resends_refused held held_us`, and `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

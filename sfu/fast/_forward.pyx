@@ -115,6 +115,7 @@ cdef class Forwarder(Intake):
             "forwarded_bytes": self.forwarded_bytes,
             "challenges": self.challenged,
             "protect_errors": self.protect_errors,
+            "overlapping": self.overlapping,
             "ssrc_changes": self.ssrc_changes,
             "recovered": self.recovered,
             "resent": self.resent,

@@ -40,6 +40,7 @@ cdef class Outlet(Routes):
     cdef uint64_t forwarded
     cdef uint64_t forwarded_bytes
     cdef uint64_t protect_errors
+    cdef uint64_t overlapping   # not sent on an egress: what it carried before had not ended
     cdef uint64_t held
     cdef double held_s
     cdef uint64_t resent

@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport Batch
-from sfu.fast._egress cimport FIXED_SIZE, anchor, write_header
+from sfu.fast._egress cimport FIXED_SIZE, anchor, is_early, write_header
 from sfu.fast._held cimport HOLD_S, as_carried, begins_packet, hold, hurry, is_complete, unlink
 from sfu.fast._history cimport History, Remembered, payload_of, recall, remember
 from sfu.fast._red cimport choose_copies, has_copies, stamp_red, wrap
@@ -181,7 +181,14 @@ cdef class Outlet(Routes):
             egress.needs_anchor = True
             egress.excused_at = self.now
             return False
-        return out.index >= egress.oldest_index and not (out.is_late and egress.needs_anchor)
+        if not egress.needs_anchor:
+            return out.index >= egress.oldest_index
+        if out.is_late or out.index < egress.oldest_index:
+            return False
+        if is_early(egress, out):
+            self.overlapping += 1
+            return False
+        return True
 
     cdef bint _emit(
         self, Batch outbox, Egress* egress, Transport* transport, const Outgoing* out, uint32_t padding

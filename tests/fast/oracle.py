@@ -30,8 +30,8 @@ REASONS = (
     "empty opus late early unselected challenges oversize red"
 ).split()
 COUNTERS = (
-    "received forwarded forwarded_bytes challenges protect_errors ssrc_changes recovered resent "
-    "resends_refused held held_us"
+    "received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes "
+    "recovered resent resends_refused held held_us"
 ).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64
@@ -222,6 +222,7 @@ class OracleForwarder(OracleTables):
             return
         stamp = egress.stamp(packet)
         if stamp is None:
+            self._counters["overlapping"] += egress.is_early(packet)
             return
         layout = egress.layout
         if redundancy:

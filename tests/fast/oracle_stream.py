@@ -206,6 +206,8 @@ class OracleEgress:
         if packet.late and not (self.anchored and packet.stream_index >= self.anchor_index):
             return None
         if not self.anchored:
+            if self.is_early(packet):
+                return None
             self._anchor(packet)
         sequence = packet.stream_index + self.sequence_offset
         timestamp = packet.time + self.time_offset
@@ -214,6 +216,18 @@ class OracleEgress:
             self.last_ticks = packet.ticks
         return Stamp(packet.marker, sequence, timestamp, packet.csrc, packet.level_byte)
 
+    def is_early(self, packet: Placed) -> bool:
+        """Whether `packet` is left out until what this track carried before has ended."""
+        if self.anchored or packet.late or packet.echo_group == self.echo_group:
+            return False
+        return FRAME_TICKS < self._overlap(packet) <= OVERLAP_TICKS_MAX
+
+    def _overlap(self, packet: Placed) -> int:
+        """By how much the last packet would reach into this one, unmoved."""
+        if self.timestamp is None:
+            return 0
+        return self.timestamp + self.last_ticks - (packet.time + self.base_offset)
+
     def _anchor(self, packet: Placed) -> None:
         self.anchored = True
         self.anchor_index = packet.stream_index
@@ -221,8 +235,7 @@ class OracleEgress:
         if self.timestamp is None:
             self.base_offset = self.time_offset = self.first_timestamp - packet.time
             return
-        behind = self.timestamp + self.last_ticks - (packet.time + self.base_offset)
-        moves = max(0, math.ceil(behind / FRAME_TICKS))
+        moves = max(0, math.ceil(self._overlap(packet) / FRAME_TICKS))
         self.time_offset = self.base_offset + moves * FRAME_TICKS
 
     def count(self, packet: Placed, payload: bytes, redundancy: int, now: float) -> None:
