@@ -125,7 +125,8 @@ class RoomState(Value, frozen=True, kw_only=True):
 class ParticipantState(Value, frozen=True, kw_only=True, omit_defaults=True):
     """A participant; `number` is its CSRC, `hand`, `joined_at`, `invited_until` are unix ms.
 
-    `priority_db` is what the backend set, None while its role decides.
+    `priority_db` is what the backend set, None while its role decides. `profile` is on the wire
+    when it is not voice.
     """
 
     participant: str
@@ -143,6 +144,7 @@ class ParticipantState(Value, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None
     priority_db: float | None = None
     invited_until: int | None = None
+    profile: Profile = "voice"
 
 
 class Hand(Value, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from control.commands import (
     ParticipantsResult,
     ParticipantUpdate,
 )
-from control.types import Metadata, ParticipantState, Role
+from control.types import Metadata, ParticipantState, Profile, Role
 
 
 class ParticipantCalls(Asker):
@@ -35,10 +35,12 @@ class ParticipantCalls(Asker):
         on_duplicate: Literal["replace", "reject"] = "replace",
         echo_group: str | None = None,
         muted: bool = False,
+        profile: Profile = "voice",
     ) -> JoinResult:
         """Admit a participant with its SDP offer; the result's `answer` goes back to its client.
 
-        Participants of one `echo_group` sit in one place and do not hear each other. Errors:
+        Participants of one `echo_group` sit in one place and do not hear each other; `profile`
+        "music" asks the client for stereo at a high rate instead of speech. Errors:
         not_found (`room`), already_exists (with `reject`), resource_exhausted (`max_participants`,
         `max_speakers`, `participants`, `load`), permission_denied (banned), failed_precondition
         (a locked room), unavailable (draining), invalid_argument (`offer`). `retry_after_ms` says
@@ -54,6 +56,7 @@ class ParticipantCalls(Asker):
             on_duplicate=on_duplicate,
             echo_group=echo_group,
             muted=muted,
+            profile=profile,
         )
         return await self.call(command)
 

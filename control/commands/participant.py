@@ -12,6 +12,7 @@ from control.types import (
     Name,
     ParticipantId,
     ParticipantState,
+    Profile,
     Reason,
     Role,
     RoomId,
@@ -57,6 +58,7 @@ class ParticipantJoin(Command[JoinResult], frozen=True, kw_only=True):
     on_duplicate: Literal["replace", "reject"] = "replace"
     echo_group: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     muted: bool = False
+    profile: Profile = "voice"
 
 
 class ParticipantGet(Command[ParticipantResult], frozen=True, kw_only=True):
@@ -112,7 +114,7 @@ class ParticipantRemove(Command[Empty], frozen=True, kw_only=True):
 class ParticipantMove(Command[ParticipantResult], frozen=True, kw_only=True):
     """Change rooms on the same media connection: no new offer, ICE, DTLS or SRTP keys.
 
-    Mute, mute lock, name and metadata go along; `role` absent keeps the role.
+    Mute, mute lock, name, metadata and profile go along; `role` absent keeps the role.
     """
 
     method: ClassVar[str] = "participant.move"

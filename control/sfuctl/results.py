@@ -188,6 +188,7 @@ def _participant(state: ParticipantState, now_ms: int) -> str:
             "invited": None if until is None else f"for {left(until - now_ms)} more",
             "priority": None if state.priority_db is None else f"{state.priority_db:+g} dB",
             "hears": f"{count(state.slots, 'voice')} at once, tier {state.tier}",
+            "profile": None if state.profile == "voice" else state.profile,
             "joined": _when(state.joined_at, now_ms),
             "number": state.number,
             "generation": state.generation,

@@ -147,6 +147,12 @@ _JOIN = (
     ),
     _option("--echo-group", metavar="TEXT", help="people in one place, who must not echo"),
     _option("--muted", action="store_true", help="join muted"),
+    _option(
+        "--profile",
+        choices=["voice", "music"],
+        default="voice",
+        help="what its microphone is for (%(default)s)",
+    ),
 )
 _LIST_HELP = "a JSON list of {participant, role, muted?, locked?}; - is stdin"
 _SYNC = _option("participants", metavar="LIST.json", type=_json_list, help=_LIST_HELP)

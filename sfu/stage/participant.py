@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from control.types import Metadata, ParticipantState, ParticipantStatus, Role
+from control.types import Metadata, ParticipantState, ParticipantStatus, Profile, Role
 
 from .refusals import conflict
 from .settings import check_metadata
@@ -39,6 +39,7 @@ class Participant:
     hand_raised_at_ms: int | None = None
     invited_until_ms: int | None = None
     status: ParticipantStatus = ParticipantStatus.NEW
+    profile: Profile = "voice"
     priority_db: float | None = None
     source: int = NO_SOURCE
     egresses: tuple[int, ...] = ()
@@ -101,4 +102,5 @@ class Participant:
             name=self.name,
             priority_db=self.priority_db,
             invited_until=self.invited_until_ms,
+            profile=self.profile,
         )

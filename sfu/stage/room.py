@@ -177,8 +177,8 @@ class Room:
     ) -> Admission:
         """A place for a participant of `origin`, in its `role` there unless another is given.
 
-        Mute and lock, name, metadata, echo group and the state of its connection go along. It is
-        still there: remove it from `origin` before `add`. Raises ControlError.
+        Mute and lock, name, metadata, profile, echo group and the state of its connection go
+        along. It is still there: remove it from `origin` before `add`. Raises ControlError.
         """
         mover = origin._roster.get(participant_id)
         return self._roster.admit_moved(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from control.errors import exhausted, not_found
-from control.types import Counts, Metadata, ParticipantStatus, Role
+from control.types import Counts, Metadata, ParticipantStatus, Profile, Role
 
 from .participant import Participant
 from .refusals import already_exists, banned, failed_precondition
@@ -47,6 +47,7 @@ class Admission:
     name: str | None = None
     metadata: Metadata = field(default_factory=dict)
     status: ParticipantStatus = ParticipantStatus.NEW
+    profile: Profile = "voice"
 
 
 class _Generations:
@@ -181,6 +182,7 @@ class Roster:
             mute_locked=mute_locked,
             name=command.name or None,
             metadata=command.metadata or {},
+            profile=command.profile,
         )
 
     def admit_moved(
@@ -212,6 +214,7 @@ class Roster:
             name=mover.name,
             metadata=mover.metadata,
             status=mover.status,
+            profile=mover.profile,
         )
 
     def echo_group_of(self, participant: str) -> str | None:
@@ -233,6 +236,7 @@ class Roster:
             muted=admission.muted,
             mute_locked=admission.mute_locked,
             status=admission.status,
+            profile=admission.profile,
         )
         self._echo_groups.join(admission.echo_group_name, admission.echo_group)
         if admission.echo_group_name is not None:

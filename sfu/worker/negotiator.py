@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from control.errors import ControlError, invalid
+from control.types import Profile
 from sfu.transport.candidates import Candidate
 from sfu.transport.sdp import (
     TRACKS_MAX,
@@ -35,7 +36,7 @@ class Negotiator:
         self._entropy = entropy
         self._counters = counters
 
-    def first(self, offer: str) -> Negotiation:
+    def first(self, offer: str, profile: Profile) -> Negotiation:
         """A new session. Raises ControlError `invalid_argument` (`offer`)."""
         try:
             return negotiate(
@@ -44,6 +45,7 @@ class Negotiator:
                 candidates=self._candidates,
                 fingerprint=self._fingerprint,
                 entropy=self._entropy,
+                profile=profile,
             )
         except OfferError as error:
             raise self._refusal(error) from None

@@ -225,7 +225,7 @@ class Registry:
             takes_stage=_goes_up(present, command.role),
         )
         admission = room.admit(command, now)
-        negotiation = self._negotiator.first(command.offer)
+        negotiation = self._negotiator.first(command.offer, command.profile)
         if admission.replaces:
             self.depart(self.peer(room, command.participant), LeaveReason.REPLACED, now)
         self._connect(room, admission, negotiation, now)

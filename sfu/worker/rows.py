@@ -21,6 +21,7 @@ def add_source(
         csrc=admission.number,
         echo_group=admission.echo_group,
         payload_type=media.payload_type,
+        red_payload_type=media.red_payload_type,
         level_extension=media.level_extension,
         ssrc=media.remote_ssrc,
     )
@@ -39,6 +40,8 @@ def add_egresses(
             transport,
             ssrc=media.ssrc,
             payload_type=media.payload_type,
+            red_payload_type=media.red_payload_type,
+            repeats=media.nack,
             # 1 to 32,767: a receiver that misses the first packets still guesses the roll-over
             # counter right (RFC 3711 3.3.1).
             first_sequence=1 + int.from_bytes(entropy(2), "big") % 32_767,

@@ -61,6 +61,7 @@ KINDS: dict[type[AnyCommand], tuple[int, dict[str, Sequence[Any]]]] = {
             "metadata": _MAPS,
             "on_duplicate": ("replace", "reject"),
             "muted": _FLAGS,
+            "profile": ("voice", "voice", "music"),
         },
     ),
     c.ParticipantGet: (1, {}),

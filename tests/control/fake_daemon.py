@@ -195,6 +195,7 @@ def _join(daemon: FakeDaemon, command: ParticipantJoin) -> JoinResult:
         role=command.role,
         state=ParticipantStatus.NEW,
         muted=command.muted,
+        profile=command.profile,
         mute_locked=False,
         hand=None,
         tier="A1",

@@ -161,7 +161,7 @@ class Model(World):
         one = Person(
             asked.participant, asked.role, 0, 0, self.now + JOIN_TIMEOUT_S, asked.name or None
         )
-        one.metadata = asked.metadata or {}
+        one.metadata, one.profile = asked.metadata or {}, asked.profile
         one.muted, one.locked = asked.muted, False
         if present is not None and present.locked:
             one.muted = one.locked = True

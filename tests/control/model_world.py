@@ -52,6 +52,7 @@ class Person:
     priority_db: float | None = None
     invited_until: float | None = None
     inviter: str | None = None
+    profile: str = "voice"
 
 
 @dataclass
@@ -247,6 +248,8 @@ class World:
         }
         until = None if one.invited_until is None else self._unix_ms(one.invited_until)
         may = {"name": one.name, "priority_db": one.priority_db, "invited_until": until}
+        if one.profile != "voice":
+            may["profile"] = one.profile
         return state | {name: value for name, value in may.items() if value is not None}
 
     def hands(self, room: RoomModel) -> list[Map]:

@@ -143,6 +143,7 @@ def participant_state(participant: str = "red", **fields: Any) -> ParticipantSta
 
 ROOM = room_sample()
 RED = participant_state("red", role=Role.SPEAKER, name="Red", number=7)
+MUSICIAN = participant_state("red", role=Role.SPEAKER, name="Red", number=7, profile="music")
 BLUE = participant_state("blue", hand=AT_MS + 5, metadata={"seat": 12, "vip": True}, number=8)
 WHO: dict[str, Any] = {"room": "lobby", "participant": "red"}
 ONE = ParticipantResult(participant=RED)
@@ -229,8 +230,9 @@ COMMAND_SAMPLES: tuple[tuple[AnyCommand, Any], ...] = (
             on_duplicate="reject",
             echo_group="table-1",
             muted=True,
+            profile="music",
         ),
-        JoinResult(participant=RED, answer=OFFER),
+        JoinResult(participant=MUSICIAN, answer=OFFER),
     ),
     (ParticipantGet(**WHO), ONE),
     (
