@@ -9,7 +9,7 @@ monotonic seconds and must not go backwards.
 from typing import Any
 
 from sfu.fast._batch import Batch
-from sfu.fast.records import Challenge, EgressStats, Slow, SourceLevel, SourceStats
+from sfu.fast.records import Challenge, EgressStats, Gap, Slow, SourceLevel, SourceStats
 
 STUN: int
 DTLS: int
@@ -53,10 +53,12 @@ class Forwarder:
         red_payload_type: int = 0,
         level_extension: int = 0,
         ssrc: int = 0,
+        repeats: bool = False,
     ) -> int:
         """The one track that a transport may publish; inaudible until `set_audible`.
 
         `red_payload_type` (0: none): its packets may also come in RED of blocks of `payload_type`.
+        `repeats`: the publisher sends again what it is asked for, so `gaps` tells what is missing.
 
         `level_extension` 0: not negotiated. `ssrc` 0: the first authenticated one is taken.
         `echo_group`: egresses of the same group never get this source.
@@ -154,9 +156,16 @@ class Forwarder:
         """
     def slow(self) -> list[Slow]:
         """Take the slow records of the drained batch."""
+    def gaps(self) -> list[Gap]:
+        """Take what is missing of slot holders that repeat, each gap once. Empty nearly always."""
+    def missing(self, source: int, ssrc: int, sequences: list[int]) -> list[int]:
+        """Those of `sequences` that are worth asking for: they have not come, their place on the
+        slot's stream is free, and the source is audible under this SSRC. What comes of them from
+        now on counts as lost in `source_stats`, and as `repaired`.
+        """
     def counters(self) -> dict[str, int]:
         """`received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes
-        recovered resent resends_refused held held_us`, and `dropped_<reason>`.
+        recovered repaired resent resends_refused held held_us`, and `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

@@ -3,20 +3,30 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport floor
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport ADDRESS_SIZE, Batch, Datagram
 from sfu.fast._intake cimport KIND_DTLS, KIND_RTCP, KIND_STUN, Intake
-from sfu.fast._rows cimport NOBODY, PAYLOAD_SIZE_MAX, Pending, Slot, SlowRecord, Source
+from sfu.fast._rows cimport NOBODY, PAYLOAD_SIZE_MAX, RECOVERED_BITS, Pending, Slot, SlowRecord, Source
 from sfu.fast._rtp cimport opus_ticks
 from sfu.fast._tables cimport grown
 from sfu.fast._timeline cimport advance
 
-from sfu.fast.records import Challenge, Slow
+from sfu.fast.records import Challenge, Gap, Slow
 
 STUN = KIND_STUN
 DTLS = KIND_DTLS
 RTCP = KIND_RTCP
+
+
+cdef list missing_after(const Source* source, int64_t sequence):
+    """What has not come between `sequence` and the newest, oldest first."""
+    cdef int64_t one
+    cdef int64_t first = max(sequence + 1, source.highest_sequence - RECOVERED_BITS + 1)
+    return [
+        one for one in range(first, source.highest_sequence)
+        if not (source.arrived >> (source.highest_sequence - one)) & 1
+    ]
 
 
 cdef class Forwarder(Intake):
@@ -108,6 +118,41 @@ cdef class Forwarder(Intake):
         self.slow_count = 0
         return taken
 
+    def gaps(self):
+        cdef list told = []
+        cdef list sequences
+        cdef int32_t index
+        cdef Source* source
+        for index in range(self.gapped_count):
+            source = &self.sources[self.gapped[index]]
+            if not source.alive or not source.is_gapped:
+                continue
+            source.is_gapped = False
+            sequences = missing_after(source, source.gap_after)
+            if sequences:
+                told.append(Gap(self.gapped[index], source.ssrc, source.gap_after_at, sequences))
+        self.gapped_count = 0
+        return told
+
+    def missing(self, int32_t source, uint32_t ssrc, list sequences not None):
+        cdef Source* row = self._source(source)
+        cdef Slot* slot
+        cdef list found = []
+        cdef int64_t sequence, behind
+        if not row.is_audible or row.slot == NOBODY or row.ssrc != ssrc:
+            return found
+        slot = &self.slots[row.slot]
+        for asked in sequences:
+            sequence = asked
+            behind = row.highest_sequence - sequence
+            if not 0 < behind < RECOVERED_BITS or (row.arrived >> behind) & 1:
+                continue
+            if slot.needs_anchor or sequence < slot.oldest_sequence:
+                continue
+            row.asked |= <uint64_t>1 << behind
+            found.append(asked)
+        return found
+
     def counters(self):
         counts = {
             "received": self.received,
@@ -118,6 +163,7 @@ cdef class Forwarder(Intake):
             "overlapping": self.overlapping,
             "ssrc_changes": self.ssrc_changes,
             "recovered": self.recovered,
+            "repaired": self.repaired,
             "resent": self.resent,
             "resends_refused": self.resends_refused,
             "held": self.held,

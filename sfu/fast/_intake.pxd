@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from sfu.fast._batch cimport Batch
 from sfu.fast._outlet cimport Outlet
 from sfu.fast._red cimport RED_BLOCKS_MAX, RedBlock
-from sfu.fast._rows cimport CHALLENGES_MAX, DROP_REASONS, Pending, SlowRecord, Source, Transport
+from sfu.fast._rows cimport CHALLENGES_MAX, DROP_REASONS, GAPS_MAX, Pending, SlowRecord, Source, Transport
 from sfu.fast._rtp cimport RtpHeader
 
 cdef enum:
@@ -29,11 +29,14 @@ cdef class Intake(Outlet):
     cdef SlowRecord* slow_records
     cdef int32_t slow_capacity
     cdef int32_t slow_count
+    cdef int32_t gapped[GAPS_MAX]       # sources whose new gap nobody was told of yet
+    cdef int32_t gapped_count
     # counters
     cdef uint64_t received
     cdef uint64_t challenged
     cdef uint64_t ssrc_changes
     cdef uint64_t recovered
+    cdef uint64_t repaired
     cdef uint64_t dropped[DROP_REASONS]
     cdef dict _drops(self)
     cdef bint _work(self, Batch outbox) noexcept nogil
@@ -49,6 +52,7 @@ cdef class Intake(Outlet):
     cdef void _recover(
         self, Source* source, const Pending* packet, const RedBlock* blocks, int count, int back, uint32_t offset
     ) noexcept nogil
+    cdef void _note_gap(self, int32_t number, int64_t newest, double newest_at) noexcept nogil
     cdef bint _is_welcome(self, Transport* owner, RtpHeader* header, uint32_t length) noexcept nogil
     cdef bint _is_due_for_check(self, Source* source, RtpHeader* header) noexcept nogil
     cdef bint _is_within_rate(self, Source* source, uint32_t length) noexcept nogil

@@ -9,8 +9,8 @@ from sfu.fast._batch cimport DATAGRAM_SIZE_MAX, Batch, Datagram
 from sfu.fast._level cimport ASSUMED_LEVEL, DTX_SIZE_MAX, NO_LEVEL, hear
 from sfu.fast._outlet cimport Outlet
 from sfu.fast._rows cimport (
-    BYTES_BURST_MAX, CHALLENGES_MAX, NOBODY, PACKETS_BURST_MAX, PAYLOAD_SIZE_MAX, Outgoing, Pending, Slot,
-    SlowRecord, Source, Transport,
+    BYTES_BURST_MAX, CHALLENGES_MAX, GAPS_MAX, NOBODY, PACKETS_BURST_MAX, PAYLOAD_SIZE_MAX, RECOVERED_BITS,
+    Outgoing, Pending, Slot, SlowRecord, Source, Transport,
 )
 from sfu.fast._red cimport RED_BLOCKS_MAX, RedBlock, parse_red
 from sfu.fast._rtp cimport RtpHeader, find_extension, opus_ticks, parse_rtp, write32
@@ -33,7 +33,6 @@ cdef enum:
     SRTP_OK = 0
     SRTP_REPLAY_FAIL = 9        # srtp_err_status_t
     SRTP_REPLAY_OLD = 10
-    RECOVERED_BITS = 64         # of `Source.recovered`
     CHECK_INTERVAL = 4096       # inaudible packets between two authenticated ones: far below the 32,768
                                 # after which SRTP could no longer tell the roll-over counter
 
@@ -75,14 +74,29 @@ cdef inline uint32_t swapped(uint32_t value) noexcept nogil:
     return turned
 
 
-cdef inline void move_on(Source* source, int64_t sequence, uint32_t timestamp) noexcept nogil:
+cdef inline void move_on(Source* source, int64_t sequence, uint32_t timestamp, double now) noexcept nogil:
     """`sequence` has come: is it the newest?"""
     cdef int64_t step = sequence - source.highest_sequence
     if step <= 0:
+        if step > -RECOVERED_BITS:
+            source.arrived |= <uint64_t>1 << -step
         return
     source.highest_sequence = sequence
     source.newest_timestamp = timestamp
-    source.recovered = source.recovered << step if step < RECOVERED_BITS else 0
+    source.newest_at = now
+    if step < RECOVERED_BITS:
+        source.recovered <<= step
+        source.arrived = source.arrived << step | 1
+        source.asked <<= step
+    else:
+        source.recovered = source.asked = 0
+        source.arrived = 1
+
+
+cdef inline bint was_asked_for(const Source* source, int64_t sequence) noexcept nogil:
+    """Whether this packet comes because its publisher was asked for it again."""
+    cdef int64_t behind = source.highest_sequence - sequence
+    return 0 < behind < RECOVERED_BITS and (source.asked >> behind) & 1
 
 
 cdef class Intake(Outlet):
@@ -161,6 +175,7 @@ cdef class Intake(Outlet):
         cdef Pending* packet = &self.queued[RED_BLOCKS_MAX]
         cdef int64_t newest
         cdef uint32_t newest_timestamp
+        cdef double newest_at
         cdef bint is_first
         if not parse_rtp(data, length, &header):
             self._drop(DROP_MALFORMED)
@@ -174,6 +189,7 @@ cdef class Intake(Outlet):
         is_first = not source.has_packets
         newest = source.highest_sequence
         newest_timestamp = source.newest_timestamp
+        newest_at = source.newest_at
         packet.sequence = self._note_received(source, &header)
         if not source.is_audible:
             self._drop(DROP_INAUDIBLE)
@@ -197,6 +213,21 @@ cdef class Intake(Outlet):
                 return
         self.queued[self.queued_count] = packet[0]
         self.queued_count += 1
+        if source.repeats and not is_first and packet.sequence - newest > 1:
+            self._note_gap(owner.source, newest, newest_at)
+
+    cdef void _note_gap(self, int32_t number, int64_t newest, double newest_at) noexcept nogil:
+        """A packet came that is not next after `newest`: if what lies between still has a place, tell Python."""
+        cdef Source* source = &self.sources[number]
+        if source.slot == NOBODY or self.slots[source.slot].needs_anchor or source.is_gapped:
+            return
+        if source.highest_sequence - newest >= RECOVERED_BITS or self.gapped_count >= GAPS_MAX:
+            return
+        source.is_gapped = True
+        source.gap_after = newest
+        source.gap_after_at = newest_at
+        self.gapped[self.gapped_count] = number
+        self.gapped_count += 1
 
     cdef bint _came_by_red(self, Source* source, int64_t sequence) noexcept nogil:
         """Whether this packet's place was, or may have been, given to a copy of it: two of them would be two
@@ -247,6 +278,7 @@ cdef class Intake(Outlet):
             copy.sequence = packet.sequence - back
             copy.timestamp = packet.timestamp - offset
             source.recovered |= <uint64_t>1 << back
+            source.arrived |= <uint64_t>1 << back
             self.recovered += 1
             self.queued_count += 1
             return
@@ -280,7 +312,7 @@ cdef class Intake(Outlet):
         cdef int64_t sequence = self._extended(source, header.sequence)
         if sequence - source.checked_sequence >= CHECK_INTERVAL:
             return True
-        move_on(source, sequence, header.timestamp)
+        move_on(source, sequence, header.timestamp, self.now)
         source.packets += 1
         source.seen_at = self.now
         self._drop(DROP_INAUDIBLE)
@@ -337,6 +369,7 @@ cdef class Intake(Outlet):
         cdef int64_t sequence
         cdef int32_t transit = <int32_t>(<uint32_t>clock_ticks(self.now) - header.timestamp)
         cdef double change
+        cdef bint is_repaired
         if not source.has_packets:
             sequence = header.sequence
             source.first_sequence = source.highest_sequence = sequence
@@ -344,13 +377,20 @@ cdef class Intake(Outlet):
             source.jitter_ticks = 0.0
             source.transit = transit
             source.newest_timestamp = header.timestamp
-            source.recovered = 0
+            source.newest_at = self.now
+            source.recovered = source.asked = 0
+            source.arrived = 1
+            source.is_gapped = False
             source.has_packets = True
         sequence = self._extended(source, header.sequence)
-        move_on(source, sequence, header.timestamp)
+        is_repaired = was_asked_for(source, sequence)
+        move_on(source, sequence, header.timestamp, self.now)
         source.checked_sequence = sequence
-        source.packets += 1
         source.seen_at = self.now
+        if is_repaired:
+            self.repaired += 1      # the line did lose it: reports tell so, and its delay says nothing
+            return sequence
+        source.packets += 1
         change = fabs(<double><int32_t>(<uint32_t>transit - <uint32_t>source.transit))
         source.transit = transit
         source.jitter_ticks += (change - source.jitter_ticks) / 16.0

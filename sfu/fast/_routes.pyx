@@ -181,6 +181,7 @@ cdef class Routes:
         uint8_t red_payload_type=0,
         uint8_t level_extension=0,
         uint32_t ssrc=0,
+        bint repeats=False,
     ):
         cdef int32_t row
         cdef Source* source
@@ -204,6 +205,7 @@ cdef class Routes:
         source.level_extension = level_extension
         source.ssrc = ssrc
         source.has_ssrc = ssrc != 0
+        source.repeats = repeats
         source.seen_at = -INFINITY
         source.tokens = PACKETS_BURST_MAX
         source.byte_tokens = BYTES_BURST_MAX

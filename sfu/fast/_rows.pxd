@@ -23,6 +23,8 @@ cdef enum:
     DROP_REASONS = 19
     RESENDS_MAX = 64             # of one egress at a time: what one NACK can ask for, four times over
     SENT_MAX = 64                # packets of an egress that may be asked for again
+    RECOVERED_BITS = 64          # of `Source.recovered`, `arrived` and `asked`
+    GAPS_MAX = 256               # sources with a new gap in a batch; of more, some are not asked again
 
 cdef extern from * nogil:
     """
@@ -61,6 +63,13 @@ cdef struct Source:
     uint8_t level_extension
     uint32_t newest_timestamp   # of the highest sequence number
     uint64_t recovered          # bit n: highest_sequence - n came by a later packet's RED
+    uint64_t arrived            # bit n: it came, in whatever way
+    uint64_t asked              # bit n: the publisher was asked for it again
+    double newest_at            # arrival of the highest sequence number
+    bint repeats                # the publisher sends again what it is asked for
+    bint is_gapped              # packets after `gap_after` are missing, and nobody was told yet
+    int64_t gap_after
+    double gap_after_at         # its arrival
     double seen_at              # last packet of this SSRC that was authentic or dropped as inaudible
     # rate limit
     double tokens               # packets

@@ -24,6 +24,15 @@ class Slow(NamedTuple):
     data: bytes
 
 
+class Gap(NamedTuple):
+    """Packets that a publisher's line lost, or that come late."""
+
+    source: int
+    ssrc: int
+    after_at: float  # when the packet before them came: none of them is older than that
+    sequences: list[int]  # extended, oldest first
+
+
 class SourceLevel(NamedTuple):
     """How loud a source is. Ages are seconds; infinite when it has not happened."""
 

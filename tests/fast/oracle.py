@@ -12,7 +12,7 @@ from collections import Counter
 
 from pylibsrtp import Error as SrtpError
 
-from sfu.fast import DTLS, RTCP, STUN, Batch, Challenge, Slow
+from sfu.fast import DTLS, RTCP, STUN, Batch, Challenge, Gap, Slow
 from tests.fast.oracle_packet import (
     RtpPacket,
     build_header,
@@ -31,7 +31,7 @@ REASONS = (
 ).split()
 COUNTERS = (
     "received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes "
-    "recovered resent resends_refused held held_us"
+    "recovered repaired resent resends_refused held held_us"
 ).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64
@@ -51,6 +51,7 @@ class OracleForwarder(OracleTables):
         self._out: list[tuple[bytes, bytes]] = []
         self._slow: list[Slow] = []
         self._fresh: list[int] = []
+        self._gapped: list[int] = []
 
     # The way of a datagram ----------------------------------------------------------------------
 
@@ -119,22 +120,56 @@ class OracleForwarder(OracleTables):
         source = self._sources[identifier]
         is_first = source.reception.packets == 0
         before = source.reception.highest, source.reception.highest_timestamp
+        newest_at, repairs = source.lost.newest_at, source.repairs
         sequence = source.count(packet, self._now, room_clock(self._now))
+        self._counters["repaired"] += source.repairs - repairs
         if not source.audible:
             return "inaudible"
         if source.is_late_original(sequence):
             return "late"
         payload = strip_padding(payload, packet.padded)
+        has_place = source.slot >= 0 and self._timeline_of(source).anchored
         if packet.payload_type != source.red_payload_type:
+            if source.repeats and has_place and not is_first:
+                self._note_gap(identifier, before[0], newest_at, sequence)
             return self._judge(identifier, packet, sequence, payload)
         blocks = parse_red(payload, source.payload_type)
         if blocks is None:
             if source.slot >= 0:
                 self._timeline_of(source).drop(sequence)
             return "red"
+        if source.repeats and has_place and not is_first:
+            self._note_gap(identifier, before[0], newest_at, sequence)
         if source.slot >= 0 and not is_first:
             self._recover(identifier, packet, blocks[:-1], source.missing_before(packet, *before))
         return self._judge(identifier, packet, sequence, blocks[-1].payload)
+
+    def _note_gap(self, identifier: int, newest: int, newest_at: float, sequence: int) -> None:
+        """`sequence` came after `newest`: what lies between is told by `gaps`, if still missing."""
+        lost = self._sources[identifier].lost
+        if lost.untold is None and lost.note_gap(newest, newest_at, sequence):
+            self._gapped.append(identifier)
+
+    def gaps(self) -> list[Gap]:
+        """See `Forwarder`."""
+        told, self._gapped = self._gapped, []
+        found = []
+        for identifier in told:
+            source = self._sources.get(identifier)
+            gap = source.lost.take_gap(source.reception.highest) if source else None
+            if source is not None and gap is not None:
+                found.append(Gap(identifier, source.ssrc or 0, *gap))
+        return found
+
+    def missing(self, source: int, ssrc: int, sequences: list[int]) -> list[int]:
+        """See `Forwarder`."""
+        row = self._sources[source]
+        if not row.audible or row.slot < 0 or row.ssrc != ssrc:
+            return []
+        timeline = self._timeline_of(row)
+        found = [one for one in sequences if row.is_missing(one) and timeline.has_room(one)]
+        row.lost.asked.update(found)
+        return found
 
     def _recover(
         self, identifier: int, packet: RtpPacket, copies: list[Block], missing: dict[int, int]
@@ -145,6 +180,7 @@ class OracleForwarder(OracleTables):
             if not found:
                 continue
             self._sources[identifier].recovered.add(sequence)
+            self._sources[identifier].lost.arrived.add(sequence)
             self._counters["recovered"] += 1
             timestamp = (packet.timestamp - offset) % 2**32
             one = packet._replace(marker=False, timestamp=timestamp)

@@ -26,6 +26,7 @@ DTX_BYTES_MAX = 10
 UNKNOWN_LEVEL = 30
 RECOVERED_KNOWN = 64
 GAP_MAX = 4
+BITS = 64
 
 
 def signed16(value: int) -> int:
@@ -155,6 +156,42 @@ class Reception:
             self.highest, self.highest_timestamp = extended, timestamp
 
 
+class Lost:
+    """Which packets of one SSRC have come, which gap is still to be told, what was asked for."""
+
+    def __init__(self) -> None:
+        self.arrived: set[int] = set()
+        self.asked: set[int] = set()
+        self.newest_at = -math.inf
+        self.untold: tuple[int, float] | None = None
+
+    def come(self, sequence: int, highest: int, now: float) -> None:
+        """A packet came, or was dropped unread."""
+        if sequence == highest and sequence not in self.arrived:
+            self.newest_at = now
+        self.arrived.add(sequence)
+
+    def is_repair(self, sequence: int, highest: int) -> bool:
+        """Whether it was asked for, and not too long ago to know."""
+        return sequence in self.asked and 0 < highest - sequence < BITS
+
+    def note_gap(self, newest: int, newest_at: float, sequence: int) -> bool:
+        """`sequence` came after `newest`; True if that is a gap worth telling."""
+        is_gap = 1 < sequence - newest < BITS
+        if is_gap:
+            self.untold = newest, newest_at
+        return is_gap
+
+    def take_gap(self, highest: int) -> tuple[float, list[int]] | None:
+        """What is missing after the packet before the gap, if anything still is."""
+        if self.untold is None:
+            return None
+        (newest, newest_at), self.untold = self.untold, None
+        first = max(newest + 1, highest - BITS + 1)
+        missing = [one for one in range(first, highest) if one not in self.arrived]
+        return (newest_at, missing) if missing else None
+
+
 class OracleSource:
     """The one track of a transport: identity, admission, loudness, reception."""
 
@@ -167,6 +204,7 @@ class OracleSource:
         red_payload_type: int,
         level_extension: int,
         ssrc: int,
+        repeats: bool,
     ) -> None:
         self.transport = transport
         self.csrc = csrc
@@ -174,6 +212,8 @@ class OracleSource:
         self.payload_type = payload_type
         self.red_payload_type = red_payload_type
         self.recovered: set[int] = set()
+        self.repeats = repeats
+        self.lost = Lost()
         self.level_extension = level_extension
         self.ssrc = ssrc or None
         self.audible = False
@@ -185,6 +225,7 @@ class OracleSource:
         self.tokens_at: float | None = None
         self.loudness = Loudness()
         self.reception = Reception()
+        self.repairs = 0  # packets that came because they were asked for again
 
     def is_foreign(self, ssrc: int, now: float) -> bool:
         """Whether another SSRC speaks while the known one is alive."""
@@ -210,7 +251,9 @@ class OracleSource:
         sequence = self.reception.extend(packet.sequence)
         if sequence - self.checked_sequence >= ROC_KEEP_SEQUENCES:
             return False
+        sequence = self.reception.extend(packet.sequence)
         self.reception.count_unread(packet)
+        self.lost.come(sequence, self.reception.highest, now)
         self.seen_at = now
         return True
 
@@ -221,6 +264,7 @@ class OracleSource:
         replaced = self.ssrc if self.reception.packets else None
         self.ssrc, self.reception = ssrc, Reception()
         self.recovered.clear()
+        self.lost = Lost()
         return replaced
 
     def is_late_original(self, sequence: int) -> bool:
@@ -242,8 +286,19 @@ class OracleSource:
     def count(self, packet: RtpPacket, now: float, clock: int) -> int:
         """Count an authentic packet; returns its extended sequence number."""
         self.seen_at = now
-        self.checked_sequence = self.reception.count(packet, clock)
-        return self.checked_sequence
+        sequence = self.reception.extend(packet.sequence)
+        if self.lost.is_repair(sequence, self.reception.highest):
+            self.repairs += 1
+        else:
+            self.reception.count(packet, clock)
+        self.lost.come(sequence, self.reception.highest, now)
+        self.checked_sequence = sequence
+        return sequence
+
+    def is_missing(self, sequence: int) -> bool:
+        """Whether this packet has not come, and is young enough to know that."""
+        behind = self.reception.highest - sequence
+        return 0 < behind < BITS and sequence not in self.lost.arrived
 
     def stats(self) -> SourceStats:
         """What `Forwarder.source_stats` answers."""

@@ -80,6 +80,10 @@ class Timeline:
         self._advance(sequence, timestamp, now)
         return self.index, self._time, marker, False
 
+    def has_room(self, sequence: int) -> bool:
+        """Whether a late packet of the present period would still get its place."""
+        return self.anchored and sequence >= self.oldest
+
     def drop(self, sequence: int) -> None:
         """A packet of the period was dropped by policy: what follows closes its gap."""
         if not self.anchored or sequence <= self.newest:

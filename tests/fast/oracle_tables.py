@@ -134,11 +134,19 @@ class OracleTables:
         red_payload_type: int = 0,
         level_extension: int = 0,
         ssrc: int = 0,
+        repeats: bool = False,
     ) -> int:
         """See `Forwarder`."""
         source = self._take_id()
         self._sources[source] = OracleSource(
-            transport, csrc, echo_group, payload_type, red_payload_type, level_extension, ssrc
+            transport,
+            csrc,
+            echo_group,
+            payload_type,
+            red_payload_type,
+            level_extension,
+            ssrc,
+            repeats,
         )
         self._transports[transport].source = source
         return source

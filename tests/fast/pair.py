@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sfu.fast import Batch, Forwarder
+from sfu.fast import Batch, Forwarder, Gap
 from tests.fast.oracle import OracleForwarder
 from tests.fast.oracle_red import Block, build_red
 from tests.fast.peer import FRAME_TICKS, PAYLOAD_TYPE, Peer, extension_block, rtp
@@ -88,7 +88,14 @@ class Pair:
         self.egresses = {e: owner for e, owner in self.egresses.items() if owner != transport}
 
     def add_source(
-        self, transport: Both, *, level_extension: int, echo_group: int, ssrc: int, red: int = 0
+        self,
+        transport: Both,
+        *,
+        level_extension: int,
+        echo_group: int,
+        ssrc: int,
+        red: int = 0,
+        repeats: bool = False,
     ) -> Both:
         """The one track of a client that has none yet; `red` is its payload type of RED."""
         self.source_count += 1
@@ -102,6 +109,7 @@ class Pair:
             red_payload_type=red,
             level_extension=level_extension,
             ssrc=voice.ssrc if ssrc else 0,
+            repeats=repeats,
         )
         self.sources[source] = (transport, voice)
         return source
@@ -182,6 +190,14 @@ class Pair:
             taken.append((source, Both((left.handle, right.handle))))
         return taken
 
+    def gaps(self) -> list[tuple[Both, Gap]]:
+        """What is told to be missing, after comparing it."""
+        fast, oracle = (sorted(side.gaps(), key=_ssrc) for side in (self.fast, self.oracle))
+        assert [gap[1:] for gap in fast] == [gap[1:] for gap in oracle]
+        sources = [Both((a.source, b.source)) for a, b in zip(fast, oracle, strict=True)]
+        assert all(source in self.sources for source in sources)
+        return list(zip(sources, fast, strict=True))
+
     def compare_output(self, outbox_size: int = 16) -> None:
         """The same datagrams on each egress, byte for byte and in order; all can be opened."""
         sent = _drain(self.oracle, 256)
@@ -226,6 +242,10 @@ def _drain(
         for data, address in outbox:
             sent[address, data[8:12]].append(data)
     return dict(sent)
+
+
+def _ssrc(gap: Gap) -> int:
+    return gap.ssrc
 
 
 def _close(left: tuple[Any, ...], right: tuple[Any, ...]) -> None:

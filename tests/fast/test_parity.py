@@ -52,6 +52,7 @@ class Driver:
                 echo_group=number,
                 ssrc=0,
                 red=(RED_PAYLOAD_TYPE, 0, RED_PAYLOAD_TYPE)[number],
+                repeats=number < 2,
             )
         for source in pair.sources:
             pair.call("set_audible", source, True)
@@ -82,6 +83,7 @@ class Driver:
                 echo_group=rng.randrange(4),
                 ssrc=rng.randrange(2),
                 red=rng.choice((0, RED_PAYLOAD_TYPE)),
+                repeats=rng.random() < 0.7,
             )
             self.pair.call("set_audible", source, rng.random() < 0.8)
 
@@ -195,6 +197,15 @@ class Driver:
             self.pair.call("resend", egress, asked, self.pair.now, spacing_s)
             self.pair.compare_output(rng.choice((1, 64)))
 
+    def ask(self, rng: random.Random) -> None:
+        """Publishers are asked for what they lost; what is on its way still comes as that."""
+        for source, gap in self.pair.gaps():
+            asked = [one for one in gap.sequences if rng.random() < 0.9]
+            asked += [gap.sequences[0] - 1, gap.sequences[-1] + rng.randrange(-80, 80)]
+            found = self.pair.call("missing", source, gap.ssrc ^ (rng.random() < 0.05), asked)
+            assert found[0] == found[1]
+            assert set(found[0]) <= set(asked)
+
     def switch(self, rng: random.Random) -> None:
         """A listener takes its slot in another form."""
         carrying = {e: s for e in self.pair.egresses if (s := self.pair.stream_of_egress(e))}
@@ -256,7 +267,7 @@ class Driver:
 
 OPERATIONS: list[Callable[[Driver, random.Random], Any]] = [
     *[Driver.talk] * 14,
-    *[Driver.resend] * 4,
+    *[Driver.resend, Driver.ask] * 4,
     *[Driver.switch] * 3,
     *[Driver.assign, Driver.set_audible, Driver.subscribe, Driver.wait, Driver.accept] * 2,
     *[Driver.add_transport, Driver.add_source, Driver.add_egress, Driver.resize_room],
