@@ -119,8 +119,8 @@ class Forwarder:
 
         With `red_payload_type` it may carry RED streams; with `repeats` it may be asked to
         `resend`, for which the transport's sending session must allow repeated packets. Such a
-        session does not notice an `ssrc` that was used before: under the same keys, never use one
-        twice.
+        session does not notice two texts under one number, so ValueError for an `ssrc` that
+        another egress of the transport has, or had when it sent under the same keys.
 
         A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
         header two-byte form (RFC 8285 4.3).

@@ -1,6 +1,6 @@
 # The tables that Python writes and the forwarder walks.
 
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._held cimport HoldList
 from sfu.fast._rows cimport Audience, Egress, Slot, Source, Stream, Transport
@@ -29,6 +29,8 @@ cdef class Routes:
     cdef uint64_t source_serial
     cdef AddressTable addresses
     cdef dict sessions          # transport -> (receive, send), so that libsrtp's contexts stay alive
+    cdef dict spent             # transport -> SSRCs of its removed egresses that sent under its keys
+    cdef int _check_unused(self, int32_t transport, uint32_t ssrc) except -1
     cdef int _assert_drained(self) except -1
     cdef Transport* _transport(self, int32_t row) except NULL
     cdef Source* _source(self, int32_t row) except NULL

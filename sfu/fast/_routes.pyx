@@ -23,6 +23,9 @@ from pylibsrtp._binding import ffi as _ffi
 
 from sfu.fast.records import EgressStats, SourceLevel, SourceStats
 
+cdef enum:
+    SSRCS_MAX = 1024    # libsrtp keeps 0.4 KiB for each as long as the keys live
+
 
 cdef int check_payload_types(uint8_t payload_type, uint8_t red_payload_type) except -1:
     if payload_type > 127 or red_payload_type > 127:
@@ -65,6 +68,7 @@ cdef class Routes:
         self.holding.first = self.holding.last = NOBODY
         self.addresses = AddressTable()
         self.sessions = {}
+        self.spent = {}
 
     def __dealloc__(self):
         cdef int32_t index
@@ -108,6 +112,7 @@ cdef class Routes:
             self.addresses.drop(row.addresses[row.address_count])
         row.alive = False
         self.sessions.pop(transport, None)
+        self.spent.pop(transport, None)
         self.transport_rows.give_back(transport)
 
     def set_keys(self, int32_t transport, receive not None, send not None):
@@ -115,6 +120,8 @@ cdef class Routes:
         # Both are looked at before either is kept: a row never points to what nobody keeps alive.
         cdef uintptr_t receive_context = int(_ffi.cast("uintptr_t", receive._srtp[0]))
         cdef uintptr_t send_context = int(_ffi.cast("uintptr_t", send._srtp[0]))
+        if row.send != <void*>send_context:
+            self.spent.pop(transport, None)
         self.sessions[transport] = (receive, send)
         row.receive = <void*>receive_context
         row.send = <void*>send_context
@@ -364,6 +371,7 @@ cdef class Routes:
             raise ValueError(f"a MID has at most {MID_SIZE_MAX} bytes")
         if owner.egress_count >= TRANSPORT_EGRESSES_MAX:
             raise OverflowError(f"a transport has at most {TRANSPORT_EGRESSES_MAX} egresses")
+        self._check_unused(transport, ssrc)
         row = self.egress_rows.take()
         self.egresses = <Egress*>grown(self.egresses, &self.egress_capacity, row + 1, sizeof(Egress))
         egress = &self.egresses[row]
@@ -398,6 +406,20 @@ cdef class Routes:
         owner.egress_count += 1
         return row
 
+    cdef int _check_unused(self, int32_t transport, uint32_t ssrc) except -1:
+        """Under its keys, the transport has never sent anything with this SSRC."""
+        cdef Transport* owner = &self.transports[transport]
+        cdef set spent = self.spent.get(transport, set())
+        cdef int32_t index
+        cdef bint is_used = ssrc in spent
+        for index in range(owner.egress_count):
+            is_used = is_used or self.egresses[owner.egresses[index]].ssrc == ssrc
+        if is_used:
+            raise ValueError(f"transport {transport} has used SSRC {ssrc:#x} under its keys")
+        if len(spent) >= SSRCS_MAX:
+            raise OverflowError(f"a transport uses at most {SSRCS_MAX} SSRCs under its keys")
+        return 0
+
     def remove_egress(self, int32_t egress):
         cdef Egress* row = self._egress(egress)
         cdef Transport* owner = &self.transports[row.transport]
@@ -409,6 +431,8 @@ cdef class Routes:
                 owner.egress_count -= 1
                 owner.egresses[index] = owner.egresses[owner.egress_count]
                 break
+        if row.packets > 0:
+            self.spent.setdefault(row.transport, set()).add(row.ssrc)
         free(row.sent)
         row.sent = NULL
         row.alive = False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import resource
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.fast.peer import (
 
 NOW = 10.0
 SANITIZED = bool(os.environ.get("ROSTRUM_SANITIZED"))
+SSRCS = itertools.count(0x100)
 EMPTY = dict.fromkeys("transports addresses sources slots streams egresses audiences".split(), 0)
 
 
@@ -32,7 +35,7 @@ def _add_source(forwarder: Forwarder, transport: int) -> int:
 
 def _add_egress(forwarder: Forwarder, transport: int, **changes: int | bytes) -> int:
     settings: dict[str, int | bytes] = {
-        "ssrc": 1,
+        "ssrc": next(SSRCS),
         "payload_type": PAYLOAD_TYPE,
         "first_sequence": 1,
         "first_timestamp": 0,
@@ -403,9 +406,8 @@ def test_numbers_that_cannot_be_are_refused() -> None:
         with pytest.raises(ValueError):
             _add_egress(forwarder, transport, **wrong)
         with pytest.raises(ValueError):
-            forwarder.add_source(
-                transport, **({"csrc": 1, "echo_group": 1, "payload_type": PAYLOAD_TYPE} | wrong)
-            )
+            settings: dict[str, Any] = {"csrc": 1, "echo_group": 1, "payload_type": PAYLOAD_TYPE}
+            forwarder.add_source(transport, **(settings | wrong))
     assert forwarder.sizes()["egresses"] == forwarder.sizes()["sources"] == 0
 
 
