@@ -39,14 +39,29 @@ class BrowserPeer {
     this.pc.addEventListener("negotiationneeded", () => { negotiations.needed += 1; });
   }
 
-  async offer(speaks) {
+  // `repair` says what it offers against loss: RED unless it is false, NACK only if it is true,
+  // as browsers do that are not told otherwise.
+  async offer(speaks, repair) {
     this.uplink = this.pc.addTransceiver("audio", { direction: "sendrecv" });
     if (speaks) await this.attachMicrophone();
     for (let slot = 1; slot < SLOTS; slot += 1) {
       this.pc.addTransceiver("audio", { direction: "recvonly" });
     }
-    await this.pc.setLocalDescription();
+    if (repair?.red === false) this.withoutRed();
+    const description = await this.pc.createOffer();
+    if (repair?.nack) {
+      // There is no other way to ask for it on audio.
+      description.sdp = description.sdp.replace(
+        /a=rtpmap:(\d+) opus\/48000\/2\r\n/g, "$&a=rtcp-fb:$1 nack\r\n");
+    }
+    await this.pc.setLocalDescription(description);
     return this.pc.localDescription.sdp;
+  }
+
+  withoutRed() {
+    const { codecs } = RTCRtpReceiver.getCapabilities("audio");
+    const others = codecs.filter((codec) => codec.mimeType !== "audio/red");
+    for (const transceiver of this.pc.getTransceivers()) transceiver.setCodecPreferences(others);
   }
 
   async accept(answer) {
@@ -68,7 +83,6 @@ class BrowserPeer {
     const stream = new MediaStream([track]);
     // Chromium pulls samples of a remote track only when a media element plays it.
     const element = new Audio();
-    element.muted = true;
     element.srcObject = stream;
     element.play();
     const analyser = new AnalyserNode(this.audio, { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
@@ -116,9 +130,31 @@ class BrowserPeer {
   // Samples that were made up so far on the track that is heard: the one that made up least of all
   // those that got something.
   async concealed() {
-    const report = Array.from((await this.pc.getStats()).values());
-    const tracks = report.filter((entry) => entry.type === "inbound-rtp" && entry.packetsReceived);
+    const tracks = (await this.inbound()).filter((track) => track.packetsReceived);
     return Math.min(...tracks.map((track) => track.concealedSamples), Number.MAX_SAFE_INTEGER);
+  }
+
+  async inbound() {
+    const report = Array.from((await this.pc.getStats()).values());
+    return report.filter((entry) => entry.type === "inbound-rtp");
+  }
+
+  // The fields of page_peer.Decoded, of the track that got the most packets.
+  async decoded() {
+    const tracks = await this.inbound();
+    const most = tracks.reduce((a, b) => (b.packetsReceived > a.packetsReceived ? b : a));
+    return [
+      "packetsReceived", "packetsLost", "totalSamplesReceived", "concealedSamples",
+      "silentConcealedSamples", "totalAudioEnergy", "jitterBufferDelay", "jitterBufferEmittedCount",
+      "fecPacketsReceived",
+    ].map((name) => most[name] ?? 0);
+  }
+
+  async port() {
+    const report = await this.pc.getStats();
+    const pairs = Array.from(report.values()).filter(
+      (entry) => entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded");
+    return report.get(pairs[0].localCandidateId).port;
   }
 
   state() {

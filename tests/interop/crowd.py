@@ -17,6 +17,8 @@ from deploy.club.peer import Peer, PeerOptions
 from deploy.club.voices import SILENCE_PACKET
 
 FRAME_S = 0.02
+# As many as a peer offers to hear.
+SLOTS = PeerOptions().slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,15 @@ class Guest:
 class Crowd:
     """Guests of one room; leaving the `async with` closes all of them."""
 
-    def __init__(self, control: Client, room: str) -> None:
+    def __init__(self, control: Client, room: str, slots: int = SLOTS) -> None:
         self.control = control
         self.room = room
+        self._slots = slots
         self.guests: list[Guest] = []
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await self.control.room_create(room=self.room)
+        await self.control.room_create(room=self.room, slots=self._slots)
         self._ticking = asyncio.create_task(self._tick_for_ever())
         return self
 

@@ -1,4 +1,4 @@
-"""A real daemon for tests: `sfu serve` as a child process on free ports, steered over TCP.
+"""A real daemon for tests: `sfu serve` as a child process, steered over TCP or a Unix socket.
 
 It is ended by its own process id. What it logs goes into a file whose tail is shown when it fails.
 """
@@ -27,27 +27,37 @@ STOP_TIMEOUT_S = 5.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    """A loopback port that nobody holds now."""
+def free_port(kind: socket.SocketKind, host: str = "127.0.0.1") -> int:
+    """A port of this address that nobody holds now."""
     with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a daemon listens on loopback."""
+    """Where a daemon listens: ports of one address, and maybe a Unix socket for control."""
 
     control: int
     media: int
     http: int
+    host: str = "127.0.0.1"
+    control_socket: Path | None = None
 
     @classmethod
-    def free(cls) -> Ports:
+    def free(cls, host: str = "127.0.0.1", control_socket: Path | None = None) -> Ports:
         """Ports that nobody holds now."""
         tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
-        return cls(control=free_port(tcp), media=free_port(udp), http=free_port(tcp))
+        ports = (free_port(tcp, host), free_port(udp, host), free_port(tcp, host))
+        return cls(*ports, host, control_socket)
+
+    @property
+    def control_endpoint(self) -> str:
+        """As `control.listen` and clients take it."""
+        if self.control_socket is not None:
+            return f"unix:{self.control_socket}"
+        return f"{self.host}:{self.control}"
 
 
 class Daemon:
@@ -64,9 +74,9 @@ class Daemon:
         ports = ports or Ports.free()
         arguments = [sys.executable, "-m", "sfu.shell.cli", "serve"]
         for setting in (
-            f"control.listen=127.0.0.1:{ports.control}",
-            f"media.listen=127.0.0.1:{ports.media}",
-            f"http.listen=127.0.0.1:{ports.http}",
+            f"control.listen={ports.control_endpoint}",
+            f"media.listen={ports.host}:{ports.media}",
+            f"http.listen={ports.host}:{ports.http}",
             "log.format=json",
             *settings,
         ):
@@ -85,11 +95,11 @@ class Daemon:
 
     def client(self, *, automatic_keys: bool = True) -> Client:
         """A control client, to be used with `async with`."""
-        return Client("127.0.0.1", self.ports.control, automatic_keys=automatic_keys)
+        return Client(self.ports.control_endpoint, automatic_keys=automatic_keys)
 
     def http(self, path: str) -> str:
         """The body of an operators' page."""
-        url = f"http://127.0.0.1:{self.ports.http}{path}"
+        url = f"http://{self.ports.host}:{self.ports.http}{path}"
         with urllib.request.urlopen(url, timeout=5) as response:
             text: str = response.read().decode()
             return text

@@ -22,8 +22,11 @@ PORTS_MAX = 64
 class Relay:
     """Use with `async with`; give the client `rewritten(answer)` instead of the answer."""
 
-    def __init__(self, daemon_port: int) -> None:
-        self._daemon: Address = ("127.0.0.1", daemon_port)
+    def __init__(
+        self, daemon_port: int, daemon_host: str = "127.0.0.1", host: str = "127.0.0.1"
+    ) -> None:
+        self._daemon: Address = (daemon_host, daemon_port)
+        self._host = host
         self._is_cut = False
         self._moves_with_check = False
         self._upstreams: dict[Address, socket.socket] = {}
@@ -54,7 +57,7 @@ class Relay:
     def rewritten(self, answer: str) -> str:
         """The answer with this relay in place of the daemon's candidates."""
         found = re.sub(
-            r"(a=candidate:\S+ 1 udp \d+ )\S+ \d+ ", rf"\g<1>127.0.0.1 {self.port} ", answer
+            r"(a=candidate:\S+ 1 udp \d+ )\S+ \d+ ", rf"\g<1>{self._host} {self.port} ", answer
         )
         assert found != answer, "the answer has a candidate"
         return found
@@ -75,7 +78,7 @@ class Relay:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sockets.append(opened)
         opened.setblocking(False)
-        opened.bind(("127.0.0.1", 0))
+        opened.bind((self._host, 0))
         return opened
 
     def _open_upstream(self, client: Address) -> socket.socket:

@@ -15,9 +15,10 @@ from playwright.async_api import Browser
 from control import Client
 from control.types import ParticipantStatus, Role
 from deploy.club.peer import Peer
-from tests.interop.chromium import BrowserPeer, Silences, launched
+from tests.interop.chromium import BrowserPeer, launched
 from tests.interop.crowd import Crowd, Guest
 from tests.interop.daemon import Daemon
+from tests.interop.page_peer import STEADY_S, silence_around
 from tests.interop.polling import until, until_equal
 from tests.interop.relay import Relay
 from tests.interop.tones import decode, endless
@@ -29,8 +30,6 @@ TONES = (TONE, OTHER)
 RESTART_S_MAX = 1.0
 ADDRESS_S_MAX = 0.5
 MOVE_S_MAX = 0.2
-# So much sound after a change shows that it stays.
-STEADY_S = 1.0
 
 
 @pytest.fixture
@@ -83,24 +82,6 @@ class Call:
             room=self.room, participant=name, offer=offer
         )
         await self.peers[name].accept((await self.path(name)).rewritten(answer))
-
-
-async def silence_around(peer: BrowserPeer) -> Silences:
-    """What was missing since the last call, once the sound has been back for a while."""
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + 10.0
-    longest_s = made_up_s = heard_s = 0.0
-    steady_since = loop.time()
-    while loop.time() < ends_at:
-        await asyncio.sleep(0.1)
-        seen = await peer.silences()
-        longest_s = max(longest_s, seen.longest_s)
-        made_up_s, heard_s = made_up_s + seen.made_up_s, heard_s + seen.heard_s
-        if seen.present_s > 0.0:
-            steady_since = loop.time()
-        if loop.time() - steady_since >= STEADY_S:
-            return Silences(longest_s, 0.0, made_up_s, heard_s)
-    raise AssertionError(f"no steady sound within 10 s; it was gone for {longest_s:.3f} s")
 
 
 @pytest.fixture
