@@ -157,8 +157,9 @@ class Hand(Value, frozen=True, kw_only=True):
 class SubscriptionState(Value, frozen=True, kw_only=True, omit_defaults=True):
     """What one participant is sent, what was asked for, and how its line is, as far as known.
 
-    `slots` is how many voices it hears at once; `slots_max` what was asked for. `loss_ratio` (0 to
-    1) and `rtt_ms` are from its last report; `cause` is why `tier` last changed.
+    `slots` is how many voices it hears at once; `slots_max` what was asked for. `protection` is how
+    many earlier packets go along with each, `loss_ratio` (0 to 1) what its own line loses; `rtt_ms`
+    is from its last report; `cause` is why `tier` last changed.
     """
 
     participant: str
@@ -169,6 +170,7 @@ class SubscriptionState(Value, frozen=True, kw_only=True, omit_defaults=True):
     always: list[str]
     never: list[str]
     slots_max: int | None = None
+    protection: int = 0
     max_kbps: int | None = None
     estimate_kbps: int | None = None
     loss_ratio: float | None = None

@@ -208,6 +208,7 @@ def _subscription(state: SubscriptionState) -> str:
     asked = state.slots_max
     most = "" if asked is None or asked == state.slots else f", {asked} asked for"
     loss, rtt, rate = state.loss_ratio, state.rtt_ms, state.estimate_kbps
+    red = state.protection
     return fields(
         {
             "participant": state.participant,
@@ -221,6 +222,7 @@ def _subscription(state: SubscriptionState) -> str:
             "at most": None if state.max_kbps is None else f"{state.max_kbps} kbit/s",
             "line": None if rate is None else f"{rate} kbit/s",
             "loss": None if loss is None else f"{loss:.1%}",
+            "protection": None if not red else f"{count(red, 'earlier packet')} with each",
             "round trip": None if rtt is None else f"{rtt:.0f} ms",
         }
     )

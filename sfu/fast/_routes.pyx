@@ -62,7 +62,7 @@ cdef class Routes:
         self.transport_rows = Ids("transports", TABLE_MAX)
         self.source_rows = Ids("sources", TABLE_MAX)
         self.slot_rows = Ids("slots", TABLE_MAX)
-        self.stream_rows = Ids("streams", TABLE_MAX)
+        self.stream_rows = Ids("streams", FORMS * TABLE_MAX)
         self.egress_rows = Ids("egresses", EGRESS_TABLE_MAX)
         self.audience_rows = Ids("audiences", TABLE_MAX)
         self.holding.first = self.holding.last = NOBODY

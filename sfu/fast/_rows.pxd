@@ -6,7 +6,7 @@ from sfu.fast._batch cimport ADDRESS_SIZE
 
 cdef enum:
     NOBODY = -1
-    TABLE_MAX = 65536            # rows of transports, sources, slots and streams
+    TABLE_MAX = 65536            # rows of transports, sources and slots
     EGRESS_TABLE_MAX = 1048576   # 16 for each transport
     TRANSPORT_EGRESSES_MAX = 16  # seven m-lines of an offer, twice over
     TRANSPORT_ADDRESSES_MAX = 8  # a client has a few interfaces; more is an attack

@@ -1,7 +1,7 @@
 """How many copies of earlier packets a listener is sent with each (RED), by what its line loses.
 
     copies   up when the loss is at least     down when it stays below
-    0        4 %   -> 1 copy
+    0        3 %   -> 1 copy
     1        15 %  -> 2 copies                 1 %  for 30 s -> 0
     2        60 %  -> 0: the line is full      5 %  for 30 s -> 1
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 COPIES_MAX = 2
 # Loss from which there is one more copy than the index says.
-UP_FROM = (0.04, 0.15)
+UP_FROM = (0.03, 0.15)
 # Loss below which, for CALM_S, there is one less.
 DOWN_BELOW = (0.0, 0.01, 0.05)
 COLLAPSE_FROM = 0.60

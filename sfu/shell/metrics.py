@@ -26,10 +26,15 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAMESPACE = "rostrum"
 # Every label that a series may have; each has a small closed set of values.
-LABELS = frozenset({"le", "limit", "python", "reason", "role", "version"})
-# Counters `dropped_<reason>` become one series with a label; the same for refusals by limit, and
-# for participants by role.
-_GROUPED = {"dropped": "reason", "participants": "role", "refused": "limit"}
+LABELS = frozenset({"le", "limit", "protection", "python", "reason", "role", "version"})
+# Counters `dropped_<reason>` become one series with a label; the same for refusals by limit,
+# participants by role, and listeners by how many earlier packets go along with each.
+_GROUPED = {
+    "dropped": "reason",
+    "listeners": "protection",
+    "participants": "role",
+    "refused": "limit",
+}
 # A tick of sound is 20 ms; what is above 5 ms is felt as jitter, what is above 100 ms is heard.
 LAG_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 

@@ -137,9 +137,9 @@ class Floor:
             for slot in self._selector.slots
         ]
 
-    def stream(self, index: int) -> int:
-        """The forwarder's stream of the slot at `index`."""
-        return self._forwarder.slot_stream(self._slot_ids[index])
+    def stream(self, index: int, copies: int) -> int:
+        """The forwarder's stream of the slot at `index`, with so many earlier packets in each."""
+        return self._forwarder.slot_stream(self._slot_ids[index], copies)
 
     def views(self, now: float) -> list[SlotView]:
         """The slots as seating sees them at this moment."""

@@ -23,7 +23,8 @@ class Participant:
     """A participant of a room.
 
     `number` is the CSRC on its packets, `source` and `egresses` are forwarder ids (one egress for
-    each m-line, in order), `echo_group` is the forwarder's. Times are unix milliseconds.
+    each m-line, in order), `echo_group` is the forwarder's. `red_egresses` are those that take RED,
+    `copies` is how many earlier packets they carry with each. Times are unix milliseconds.
     """
 
     id: str
@@ -43,6 +44,8 @@ class Participant:
     priority_db: float | None = None
     source: int = NO_SOURCE
     egresses: tuple[int, ...] = ()
+    red_egresses: frozenset[int] = frozenset()
+    copies: int = 0
     wishes: Wishes = NO_WISHES
     # Why what it is sent last changed in kind; None while it never has.
     tier_cause: str | None = None

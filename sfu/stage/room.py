@@ -7,7 +7,7 @@ for who owns what.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -195,12 +195,19 @@ class Room:
         *,
         source: int = NO_SOURCE,
         egresses: Sequence[int] = (),
+        red_egresses: Iterable[int] = (),
+        copies: int = 0,
         now: float,
     ) -> Participant:
-        """The newcomer takes its place. `egresses` are in the order of its m-lines."""
+        """The newcomer takes its place. `egresses` are in the order of its m-lines.
+
+        Those of `red_egresses` take RED, and carry `copies` earlier packets with each from now on.
+        """
         participant = self._roster.add(admission, joined_at_ms=self._unix_ms(now))
         participant.source = source
         participant.egresses = tuple(egresses)
+        participant.red_egresses = frozenset(red_egresses)
+        participant.copies = copies
         self._lifetime.fill()
         self._seating.add(participant)
         self._reseat(now)

@@ -16,6 +16,16 @@ Listeners with the same m-lines are in the same state nearly always, so they are
 a decision is made once for each block: 2,000 listeners cost what one does until something changes.
 Blocks know slots, not names: listeners that never want somebody who holds no slot are equal to
 those who asked for nothing. Whoever names somebody is found by that name when its slots change.
+Protection. A listener whose line loses packets carries the same slots in RED: streams of another
+form and the same numbers, one table write for each m-line that takes RED, without a gap. It goes
+for whatever its m-lines carry from then on, through choices, pauses and other numbers of slots.
+Blocks do not know of it, since it decides nothing. All slots are protected, not the dominant
+speaker's alone: nearly always one person talks, and who does not costs next to nothing. In a
+simulated conversation with turns of 1 to 12 s, 0.3 s of overlap and DTX, one copy on all slots
+costs 53 % more, on the dominant one's 45 %, but 15 % of all voiced packets would go unprotected,
+and 60 % of first words, for a speaker begins before it dominates. And nothing is written when the
+dominant changes.
+
 A slot held by a listener's own echo group is never heard by it (the forwarder sees to that) and so
 does not count as heard here. `subscribe` is called only when something changes.
 """
@@ -116,7 +126,10 @@ def _seat_for(
 
 
 class Seating:
-    """The subscriptions of one room's egresses to its slots. `stream_of` gives a slot's stream."""
+    """The subscriptions of one room's egresses to its slots.
+
+    `stream_of` gives a slot's stream with so many earlier packets in each.
+    """
 
     __slots__ = (
         "_blocks",
@@ -130,7 +143,9 @@ class Seating:
         "_view",
     )
 
-    def __init__(self, forwarder: Forwarder, slots: int, stream_of: Callable[[int], int]) -> None:
+    def __init__(
+        self, forwarder: Forwarder, slots: int, stream_of: Callable[[int, int], int]
+    ) -> None:
         self._forwarder = forwarder
         self._stream_of = stream_of
         self._slots = slots
@@ -181,6 +196,15 @@ class Seating:
         self._forget_terms(participant)
         participant.wishes = wishes
         self._place(participant, self._seats[participant.id])
+
+    def protect(self, participant: Participant, copies: int) -> None:
+        """With each packet `participant` gets so many of those before it, where it takes RED."""
+        if copies == participant.copies:
+            return
+        participant.copies = copies
+        for egress, slot in zip(participant.egresses, self._seats[participant.id], strict=False):
+            if slot != NOTHING and egress in participant.red_egresses:
+                self._forwarder.subscribe(egress, self._stream_of(slot, copies))
 
     def resize(self, slots: int, participants: Sequence[Participant]) -> None:
         """The room has `slots` from now on: seat everybody anew.
@@ -285,7 +309,8 @@ class Seating:
         changes = zip_longest(participant.egresses, before, seats, fillvalue=NOTHING)
         for egress, was, now in changes:
             if was != now:
-                stream = NOTHING if now == NOTHING else self._stream_of(now)
+                copies = participant.copies if egress in participant.red_egresses else 0
+                stream = NOTHING if now == NOTHING else self._stream_of(now, copies)
                 self._forwarder.subscribe(egress, stream)
         self._seats[participant.id] = seats
 

@@ -52,6 +52,7 @@ class Subscriptions:
             always=list(wishes.always),
             never=list(wishes.never),
             slots_max=wishes.slots_max,
+            protection=participant.copies,
             cause=participant.tier_cause,
         )
 
@@ -67,6 +68,10 @@ class Subscriptions:
         previous = self._seating.tier(participant)
         self._seating.change(participant, wishes, self._views(now))
         self._tell_tier(participant, previous, CAUSE_REQUESTED)
+
+    def protect(self, participant_id: str, copies: int) -> None:
+        """How many earlier packets go along with each; it follows whatever somebody hears."""
+        self._seating.protect(self._roster.get(participant_id), copies)
 
     def resize(self, slots: int) -> None:
         """The room has `slots` from now on; as `Seating.resize`."""

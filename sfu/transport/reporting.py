@@ -160,6 +160,14 @@ class Reporter:
         """The newest of what was reported about each of our SSRCs."""
         return {ssrc: _feedback(*heard) for ssrc, heard in self._heard_blocks.items()}
 
+    def reported(self, now: float) -> dict[int, ReportBlock]:
+        """What came at `now` about the tracks of each egress."""
+        heard = {
+            egress: self._heard_blocks.get(ssrc)
+            for egress, ssrc in zip(self._egresses, self._ssrcs, strict=True)
+        }
+        return {egress: one[1] for egress, one in heard.items() if one and one[0] == now}
+
     def _take_blocks(self, blocks: Sequence[ReportBlock], now: float) -> None:
         """Keep report blocks; a round trip once known stays until a newer one."""
         arrived_ntp = ntp_time(self._wall_at_zero + now)

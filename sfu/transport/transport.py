@@ -83,7 +83,6 @@ class Transport:
         "_events",
         "_looked_at",
         "_report_at",
-        "_reporter",
         "_settings",
         "_srtcp",
         "_source",
@@ -91,6 +90,7 @@ class Transport:
         "_stats",
         "ice",
         "negotiation",
+        "reporter",
     )
 
     def __init__(
@@ -114,7 +114,7 @@ class Transport:
         self._source = source
         self._settings = settings
         self._count = count
-        self._reporter = Reporter(
+        self.reporter = Reporter(
             stats,
             source=source,
             egresses=egresses,
@@ -149,7 +149,7 @@ class Transport:
     @property
     def feedback(self) -> dict[int, EgressFeedback]:
         """What the client last reported about each of our SSRCs."""
-        return self._reporter.feedback
+        return self.reporter.feedback
 
     # Inputs
 
@@ -217,7 +217,7 @@ class Transport:
             return
         self.ice.heard(address, now)
         self.heard(now)
-        self._reporter.receive(packets, now)
+        self.reporter.receive(packets, now)
 
     def heard(self, now: float) -> None:
         """Something authentic came: a check, RTCP, or media, of which only the caller knows."""
@@ -255,7 +255,7 @@ class Transport:
         """Send BYE for our tracks and close_notify. Immediate, idempotent, without an event."""
         if self._state is TransportState.CLOSED:
             return
-        self._send_rtcp([self._reporter.goodbye()])
+        self._send_rtcp([self.reporter.goodbye()])
         self._dtls.close()
         self._send_dtls()
         self._step(Trigger.ENDED)
@@ -316,9 +316,9 @@ class Transport:
 
         That is a wake that a connection needs anyway, so listeners of a silent room take no other.
         """
-        compounds = self._reporter.compounds(now)
+        compounds = self.reporter.compounds(now)
         if compounds:
-            self._report_at = now + self._reporter.interval_s()
+            self._report_at = now + self.reporter.interval_s()
             self._send_rtcp(compounds)
         else:
             self._report_at = min(now + INTERVAL_S, self._state_deadline())
@@ -365,7 +365,7 @@ class Transport:
         send = send_session(keys, repeats=self.negotiation.repeats)
         self._srtcp = Srtcp(receive, send, now, self._count)
         self._consent.heard(now)
-        self._report_at = now + self._reporter.interval_s(FIRST_INTERVAL_S)
+        self._report_at = now + self.reporter.interval_s(FIRST_INTERVAL_S)
         self._step(Trigger.SECURED)
         self._events += [Keys(keys, receive, send), Connected()]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
+from sfu.listening import COPIES_MAX, Line
 from sfu.stage import Room
 from sfu.transport.transport import Transport
 
@@ -15,8 +17,9 @@ ADDRESS_KEPT_S = 3.0
 class Peer:
     """A participant's connection: relations only, the behaviour is in its parts.
 
-    `row` and `source` are the forwarder's ids (`source` -1 without a microphone m-line);
-    `waiting_dtls` is how many of its datagrams are in the backlog.
+    `row` and `source` are the forwarder's ids (`source` -1 without a microphone m-line); `line` is
+    what its network does to what it is sent; `waiting_dtls` is how many of its datagrams are in the
+    backlog.
     """
 
     room: Room
@@ -24,6 +27,7 @@ class Peer:
     transport: Transport
     row: int
     source: int
+    line: Line
     waiting_dtls: int = 0
     ufrags: tuple[str, ...] = ()  # by which checks find it; kept by `Peers`
 
@@ -44,6 +48,11 @@ class Peers:
 
     def __len__(self) -> int:
         return len(self._by_row)
+
+    def protected(self) -> dict[int, int]:
+        """How many there are by how many earlier packets each is sent along with a packet."""
+        counts = Counter(peer.line.copies for peer in self._by_row.values())
+        return {copies: counts[copies] for copies in range(COPIES_MAX + 1)}
 
     def add(self, peer: Peer) -> None:
         """Nobody else may have its participant, row or user fragment."""

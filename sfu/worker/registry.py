@@ -17,6 +17,7 @@ from control.errors import invalid, not_found
 from control.events import EventBody
 from control.types import LeaveReason, ParticipantStatus, Role
 from sfu.fast import Forwarder
+from sfu.listening import Line
 from sfu.stage import NO_SOURCE, Admission, Participant, Room, RoomEvent, RoomSettings
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
@@ -39,7 +40,7 @@ from sfu.transport.transport import Transport
 from sfu.worker.intake import Intake
 from sfu.worker.negotiator import Negotiator
 from sfu.worker.peers import Peer, Peers
-from sfu.worker.rows import add_egresses, add_source
+from sfu.worker.rows import add_egresses, add_source, red_of
 from sfu.worker.segmentation import Segmentation
 from sfu.worker.settings import ROOMS_MAX, WorkerSettings
 from sfu.worker.timers import Timers
@@ -249,7 +250,14 @@ class Registry:
         self.counters[f"left_{LeaveReason.MOVED}"] += 1
         self.forwarder.reidentify(peer.row, csrc=admission.number, echo_group=admission.echo_group)
         self.peers.move(peer, target)
-        target.add(admission, source=left.source, egresses=left.egresses, now=now)
+        target.add(
+            admission,
+            source=left.source,
+            egresses=left.egresses,
+            red_egresses=left.red_egresses,
+            copies=left.copies,
+            now=now,
+        )
         self.settle_room(room)
         self.settle_room(target)
         return target
@@ -337,9 +345,11 @@ class Registry:
             settings=self._transport_settings,
             count=self._count_drop,
         )
-        peer = Peer(room, admission.participant, transport, row, source)
+        red_egresses = red_of(egresses, negotiation)
+        line = Line(takes_red=bool(red_egresses))
+        peer = Peer(room, admission.participant, transport, row, source, line)
         self.peers.add(peer)
-        room.add(admission, source=source, egresses=egresses, now=now)
+        room.add(admission, source=source, egresses=egresses, red_egresses=red_egresses, now=now)
         self.counters["joins"] += 1
         self.settle(peer, now)
         self.settle_room(room)

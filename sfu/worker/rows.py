@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sfu.fast import Forwarder
 from sfu.stage import NO_SOURCE, Admission
@@ -53,3 +53,9 @@ def add_egresses(
         )
         for media in negotiation.egresses
     ]
+
+
+def red_of(egresses: Sequence[int], negotiation: Negotiation) -> list[int]:
+    """Those of the egresses that take RED."""
+    pairs = zip(egresses, negotiation.egresses, strict=True)
+    return [egress for egress, media in pairs if media.red_payload_type]

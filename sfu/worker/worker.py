@@ -30,6 +30,7 @@ from sfu.transport.dtls import DtlsFactory
 from sfu.transport.ice import StunLimiter, username_of
 from sfu.worker.backlog import Backlog
 from sfu.worker.commands import Commands
+from sfu.worker.lines import follow_line
 from sfu.worker.peers import Peer
 from sfu.worker.registry import Registry
 from sfu.worker.settings import WorkerSettings
@@ -190,6 +191,8 @@ class Worker:
             "dtls_waiting": len(self._backlog),
             "timers": len(registry.peer_timers) + len(registry.room_timers),
         }
+        for copies, listeners in registry.peers.protected().items():
+            sizes[f"listeners_{copies}"] = listeners
         for room in registry.rooms.values():
             counts = room.state().counts
             sizes["participants_moderator"] += counts.moderator
@@ -242,6 +245,7 @@ class Worker:
         """A report is answered by nothing, and news only from somebody who had gone quiet."""
         try:
             peer.transport.receive_rtcp(data, address, self._now)
+            follow_line(peer, self.forwarder, self._now)
             if peer.transport.has_news:
                 self._registry.settle(peer, self._now)
         except Exception as error:

@@ -158,6 +158,7 @@ SUBSCRIPTION = SubscriptionResult(
         always=["blue"],
         never=[],
         slots_max=2,
+        protection=1,
         loss_ratio=0.015,
         rtt_ms=41.5,
         cause="requested",

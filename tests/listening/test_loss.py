@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.listening import DownlinkLoss
-from sfu.listening.loss import SENT_MIN, Counted
+from sfu.listening import Counted, DownlinkLoss, count
+from sfu.listening.loss import SENT_MIN
 
 
 def test_the_first_report_has_nothing_to_compare_with() -> None:
@@ -34,6 +34,51 @@ def test_few_packets_say_nothing() -> None:
     loss.observe({1: Counted(0, 0, 0)})
     assert loss.observe({1: Counted(SENT_MIN - 1, 5, SENT_MIN - 1)}) is None
     assert loss.ratio is None
+
+
+def test_what_says_too_little_counts_with_the_next() -> None:
+    loss = DownlinkLoss()
+    loss.observe({1: Counted(0, 0, 0)})
+    assert loss.observe({1: Counted(20, 2, 20)}) is None
+    assert loss.observe({1: Counted(40, 2, 40)}) == pytest.approx(0.05)
+
+
+def test_what_was_sent_again_hides_no_loss() -> None:
+    """Of 100 packets 10 were lost and sent again, and of those another one was lost."""
+    loss = DownlinkLoss()
+    loss.observe({1: Counted(0, 0, 0)})
+    assert loss.observe({1: Counted(100, 1, 110)}) == pytest.approx(11 / 110)
+
+
+def test_a_gap_that_is_under_way_is_nobodys_loss() -> None:
+    """A report ends just before a gap of 50; the next one has seen it."""
+    loss = DownlinkLoss()
+    loss.observe({1: count(highest=100, lost=0, last_sequence=100, packets=101)})
+    first = count(highest=200, lost=0, last_sequence=255, packets=206)
+    assert first == Counted(highest=200, lost=0, sent=151, under_way=55)
+    assert loss.observe({1: first}) == 0.0
+    after = count(highest=350, lost=50, last_sequence=352, packets=303)
+    assert loss.observe({1: after}) == 0.0
+
+
+def test_duplicates_made_by_a_network_hide_loss_for_one_report_at_most() -> None:
+    loss = DownlinkLoss()
+    loss.observe({1: Counted(0, 0, 0)})
+    for step in range(1, 10):
+        loss.observe({1: Counted(100 * step, -10 * step, 100 * step, under_way=2)})
+    assert loss.observe({1: Counted(1_000, -70, 1_000, under_way=2)}) == pytest.approx(0.09)
+
+
+@pytest.mark.parametrize(
+    ("highest", "last", "meant"),
+    [(100, 100, 100), (0x1_FFFE, 0x2_0001, 0x1_FFFE), (5, 0x3_0006, 0x3_0005), (101, 100, 100)],
+)
+def test_a_report_means_the_nearest_number_that_was_sent(
+    highest: int, last: int, meant: int
+) -> None:
+    """The listener counts roll-overs from its own first packet."""
+    counted = count(highest=highest, lost=0, last_sequence=last, packets=last)
+    assert (counted.highest, counted.sent) == (meant, meant)
 
 
 def test_numbers_that_go_back_begin_anew() -> None:

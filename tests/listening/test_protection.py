@@ -17,7 +17,7 @@ def after(*steps: tuple[float, float]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("loss_ratio", "copies"), [(0.0, 0), (0.039, 0), (0.04, 1), (0.149, 1), (0.15, 2), (0.59, 2)]
+    ("loss_ratio", "copies"), [(0.0, 0), (0.029, 0), (0.03, 1), (0.149, 1), (0.15, 2), (0.59, 2)]
 )
 def test_loss_brings_copies_at_once(loss_ratio: float, copies: int) -> None:
     assert after((loss_ratio, 0.0)) == copies

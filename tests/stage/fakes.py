@@ -57,6 +57,7 @@ class FakeForwarder:
         self.sources: dict[int, FakeSource] = {}
         self.slots: dict[int, int] = {}  # slot id -> source, -1 for nobody
         self.subscriptions: dict[int, int] = {}  # egress -> stream, -1 for nothing
+        self.red_egresses: set[int] = set()
         self.subscribe_calls: list[tuple[int, int]] = []
         self.assign_calls: list[tuple[int, int]] = []
         self._ids = iter(range(100, 1_000_000))
@@ -97,12 +98,15 @@ class FakeForwarder:
         return slot
 
     def remove_slot(self, slot: int) -> None:
-        assert self.slot_stream(slot) not in self.subscriptions.values(), "stream is subscribed"
+        for redundancy in range(3):
+            stream = self.slot_stream(slot, redundancy)
+            assert stream not in self.subscriptions.values(), "stream is subscribed"
         del self.slots[slot]
 
-    def slot_stream(self, slot: int) -> int:
+    def slot_stream(self, slot: int, redundancy: int = 0) -> int:
         assert slot in self.slots
-        return slot + 1_000_000
+        assert 0 <= redundancy <= 2
+        return slot + 1_000_000 * (1 + redundancy)
 
     def assign(self, slot: int, source: int, now: float) -> None:
         assert slot in self.slots
@@ -117,7 +121,8 @@ class FakeForwarder:
 
     def subscribe(self, egress: int, stream: int) -> None:
         assert self.subscriptions[egress] != stream, "subscribed to what it carries already"
-        assert stream == -1 or stream - 1_000_000 in self.slots
+        assert stream == -1 or stream % 1_000_000 in self.slots
+        assert stream < 2_000_000 or egress in self.red_egresses, "RED for who takes none"
         self.subscriptions[egress] = stream
         self.subscribe_calls.append((egress, stream))
 

@@ -71,12 +71,13 @@ class Stage:
         *,
         voice: Iterable[int] | None = None,
         lines: int = 3,
+        red_lines: int = 0,
         has_microphone: bool = True,
         muted: bool = False,
         echo_group: str | None = None,
         on_duplicate: str = "replace",
     ) -> Participant:
-        """What a worker does for `participant.join`."""
+        """What a worker does for `participant.join`; the first `red_lines` of `lines` take RED."""
         admission = self.room.admit(
             joining(
                 participant,
@@ -91,9 +92,13 @@ class Stage:
             self.leave(participant, LeaveReason.REPLACED)
         source = self.forwarder.new_source() if has_microphone else -1
         egresses = self.forwarder.new_egresses(lines)
+        red_egresses = egresses[:red_lines]
+        self.forwarder.red_egresses.update(red_egresses)
         if voice is not None:
             self.voices[participant] = iter(voice)
-        return self.room.add(admission, source=source, egresses=egresses, now=self.now)
+        return self.room.add(
+            admission, source=source, egresses=egresses, red_egresses=red_egresses, now=self.now
+        )
 
     def leave(
         self,
@@ -153,7 +158,15 @@ class Stage:
 
     def carried(self, name: str) -> list[int | None]:
         """The slot index on each m-line of `name`, None for nothing."""
-        streams = {self.forwarder.slot_stream(slot): i for i, slot in enumerate(self._slot_ids())}
+        return [None if form is None else form[0] for form in self.forms(name)]
+
+    def forms(self, name: str) -> list[tuple[int, int] | None]:
+        """The same with the earlier packets that go along with each."""
+        streams = {
+            self.forwarder.slot_stream(slot, copies): (index, copies)
+            for index, slot in enumerate(self._slot_ids())
+            for copies in range(3)
+        }
         return [
             streams.get(self.forwarder.subscriptions[egress])
             for egress in self.room.participants[name].egresses

@@ -9,14 +9,15 @@ from control.commands import SubscriptionUpdate
 from control.types import LeaveReason
 from sfu.fast import Batch, Forwarder
 from sfu.stage import NO_SOURCE, Participant, Room, RoomSettings
-from tests.fast.peer import LEVEL_ID, PAYLOAD_TYPE, TALK, Heard, Peer, level_block, rtp
+from tests.fast.peer import LEVEL_ID, PAYLOAD_TYPE, TALK, Heard, Peer, level_block, rtp, take_apart
 from tests.stage.harness import joining
 
 STEP_S = 0.02
+RED_PAYLOAD_TYPE = 64
 
 
 class Person(Peer):
-    """A client in the room: one microphone, some m-lines."""
+    """A client in the room: one microphone, some m-lines that take RED."""
 
     def __init__(self, stage: RealStage, name: str, role: str, lines: int, group: str | None):
         admission = stage.room.admit(joining(name, role, echo_group=group), stage.now)
@@ -38,21 +39,28 @@ class Person(Peer):
                 first_sequence=1 + line,
                 first_timestamp=0,
                 echo_group=admission.echo_group,
+                red_payload_type=RED_PAYLOAD_TYPE,
             )
             for line in range(lines)
         ]
         self.participant: Participant = stage.room.add(
-            admission, source=source, egresses=egresses, now=stage.now
+            admission, source=source, egresses=egresses, red_egresses=egresses, now=stage.now
         )
         assert self.participant.source != NO_SOURCE
         self.sequence = 1000
+
+    def hear(self, data: bytes) -> Heard:
+        """Open a datagram; those of one tick may be padded to one length."""
+        plain = self._down.unprotect(data)
+        padding = plain[-1] if plain[0] & 0x20 else 0
+        return take_apart(bytes([plain[0] & ~0x20]) + plain[1 : len(plain) - padding])
 
     def packet(self, level: int) -> tuple[bytes, bytes]:
         self.sequence += 1
         plain = rtp(
             self.sequence,
             960 * self.sequence,
-            TALK,
+            TALK[:-2] + self.number.to_bytes(2, "big"),  # who said it
             ssrc=0x5000 + self.number,
             extension=level_block(level),
         )
@@ -104,7 +112,12 @@ class RealStage:
         self.names[room.id, admission.number] = name
         person.room = room
         person.participant = room.add(
-            admission, source=left.source, egresses=left.egresses, now=self.now
+            admission,
+            source=left.source,
+            egresses=left.egresses,
+            red_egresses=left.red_egresses,
+            copies=left.copies,
+            now=self.now,
         )
 
     def leave(self, name: str) -> None:

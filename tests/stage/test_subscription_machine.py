@@ -12,8 +12,9 @@ from control.commands import RoomCreate
 from control.errors import ControlError
 from control.types import Role
 from sfu.stage import RoomSettings
-from tests.fast.peer import Heard
-from tests.stage.real import RealStage
+from tests.fast.oracle_red import parse_red
+from tests.fast.peer import PAYLOAD_TYPE, Heard
+from tests.stage.real import RED_PAYLOAD_TYPE, RealStage
 
 NAMES = ["a", "b", "c", "d", "e"]
 # Hears everything, so that it tells what was said.
@@ -33,6 +34,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self.groups: dict[int, str] = {}
         self.lines: dict[str, int] = {}
         self.sequences: dict[int, int] = {}
+        self.copies: dict[str, int] = {}
         self.segmented = False
         self.is_mixed = False
 
@@ -57,6 +59,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         person = self.stage.join(name, role, lines=lines, group=group)
         self.groups[person.number] = group or f"alone-{person.number}"
         self.lines[name] = lines
+        self.copies[name] = 0
         self.wishes[name] = {}
 
     @rule(name=names)
@@ -96,6 +99,13 @@ class SubscriptionMachine(RuleBasedStateMachine):
             assert wishes["mode"] == "mix"
         else:
             self.wishes[name] |= wishes
+
+    @rule(name=names, copies=st.integers(0, 2))
+    def protect(self, name: str, copies: int) -> None:
+        if name in self.stage.people:
+            self.stage.room.subscriptions.protect(name, copies)
+            self.copies[name] = copies
+            self.is_mixed = self.is_mixed or self.segmented  # what is held has its form
 
     @rule(slots=st.integers(1, LINES_MAX))
     def resize(self, slots: int) -> None:
@@ -150,6 +160,13 @@ class SubscriptionMachine(RuleBasedStateMachine):
         before = self.sequences.get(packet.ssrc)
         assert before is None or packet.sequence == (before + 1) % 2**16, "sequence numbers go on"
         self.sequences[packet.ssrc] = packet.sequence
+        if packet.payload_type != RED_PAYLOAD_TYPE:
+            assert self.copies[name] == 0 or self.is_mixed, f"{name} is not protected"
+            return
+        blocks = parse_red(packet.payload, PAYLOAD_TYPE)
+        assert blocks is not None and (len(blocks) <= 1 + self.copies[name] or self.is_mixed)
+        said_by = {int.from_bytes(block.payload[-2:], "big") for block in blocks}
+        assert said_by == {speaker}, f"{name} hears copies of somebody else"
 
     def check_complete(
         self, name: str, heard: dict[str, list[str]], before: list[str | None]

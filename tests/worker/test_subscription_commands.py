@@ -12,7 +12,7 @@ from control.commands import (
 from control.errors import ControlError, ErrorCode
 from control.types import SubscriptionState
 from sfu.transport.reporting import EgressFeedback
-from sfu.worker.commands.subscription import worst_of
+from sfu.worker.commands.subscription import worst_rtt_ms
 from tests.worker.harness import Bench
 
 
@@ -30,10 +30,10 @@ def subscription(bench: Bench, participant: str = "guest-1") -> SubscriptionStat
     return state
 
 
-def feedback(at: float, loss: float, rtt_s: float | None) -> EgressFeedback:
+def feedback(at: float, rtt_s: float | None) -> EgressFeedback:
     return EgressFeedback(
         at=at,
-        fraction_lost=loss,
+        fraction_lost=0.0,
         cumulative_lost=0,
         highest_sequence=0,
         jitter_s=0.0,
@@ -45,7 +45,7 @@ def test_a_listener_who_asked_for_nothing() -> None:
     state = subscription(bench_with())
     assert (state.tier, state.paused, state.mode) == ("slots", False, "auto")
     assert (state.always, state.never, state.slots_max, state.cause) == ([], [], None, None)
-    assert (state.loss_ratio, state.rtt_ms) == (None, None)
+    assert (state.loss_ratio, state.rtt_ms, state.protection) == (None, None, 0)
 
 
 def test_an_update_answers_what_get_answers_then() -> None:
@@ -102,15 +102,9 @@ def test_whoever_joins_again_hears_everything() -> None:
     assert (state.never, state.paused, state.tier) == ([], False, "slots")
 
 
-def test_the_line_is_as_bad_as_its_worst_track() -> None:
-    tracks = [feedback(10.0, 0.0, 0.25), feedback(10.5, 0.125, 0.05), feedback(10.5, 0.0, None)]
-    assert worst_of(tracks) == (0.125, 250.0)
-
-
-def test_a_track_that_newer_reports_do_not_mention_says_nothing() -> None:
-    assert worst_of([feedback(10.0, 0.5, 2.0), feedback(14.0, 0.0, 0.05)]) == (0.0, 50.0)
-
-
-def test_an_unreported_line_is_unknown() -> None:
-    assert worst_of([]) == (None, None)
-    assert worst_of([feedback(1.0, 0.5, None)]) == (0.5, None)
+def test_the_round_trip_is_that_of_the_worst_track_in_the_last_report() -> None:
+    tracks = [feedback(10.0, 0.25), feedback(10.5, 0.05), feedback(10.5, None)]
+    assert worst_rtt_ms(tracks) == 250.0
+    assert worst_rtt_ms([feedback(10.0, 2.0), feedback(14.0, 0.05)]) == 50.0
+    assert worst_rtt_ms([]) is None
+    assert worst_rtt_ms([feedback(1.0, None)]) is None

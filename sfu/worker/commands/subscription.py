@@ -42,18 +42,14 @@ class SubscriptionCommands:
         state = room.subscriptions.state(participant)
         peer = self._registry.peers.of(room.id, participant)
         assert peer is not None, "every participant of a room has a peer"
-        loss_ratio, rtt_ms = worst_of(peer.transport.feedback.values())
-        return msgspec.structs.replace(state, loss_ratio=loss_ratio, rtt_ms=rtt_ms)
+        rtt_ms = worst_rtt_ms(peer.transport.feedback.values())
+        return msgspec.structs.replace(state, loss_ratio=peer.line.loss_ratio, rtt_ms=rtt_ms)
 
 
-def worst_of(feedback: Iterable[EgressFeedback]) -> tuple[float | None, float | None]:
-    """Loss (0 to 1) and round trip (ms) of the track that does worst in the last report.
-
-    None: it has not been reported.
-    """
+def worst_rtt_ms(feedback: Iterable[EgressFeedback]) -> float | None:
+    """The round trip of the track that does worst in the last report, None before one."""
     reported = list(feedback)
     newest_at = max((track.at for track in reported), default=0.0)
     latest = [track for track in reported if newest_at - track.at <= SAME_REPORT_S]
-    loss_ratio = max((track.fraction_lost for track in latest), default=None)
     rtt_s = max((track.rtt_s for track in latest if track.rtt_s is not None), default=None)
-    return loss_ratio, None if rtt_s is None else rtt_s * 1000.0
+    return None if rtt_s is None else rtt_s * 1000.0
