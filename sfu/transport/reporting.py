@@ -3,7 +3,12 @@
 Reports go out every 5 s, varied by half so that thousands of listeners do not answer in step
 (RFC 3550 6.3.1). A track that carried nothing since the last report is not reported on, so a silent
 room costs nothing: an old sender report repeated would map time wrongly. After a silence the first
-report comes within 5 s too.
+report comes within 5 s too. A track that carried little waits for its next report until that is
+less than a twentieth of what it carried, which RFC 3550 6.2 grants to RTCP.
+
+Round trips come from report blocks that answer our sender reports, and from DLRR blocks (RFC 3611
+4.5) that answer our reference times: those go to a client that publishes, who may hear nobody and
+so have nothing to report on. Reference times of the client are answered with the next report.
 """
 
 from __future__ import annotations
@@ -12,8 +17,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sfu.transport.feedback import DELAYS_MAX, build_extended_report, build_nack
+from sfu.transport.negotiation import Negotiation
+from sfu.transport.repair import Repair
 from sfu.transport.rtcp import (
+    ExtendedReport,
+    Nack,
     ReceiverReport,
+    ReferenceDelay,
     ReportBlock,
     RtcpPacket,
     SenderReport,
@@ -22,16 +33,20 @@ from sfu.transport.rtcp import (
     build_receiver_report,
     middle_of,
     ntp_time,
+    round_trip_of,
     round_trip_s,
 )
 
 if TYPE_CHECKING:
-    from sfu.fast.records import EgressStats, SourceLevel, SourceStats
+    from sfu.fast.records import EgressStats, Gap, SourceLevel, SourceStats
 
 CLOCK_RATE = 48_000
 INTERVAL_S = 5.0
 # The first report follows soon, because a client shows and synchronises nothing before it.
 FIRST_INTERVAL_S = 0.5
+# A report with its description is some 80 bytes encrypted, a packet of DTX at least 45: twenty
+# times the one is 36 of the other.
+REPORT_PACKETS_MIN = 36
 
 
 class MediaStats(Protocol):
@@ -45,6 +60,9 @@ class MediaStats(Protocol):
 
     def level(self, source: int, now: float, /) -> SourceLevel:
         """Among other things, when the last packet came."""
+
+    def missing(self, source: int, ssrc: int, sequences: list[int], /) -> list[int]:
+        """What of these is worth asking the participant for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,9 @@ class Reporter:
     """Makes and reads the RTCP of one participant, decrypted.
 
     `ssrcs` are ours, one for each of `egresses` (forwarder ids); `own_ssrc` signs receiver
-    reports when nothing is sent.
+    reports when nothing is sent. `measures_round_trip`: extended reports were negotiated.
+    `listener_loss` is asked what those who hear the client lose, 0 to 1: if that is more than its
+    own line loses, it is told so.
     """
 
     __slots__ = (
@@ -89,14 +109,20 @@ class Reporter:
         "_egresses",
         "_entropy",
         "_heard_blocks",
+        "_heard_references",
         "_heard_report",
+        "_listener_loss",
+        "_measures",
         "_own_ssrc",
         "_received",
+        "_repair",
+        "_repeats",
         "_sent_packets",
         "_source",
         "_ssrcs",
         "_stats",
         "_wall_at_zero",
+        "rtt_s",
     )
 
     def __init__(
@@ -110,6 +136,8 @@ class Reporter:
         cname: str,
         wall_at_zero: float,
         entropy: Callable[[int], bytes],
+        measures_round_trip: bool = False,
+        listener_loss: Callable[[float], float | None] | None = None,
     ) -> None:
         if len(egresses) != len(ssrcs):
             raise ValueError("one SSRC for each egress")
@@ -126,6 +154,37 @@ class Reporter:
         self._heard_report = _HeardReport()
         # By our SSRC: when it came, the block, the round trip. Thousands come for one that is read.
         self._heard_blocks: dict[int, tuple[float, ReportBlock, float | None]] = {}
+        # By the client's SSRC: the middle of its reference time, and when that came.
+        self._heard_references: dict[int, tuple[int, float]] = {}
+        self._repeats: dict[int, list[int]] = {}
+        self._measures = measures_round_trip
+        self._listener_loss = listener_loss
+        self.rtt_s: float | None = None  # the newest that anything told
+        self._repair = Repair(stats, source)
+
+    @classmethod
+    def of(
+        cls,
+        negotiation: Negotiation,
+        stats: MediaStats,
+        rows: tuple[int | None, Sequence[int]],
+        wall_at_zero: float,
+        entropy: Callable[[int], bytes],
+        listener_loss: Callable[[float], float | None] | None,
+    ) -> Reporter:
+        """Of what was negotiated; `rows` are the forwarder's ids of source and egresses."""
+        return cls(
+            stats,
+            source=rows[0],
+            egresses=rows[1],
+            ssrcs=[media.ssrc for media in negotiation.egresses],
+            own_ssrc=negotiation.media[0].ssrc,
+            cname=negotiation.cname,
+            wall_at_zero=wall_at_zero,
+            entropy=entropy,
+            measures_round_trip=negotiation.media[0].xr,
+            listener_loss=listener_loss,
+        )
 
     def interval_s(self, mean_s: float = INTERVAL_S) -> float:
         """Until the next reports: half to one and a half times the mean (RFC 3550 6.3.1)."""
@@ -138,7 +197,29 @@ class Reporter:
         if block is None and not senders:
             return []
         receiver = None if block is None else ReceiverReport(self._own_ssrc, (block,))
-        return build_compounds(senders, receiver, self._cname)
+        return build_compounds(
+            senders,
+            receiver,
+            self._cname,
+            self._extended_report(now, is_receiver=block is not None),
+        )
+
+    def note_gap(self, gap: Gap, now: float) -> float | None:
+        """Packets of the source are missing; when to `ask`, None for never."""
+        self._repair.note(gap, self.rtt_s, now)
+        return self._repair.next_deadline()
+
+    def ask(self, now: float) -> tuple[int, bytes, float | None]:
+        """How many packets of the source to ask for again, in which compound, when to ask next."""
+        sequences = self._repair.ask(self.rtt_s, now)
+        compound = self._nack(sequences) if sequences else b""
+        return len(sequences), compound, self._repair.next_deadline()
+
+    def _nack(self, sequences: Sequence[int]) -> bytes:
+        """A compound begins with a report."""
+        asked = tuple(sequence & 0xFFFF for sequence in sequences)
+        report = build_receiver_report(ReceiverReport(self._own_ssrc))
+        return report + build_nack(Nack(self._own_ssrc, self._repair.ssrc, asked))
 
     def goodbye(self) -> bytes:
         """The end of every track that is sent; a compound begins with a report (RFC 3550 6.1)."""
@@ -151,9 +232,20 @@ class Reporter:
             if isinstance(packet, SenderReport):
                 self._heard_report = _HeardReport(packet.ssrc, middle_of(packet.ntp), now)
             elif not isinstance(packet, ReceiverReport):
+                self._take_feedback(packet, now)
                 continue
             if packet.reports:
                 self._take_blocks(packet.reports, now)
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether the client asked for packets again."""
+        return bool(self._repeats)
+
+    def take_repeats(self) -> dict[int, list[int]]:
+        """What the client asked for again: sequence numbers by egress."""
+        repeats, self._repeats = self._repeats, {}
+        return repeats
 
     @property
     def feedback(self) -> dict[int, EgressFeedback]:
@@ -175,17 +267,54 @@ class Reporter:
             if block.ssrc not in self._ssrcs:
                 continue
             rtt_s = round_trip_s(block, arrived_ntp)
-            if rtt_s is None and (previous := self._heard_blocks.get(block.ssrc)) is not None:
+            if rtt_s is not None:
+                self.rtt_s = rtt_s
+            elif (previous := self._heard_blocks.get(block.ssrc)) is not None:
                 rtt_s = previous[2]
             self._heard_blocks[block.ssrc] = now, block, rtt_s
 
+    def _take_feedback(self, packet: RtcpPacket, now: float) -> None:
+        """Take what is no report."""
+        if isinstance(packet, Nack):
+            if packet.ssrc in self._ssrcs:
+                egress = self._egresses[self._ssrcs.index(packet.ssrc)]
+                self._repeats.setdefault(egress, []).extend(packet.sequences)
+        elif isinstance(packet, ExtendedReport):
+            if packet.reference is not None:
+                self._take_reference(packet.ssrc, packet.reference, now)
+            arrived_ntp = ntp_time(self._wall_at_zero + now)
+            for one in packet.delays:
+                if one.ssrc == self._own_ssrc:
+                    rtt_s = round_trip_of(one.last, one.delay, arrived_ntp)
+                    self.rtt_s = self.rtt_s if rtt_s is None else rtt_s
+
+    def _take_reference(self, ssrc: int, reference: int, now: float) -> None:
+        """Keep a reference time until the next report; of too many SSRCs the first."""
+        if self._measures and (
+            ssrc in self._heard_references or len(self._heard_references) < DELAYS_MAX
+        ):
+            self._heard_references[ssrc] = middle_of(reference), now
+
+    def _extended_report(self, now: float, *, is_receiver: bool) -> bytes:
+        """What goes with the first report to measure round trips; empty without anything."""
+        if not self._measures:
+            return b""
+        reference = ntp_time(self._wall_at_zero + now) if is_receiver else None
+        heard, self._heard_references = self._heard_references, {}
+        delays = tuple(
+            ReferenceDelay(ssrc, last, _units(now - at)) for ssrc, (last, at) in heard.items()
+        )
+        if reference is None and not delays:
+            return b""
+        return build_extended_report(ExtendedReport(self._own_ssrc, reference, delays))
+
     def _sender_reports(self, now: float) -> list[SenderReport]:
-        """A report on each track that carried something since the last one."""
+        """A report on each track that carried enough since the last one, or anything at all."""
         sent_packets, egress_stats = self._sent_packets, self._stats.egress_stats
         reports = []
         for index, egress in enumerate(self._egresses):
             stats = egress_stats(egress)
-            if stats.packets != sent_packets[index]:
+            if _is_worth_a_report(stats.packets, sent_packets[index]):
                 sent_packets[index] = stats.packets
                 reports.append(self._sender_report(self._ssrcs[index], stats, now))
         return reports
@@ -205,15 +334,17 @@ class Reporter:
         """A report on the source, None if nothing came since the last one (RFC 3550 A.3)."""
         stats = self._stats.source_stats(source)
         last = self._received if self._received.ssrc == stats.ssrc else _Received()
-        if stats.ssrc == 0 or stats.packets == last.packets:
+        if stats.ssrc == 0 or not _is_worth_a_report(stats.packets, last.packets):
             return None
         self._received = _Received(stats.ssrc, stats.expected, stats.packets)
         lsr, dlsr = self._last_report(stats.ssrc, now)
+        fraction_lost = _fraction_lost(stats.expected - last.expected, stats.packets - last.packets)
+        if self._listener_loss is not None:
+            listener_loss = self._listener_loss(now) or 0.0
+            fraction_lost = max(fraction_lost, min(255, round(listener_loss * 256)))
         return ReportBlock(
             ssrc=stats.ssrc,
-            fraction_lost=_fraction_lost(
-                stats.expected - last.expected, stats.packets - last.packets
-            ),
+            fraction_lost=fraction_lost,
             cumulative_lost=stats.expected - stats.packets,
             highest_sequence=stats.highest_sequence,
             jitter_ticks=stats.jitter_ticks,
@@ -226,7 +357,7 @@ class Reporter:
         heard = self._heard_report
         if heard.ssrc != ssrc:
             return 0, 0
-        return heard.lsr, min(round((now - heard.at) * 65_536), 0xFFFFFFFF)
+        return heard.lsr, _units(now - heard.at)
 
 
 def _feedback(at: float, block: ReportBlock, rtt_s: float | None) -> EgressFeedback:
@@ -239,6 +370,19 @@ def _feedback(at: float, block: ReportBlock, rtt_s: float | None) -> EgressFeedb
         jitter_s=block.jitter_ticks / CLOCK_RATE,
         rtt_s=rtt_s,
     )
+
+
+def _is_worth_a_report(packets: int, reported: int) -> bool:
+    """Whether a track carried enough since the last report, or is reported on for the first time.
+
+    Fewer than at the last report are those of another SSRC.
+    """
+    return packets > 0 and (reported == 0 or not 0 <= packets - reported < REPORT_PACKETS_MIN)
+
+
+def _units(seconds: float) -> int:
+    """In 1/65536 s, as DLSR and DLRR count."""
+    return min(round(seconds * 65_536), 0xFFFFFFFF)
 
 
 def _fraction_lost(expected: int, received: int) -> int:

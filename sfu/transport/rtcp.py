@@ -81,12 +81,37 @@ class Goodbye(NamedTuple):
     ssrcs: tuple[int, ...]
 
 
-RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye
+class Nack(NamedTuple):
+    """Packets of `ssrc` that are asked for again, by their 16-bit sequence numbers."""
+
+    sender: int
+    ssrc: int
+    sequences: tuple[int, ...]
+
+
+class ReferenceDelay(NamedTuple):
+    """What answers a reference time: who sent it, its middle 32 bits, how long ago in 1/65536 s."""
+
+    ssrc: int
+    last: int
+    delay: int
+
+
+class ExtendedReport(NamedTuple):
+    """The blocks that measure round trips: `reference` is a 64-bit NTP timestamp."""
+
+    ssrc: int
+    reference: int | None = None
+    delays: tuple[ReferenceDelay, ...] = ()
+
+
+RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye | Nack | ExtendedReport
 
 
 # Makes a packet of (datagram, where its body begins, where it ends, the five-bit count of its
-# header); RtcpError when it is malformed. Both ends are within the datagram.
-Reader = Callable[[bytes, int, int, int], RtcpPacket]
+# header); None when it is well-formed but of no interest, RtcpError when it is malformed. Both ends
+# are within the datagram.
+Reader = Callable[[bytes, int, int, int], RtcpPacket | None]
 
 
 def _end_of_content(data: bytes, begin: int, end: int) -> int:
@@ -155,7 +180,9 @@ def parse_compound(
         reader = readers.get(kind)
         if reader is not None:
             content_end = _end_of_content(data, begin, end) if first & 0x20 else end
-            packets.append(reader(data, begin, content_end, first & 0x1F))
+            packet = reader(data, begin, content_end, first & 0x1F)
+            if packet is not None:
+                packets.append(packet)
         position = end
     raise RtcpError("too many packets")
 
@@ -218,7 +245,7 @@ def build_sender_report(report: SenderReport) -> bytes:
 def build_receiver_report(report: ReceiverReport) -> bytes:
     """A receiver report, with its blocks."""
     body = report.ssrc.to_bytes(4, "big") + _build_blocks(report.reports)
-    return _build(RECEIVER_REPORT, len(report.reports), body)
+    return build_packet(RECEIVER_REPORT, len(report.reports), body)
 
 
 def build_source_description(ssrcs: Sequence[int], cname: str) -> bytes:
@@ -228,20 +255,24 @@ def build_source_description(ssrcs: Sequence[int], cname: str) -> bytes:
     item = bytes((_CNAME, len(name))) + name
     item += bytes(4 - (4 + len(item)) % 4)  # one to four zeros end the list of items
     body = b"".join(ssrc.to_bytes(4, "big") + item for ssrc in ssrcs)
-    return _build(SOURCE_DESCRIPTION, len(ssrcs), body)
+    return build_packet(SOURCE_DESCRIPTION, len(ssrcs), body)
 
 
 def build_goodbye(ssrcs: Sequence[int]) -> bytes:
     """A BYE for these SSRCs (at most 31)."""
-    return _build(GOODBYE, len(ssrcs), b"".join(ssrc.to_bytes(4, "big") for ssrc in ssrcs))
+    return build_packet(GOODBYE, len(ssrcs), b"".join(ssrc.to_bytes(4, "big") for ssrc in ssrcs))
 
 
 def build_compounds(
-    senders: Sequence[SenderReport], receiver: ReceiverReport | None, cname: str
+    senders: Sequence[SenderReport],
+    receiver: ReceiverReport | None,
+    cname: str,
+    extension: bytes = b"",
 ) -> list[bytes]:
     """Compounds of reports with a CNAME for each SSRC, each within a datagram (RFC 3550 6.1).
 
     Each sender report goes with its own description, so that a compound can be cut between any two.
+    `extension` is a packet that goes with the first report.
     """
     if receiver is None and not senders:
         return []
@@ -251,6 +282,7 @@ def build_compounds(
         parts.append(build_receiver_report(receiver) + description)
     for report in senders:
         parts.append(build_sender_report(report) + build_source_description((report.ssrc,), cname))
+    parts[0] += extension
     compounds: list[bytes] = []
     for part in parts:
         if compounds and len(compounds[-1]) + len(part) <= COMPOUND_BYTES_MAX:
@@ -277,8 +309,8 @@ def _build_blocks(blocks: Sequence[ReportBlock]) -> bytes:
     )
 
 
-def _build(kind: int, count: int, body: bytes) -> bytes:
-    """A packet with its header."""
+def build_packet(kind: int, count: int, body: bytes) -> bytes:
+    """A packet with its header; the body is a multiple of four bytes."""
     return _HEADER.pack(VERSION << 6 | count, kind, len(body) // 4) + body
 
 
@@ -294,9 +326,14 @@ def middle_of(ntp: int) -> int:
 
 def round_trip_s(block: ReportBlock, arrived_ntp: int) -> float | None:
     """The round trip that a report block tells (RFC 3550 6.4.1), None when it tells none."""
-    if block.lsr == 0:
+    return round_trip_of(block.lsr, block.dlsr, arrived_ntp)
+
+
+def round_trip_of(last: int, delay: int, arrived_ntp: int) -> float | None:
+    """The same of any echoed time: LSR and DLSR, or LRR and DLRR (RFC 3611 4.5)."""
+    if last == 0:
         return None
-    units = middle_of(arrived_ntp) - block.lsr - block.dlsr & 0xFFFFFFFF
+    units = middle_of(arrived_ntp) - last - delay & 0xFFFFFFFF
     # Clocks that tick in other steps make a tiny trip negative.
     if units >= 0x80000000:
         units = 0 if units > 0xFFFFFFFF - 655 else 0xFFFFFFFF

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Session
 
+from sfu.transport.feedback import FEEDBACK
 from sfu.transport.limits import TokenBucket
-from sfu.transport.rtcp import REPORTS, RtcpError, RtcpPacket, parse_compound
+from sfu.transport.rtcp import RtcpError, RtcpPacket, parse_compound
 
 # A client reports on all its tracks every few seconds, and sooner when it joins.
 DATAGRAMS_PER_S = 50.0
@@ -35,7 +36,7 @@ class Srtcp:
         self._count = count
 
     def open(self, data: bytes, now: float) -> Sequence[RtcpPacket] | None:
-        """The reports of an encrypted compound; None when it was dropped."""
+        """What to act upon in an encrypted compound; None when it was dropped."""
         sender = data[4:8]  # in the clear
         if sender not in self._senders and len(self._senders) >= SENDERS_MAX:
             self._count("rtcp_sender")
@@ -50,7 +51,7 @@ class Srtcp:
             return None
         self._senders.add(sender)
         try:
-            return parse_compound(plain, REPORTS)
+            return parse_compound(plain, FEEDBACK)
         except RtcpError:
             self._count("rtcp_malformed")
             return ()

@@ -69,7 +69,8 @@ class Transport:
     """One participant's connection. Never raises for what the peer sends; every fault is counted.
 
     `source` and `egresses` are forwarder ids, for `negotiation.source` and each of
-    `negotiation.egresses`; `count` is called with the name of each drop.
+    `negotiation.egresses`; `count` is called with the name of each drop, `listener_loss` as
+    `Reporter` explains.
     """
 
     __slots__ = (
@@ -106,6 +107,7 @@ class Transport:
         wall_at_zero: float,
         settings: TransportSettings,
         count: Callable[[str], None],
+        listener_loss: Callable[[float], float | None] | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.ice = IceLite(negotiation.ice, now)
@@ -114,16 +116,8 @@ class Transport:
         self._source = source
         self._settings = settings
         self._count = count
-        self.reporter = Reporter(
-            stats,
-            source=source,
-            egresses=egresses,
-            ssrcs=[media.ssrc for media in negotiation.egresses],
-            own_ssrc=negotiation.media[0].ssrc,
-            cname=negotiation.cname,
-            wall_at_zero=wall_at_zero,
-            entropy=entropy,
-        )
+        rows = source, egresses
+        self.reporter = Reporter.of(negotiation, stats, rows, wall_at_zero, entropy, listener_loss)
         self._state = TransportState.NEW
         self._created_at = self._connecting_at = self._looked_at = now
         self._report_at: float | None = None
@@ -250,6 +244,13 @@ class Transport:
             self._on_silence(now)
         if self._report_at is not None and self._report_at <= now:
             self._report(now)
+
+    def ask_again(self, now: float) -> tuple[int, float | None]:
+        """Ask for packets of the source: how many were due, and when the next are."""
+        count, compound, next_at = self.reporter.ask(now)
+        if count:
+            self._send_rtcp([compound])
+        return count, next_at
 
     def close(self) -> None:
         """Send BYE for our tracks and close_notify. Immediate, idempotent, without an event."""

@@ -24,6 +24,7 @@ def add_source(
         red_payload_type=media.red_payload_type,
         level_extension=media.level_extension,
         ssrc=media.remote_ssrc,
+        repeats=media.nack,
     )
 
 

@@ -33,6 +33,7 @@ from sfu.worker.commands import Commands
 from sfu.worker.lines import follow_line
 from sfu.worker.peers import Peer
 from sfu.worker.registry import Registry
+from sfu.worker.repairs import Repairs
 from sfu.worker.settings import WorkerSettings
 
 # What one turn does, each a few tenths of a millisecond: steps of handshakes, participants' timers,
@@ -42,6 +43,8 @@ PEERS_PER_TURN = 64
 ROOMS_PER_TURN = 64
 # Closing a room costs some 0.1 ms, and as much again for each participant in it.
 DRAINED_PER_TURN = 8
+# A listener's round trip until its reports tell it.
+ROUND_TRIP_S = 0.1
 
 
 class Worker:
@@ -78,6 +81,7 @@ class Worker:
             started_at_ms=round((wall_at_zero + started_at) * 1_000),
             counters=self.counters,
         )
+        self._repairs = Repairs(self.forwarder, self._registry.peers, self._registry.counters)
         self._stun_limiter = StunLimiter()
         self._on_bug = on_bug
         self._now = 0.0
@@ -85,6 +89,7 @@ class Worker:
         self._heard_media_at = -math.inf
         self._backlog = Backlog()
         self._challenges: deque[Challenge] = deque()
+        self._repeats: deque[tuple[Peer, int, list[int]]] = deque()
         self._outgoing: deque[tuple[bytes, bytes]] = deque()
 
     @property
@@ -99,6 +104,7 @@ class Worker:
         self._now = now
         self._received = len(inbox)
         self._challenges.clear()  # a bug may have left some; their packets are gone
+        self._repeats.clear()
         self.forwarder.receive(inbox, now)
 
     def handle_timer(self, now: float) -> None:
@@ -110,6 +116,8 @@ class Worker:
                 self._guarded(peer, peer.transport.receive_dtls, data, address, now)
         for peer in islice(registry.peer_timers.due(now), PEERS_PER_TURN):
             self._guarded(peer, peer.transport.handle_timer, now)
+        for peer in self._repairs.due(now):
+            self._guarded(peer, self._repairs.ask, peer, now)
         for room in islice(registry.room_timers.due(now), ROOMS_PER_TURN):
             registry.tick_room(room, now)
         if registry.intake.drain.is_due(now):
@@ -159,6 +167,7 @@ class Worker:
             self._registry.peer_timers.next_deadline(),
             self._registry.room_timers.next_deadline(),
             self._registry.intake.drain.deadline,
+            self._repairs.next_deadline(),
             self.forwarder.next_flush(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -212,10 +221,22 @@ class Worker:
             for slow in slow_ones:
                 self._take_slow(slow)
             self._challenges.extend(self.forwarder.challenges())
+            self._repairs.note(self._now)
         while self._challenges:
             if self._is_accepted(self._challenges.popleft()):
                 return True
+        while self._repeats:
+            if self._is_repeated(*self._repeats.popleft()):
+                return True
         return False
+
+    def _is_repeated(self, peer: Peer, egress: int, sequences: list[int]) -> bool:
+        """Send again what a listener asked for; not twice within its round trip."""
+        if not self._registry.is_here(peer):
+            return False
+        rtt_s = peer.transport.reporter.rtt_s
+        spacing_s = ROUND_TRIP_S if rtt_s is None else rtt_s
+        return self.forwarder.resend(egress, sequences, self._now, spacing_s) > 0
 
     def _is_accepted(self, challenge: Challenge) -> bool:
         """Let the room decide whether this voice gets a slot."""
@@ -246,10 +267,18 @@ class Worker:
         try:
             peer.transport.receive_rtcp(data, address, self._now)
             follow_line(peer, self.forwarder, self._now)
+            if peer.transport.reporter.has_repeats:
+                self._take_repeats(peer)
             if peer.transport.has_news:
                 self._registry.settle(peer, self._now)
         except Exception as error:
             self._on_peer_bug(peer, error)
+
+    def _take_repeats(self, peer: Peer) -> None:
+        """Note what a listener asks for; it is sent when the batch is drained."""
+        for egress, sequences in peer.transport.reporter.take_repeats().items():
+            self._registry.counters["nacks_received"] += 1
+            self._repeats.append((peer, egress, sequences))
 
     def _is_renewed(self, peer: Peer, data: bytes, address: bytes) -> bool:
         """Answer the check of a path in use, of which there are thousands a second."""

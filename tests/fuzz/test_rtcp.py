@@ -5,10 +5,15 @@ from __future__ import annotations
 import pytest
 
 from sfu.fast.records import EgressStats, SourceLevel, SourceStats
+from sfu.transport.feedback import FEEDBACK, build_extended_report, build_nack
 from sfu.transport.reporting import Reporter
 from sfu.transport.rtcp import (
+    EVERYTHING,
     PACKETS_MAX,
+    ExtendedReport,
+    Nack,
     ReceiverReport,
+    ReferenceDelay,
     ReportBlock,
     RtcpError,
     SenderReport,
@@ -22,12 +27,17 @@ from tests.fuzz.mutations import mutations, truncations
 
 BLOCK = ReportBlock(100, 64, -3, 0x10005, 480, 0x12345678, 0x00010000)
 DESCRIPTION = build_source_description((5,), "WOtQY3U0pEE2zuJL")
-FEEDBACK = bytes((0x8F, 205, 0, 5)) + bytes(range(20))
-EXTENDED = bytes((0x80, 207, 0, 4)) + bytes(4) + bytes((4, 0, 0, 2)) + bytes(8)
+CONGESTION = bytes((0x8F, 205, 0, 5)) + bytes(range(20))
+NACK = build_nack(Nack(6, 100, (1, 2, 17, 40, 65_535)))
+EXTENDED = build_extended_report(
+    ExtendedReport(6, 1 << 40, (ReferenceDelay(100, 0x12345678, 1), ReferenceDelay(7, 1, 1)))
+)
+READERS = {**EVERYTHING, **FEEDBACK}
 REAL = [
     build_sender_report(SenderReport(5, 1 << 40, 9, 10, 11, (BLOCK,))) + DESCRIPTION,
     build_receiver_report(ReceiverReport(6, (BLOCK, BLOCK))) + DESCRIPTION + EXTENDED,
-    build_receiver_report(ReceiverReport(6)) + DESCRIPTION + FEEDBACK + build_goodbye((5, 6)),
+    build_receiver_report(ReceiverReport(6)) + DESCRIPTION + CONGESTION + build_goodbye((5, 6)),
+    build_receiver_report(ReceiverReport(6)) + NACK + EXTENDED,
 ]
 
 
@@ -46,6 +56,10 @@ class NoStats:
         """Never asked for."""
         raise AssertionError
 
+    def missing(self, source: int, ssrc: int, sequences: list[int], /) -> list[int]:
+        """Nor this."""
+        raise AssertionError
+
 
 def test_damaged_compounds_are_an_rtcp_error_or_packets_that_can_be_taken() -> None:
     reporter = Reporter(
@@ -57,16 +71,21 @@ def test_damaged_compounds_are_an_rtcp_error_or_packets_that_can_be_taken() -> N
         cname="c",
         wall_at_zero=1e9,
         entropy=bytes,
+        measures_round_trip=True,
     )
     read = 0
     for data in [*truncations(REAL), *mutations(REAL, seed="rtcp")]:
         try:
-            packets = parse_compound(data)
+            packets = parse_compound(data, READERS)
         except RtcpError:
             continue
         read += 1
         assert len(packets) <= PACKETS_MAX
         reporter.receive(packets, 5.0)
+        for egress, sequences in reporter.take_repeats().items():
+            assert egress == 1 and all(0 <= one <= 0xFFFF for one in sequences)
+        assert reporter.rtt_s is None or 0.0 <= reporter.rtt_s <= 30.0
+        assert len(reporter.compounds(5.0)) == 0
         assert reporter.feedback.keys() <= {100}
         for feedback in reporter.feedback.values():
             assert 0.0 <= feedback.fraction_lost < 1.0
@@ -76,4 +95,4 @@ def test_damaged_compounds_are_an_rtcp_error_or_packets_that_can_be_taken() -> N
 
 @pytest.mark.parametrize("real", REAL)
 def test_undamaged_ones_are_read(real: bytes) -> None:
-    assert parse_compound(real)
+    assert parse_compound(real, READERS)

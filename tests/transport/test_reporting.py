@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from sfu.fast.records import EgressStats, SourceLevel, SourceStats
-from sfu.transport.reporting import Reporter
+from sfu.fast.records import EgressStats, Gap, SourceLevel, SourceStats
+from sfu.transport.feedback import FEEDBACK
+from sfu.transport.reporting import REPORT_PACKETS_MIN, Reporter
 from sfu.transport.rtcp import (
+    EVERYTHING,
+    ExtendedReport,
     Goodbye,
+    Nack,
     ReceiverReport,
+    ReferenceDelay,
     ReportBlock,
     RtcpPacket,
     SenderReport,
@@ -20,6 +27,7 @@ from sfu.transport.rtcp import (
 from tests.transport.peer import seeded
 
 WALL = 1_700_000_000.0
+ALL = {**EVERYTHING, **FEEDBACK}
 
 
 class Stats:
@@ -42,8 +50,13 @@ class Stats:
         """Not used in reports."""
         raise AssertionError
 
+    def missing(self, source: int, ssrc: int, sequences: list[int], /) -> list[int]:
+        """All of them."""
+        assert source == 5
+        return sequences
 
-def make(stats: Stats, source: int | None = 5) -> Reporter:
+
+def make(stats: Stats, source: int | None = 5, **more: Any) -> Reporter:
     """A reporter for two tracks and perhaps a source."""
     return Reporter(
         stats,
@@ -54,12 +67,13 @@ def make(stats: Stats, source: int | None = 5) -> Reporter:
         cname="cname",
         wall_at_zero=WALL,
         entropy=seeded("reports"),
+        **more,
     )
 
 
 def packets(reporter: Reporter, now: float) -> list[RtcpPacket]:
     """Everything that is reported now."""
-    return [packet for data in reporter.compounds(now) for packet in parse_compound(data)]
+    return [packet for data in reporter.compounds(now) for packet in parse_compound(data, ALL)]
 
 
 def test_a_silent_participant_costs_no_report() -> None:
@@ -81,14 +95,24 @@ def test_a_sender_report_maps_this_moment_to_rtp_time() -> None:
     assert description == SourceDescription(((101, "cname"),))
 
 
-def test_a_track_that_carried_nothing_since_is_not_reported_again() -> None:
+def test_a_track_that_carried_little_since_is_not_reported_again() -> None:
     stats = Stats()
     reporter = make(stats)
     stats.egress[10] = EgressStats(1, 1, 1, 1.0, 1)
     assert len(packets(reporter, 5.0)) == 2
     assert packets(reporter, 10.0) == []
-    stats.egress[10] = EgressStats(2, 2, 2, 11.0, 2)
-    assert len(packets(reporter, 15.0)) == 2
+    stats.egress[10] = EgressStats(REPORT_PACKETS_MIN, 2, 2, 11.0, 2)
+    assert packets(reporter, 15.0) == []
+    stats.egress[10] = EgressStats(REPORT_PACKETS_MIN + 1, 2, 2, 16.0, 2)
+    assert len(packets(reporter, 20.0)) == 2
+
+
+def test_of_a_source_that_said_little_since_nothing_is_reported_again() -> None:
+    stats = Stats()
+    reporter = make(stats)
+    for packets_so_far, reports in ((1, 2), (20, 0), (REPORT_PACKETS_MIN + 1, 2)):
+        stats.source = SourceStats(7, packets_so_far, packets_so_far, packets_so_far, 0)
+        assert len(packets(reporter, 5.0)) == reports
 
 
 def source_report(reporter: Reporter, now: float) -> ReportBlock:
@@ -176,6 +200,101 @@ def test_feedback_is_kept_by_track_with_its_round_trip() -> None:
     reporter.receive([SenderReport(1, 1, 0, 0, 0, (feedback_block(100),))], 11.0)
     assert reporter.feedback[100].at == 11.0
     assert reporter.feedback[100].rtt_s == feedback.rtt_s, "known until a newer one"
+
+
+def speaking() -> Stats:
+    """Of somebody who publishes and hears nobody."""
+    stats = Stats()
+    stats.source = SourceStats(7, packets=90, highest_sequence=100, expected=100, jitter_ticks=0)
+    return stats
+
+
+def test_who_publishes_is_sent_a_reference_time_and_its_answer_tells_the_round_trip() -> None:
+    reporter = make(speaking(), measures_round_trip=True)
+    *_, extended = packets(reporter, 5.0)
+    assert extended == ExtendedReport(100, ntp_time(WALL + 5.0))
+    assert reporter.rtt_s is None
+    held, lost = ReferenceDelay(100, middle_of(ntp_time(WALL + 5.0)), 2 * 65_536), 3
+    reporter.receive([ExtendedReport(1, None, (ReferenceDelay(lost, 1, 1), held))], 7.08)
+    assert reporter.rtt_s == pytest.approx(0.08, abs=1e-3)
+
+
+def test_the_newest_of_all_round_trips_counts() -> None:
+    reporter = make(Stats(), measures_round_trip=True)
+    lsr = middle_of(ntp_time(WALL + 5.0))
+    reporter.receive([ReceiverReport(1, (feedback_block(100, lsr),))], 6.25)
+    assert reporter.rtt_s == pytest.approx(0.25, abs=1e-3)
+    reporter.receive([ExtendedReport(1, None, (ReferenceDelay(100, lsr, 65_536),))], 6.5)
+    assert reporter.rtt_s == pytest.approx(0.5, abs=1e-3)
+    reporter.receive([ReceiverReport(1, (feedback_block(100),))], 7.0)
+    assert reporter.rtt_s == pytest.approx(0.5, abs=1e-3), "a report without LSR tells nothing"
+
+
+def test_reference_times_are_answered_with_the_next_report() -> None:
+    stats = Stats()
+    reporter = make(stats, measures_round_trip=True)
+    ntp = ntp_time(WALL + 1.0)
+    reporter.receive([ExtendedReport(31, 1 << 40), ExtendedReport(30, ntp)], 3.0)
+    reporter.receive([ExtendedReport(31, ntp)], 4.0)
+    assert reporter.compounds(4.5) == [], "they alone are worth no datagram"
+    stats.egress[10] = EgressStats(50, 4_000, 1, 4.5, 50)
+    assert packets(reporter, 5.0)[-1] == ExtendedReport(
+        100,
+        None,
+        (
+            ReferenceDelay(31, middle_of(ntp), 65_536),
+            ReferenceDelay(30, middle_of(ntp), 2 * 65_536),
+        ),
+    )
+    stats.egress[10] = EgressStats(500, 4_000, 1, 9.5, 500)
+    assert len(packets(reporter, 10.0)) == 2, "once"
+
+
+def test_without_agreement_there_are_no_extended_reports() -> None:
+    reporter = make(speaking())
+    reporter.receive([ExtendedReport(31, 1 << 40)], 3.0)
+    assert len(packets(reporter, 5.0)) == 2
+
+
+def test_of_reference_times_under_ever_new_numbers_the_first_are_answered() -> None:
+    reporter = make(speaking(), measures_round_trip=True)
+    for ssrc in range(1_000):
+        reporter.receive([ExtendedReport(ssrc, 1 << 40)], 3.0)
+    *_, extended = packets(reporter, 5.0)
+    assert isinstance(extended, ExtendedReport) and len(extended.delays) == 16
+
+
+def test_what_the_client_asks_for_again_is_taken_by_egress() -> None:
+    reporter = make(Stats())
+    assert not reporter.has_repeats
+    reporter.receive([Nack(1, 101, (5, 6)), Nack(1, 999, (7,)), Nack(2, 101, (65_535,))], 3.0)
+    assert reporter.has_repeats
+    assert reporter.take_repeats() == {11: [5, 6, 65_535]}
+    assert reporter.take_repeats() == {}
+
+
+def test_asking_again_is_a_compound_of_an_empty_report_and_a_nack() -> None:
+    stats = Stats()
+    reporter = make(stats, measures_round_trip=True)
+    gap = Gap(5, 7, 4.9, [65_535, 65_536, 65_540])
+    assert reporter.note_gap(gap, 5.0) is None, "the round trip is not known yet"
+    lsr = middle_of(ntp_time(WALL + 4.0))
+    reporter.receive([ExtendedReport(1, None, (ReferenceDelay(100, lsr, 60_000),))], 5.0)
+    due_at = reporter.note_gap(gap, 5.0)
+    assert due_at is not None
+    count, data, next_at = reporter.ask(due_at)
+    assert count == 3 and next_at is not None
+    assert parse_compound(data, ALL) == (ReceiverReport(100), Nack(100, 7, (65_535, 0, 4)))
+    assert reporter.ask(next_at + 1.0) == (0, b"", None)
+
+
+@pytest.mark.parametrize(("of_listeners", "told"), [(None, 25), (0.05, 25), (0.25, 64), (1.0, 255)])
+def test_what_listeners_lose_is_told_where_it_is_more_than_the_uplink_loses(
+    of_listeners: float | None, told: int
+) -> None:
+    reporter = make(speaking(), listener_loss=lambda now: of_listeners)
+    block = source_report(reporter, 5.0)
+    assert (block.fraction_lost, block.cumulative_lost) == (told, 10)
 
 
 def test_goodbye_ends_every_track_in_a_compound() -> None:

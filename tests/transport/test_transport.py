@@ -69,6 +69,10 @@ class Stats:
         """What the test says was sent."""
         return EgressStats(self.sent, self.sent, 0, 0.0, self.sent)
 
+    def missing(self, source: int, ssrc: int, sequences: list[int], /) -> list[int]:
+        """Nothing."""
+        return []
+
     def level(self, source: int, now: float, /) -> SourceLevel:
         """When the last packet came."""
         return SourceLevel(0.0, False, math.inf, self.packet_age, 127, 20, False)
