@@ -98,12 +98,15 @@ class Media(Section, frozen=True, kw_only=True):
     `announce` (`host` or `host:port`) stands in for the machine's own addresses in what clients are
     told; with `announce_internal` they get both. `segmentation`: whether a listener's packets of a
     tick leave together, which costs less and may hold a packet for up to 20 ms.
+    `report_listener_loss`: publishers are told what nine of ten listeners do not exceed in loss,
+    where that is more than their own line loses, so that their encoders protect against it.
     """
 
     listen: str | list[str] = "127.0.0.1:7800"
     announce: list[str] = []
     announce_internal: bool = False
     segmentation: SegmentationMode = "auto"
+    report_listener_loss: bool = False
 
 
 class Http(Section, frozen=True, kw_only=True):
@@ -177,6 +180,7 @@ class Config(Section, frozen=True, kw_only=True):
             node=self.node or socket.gethostname(),
             version=version,
             segmentation=self.media.segmentation,
+            report_listener_loss=self.media.report_listener_loss,
             **limits,
         )
 

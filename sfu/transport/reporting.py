@@ -137,7 +137,7 @@ class Reporter:
         wall_at_zero: float,
         entropy: Callable[[int], bytes],
         measures_round_trip: bool = False,
-        listener_loss: Callable[[float], float | None] | None = None,
+        listener_loss: Callable[[], float | None] | None = None,
     ) -> None:
         if len(egresses) != len(ssrcs):
             raise ValueError("one SSRC for each egress")
@@ -170,7 +170,7 @@ class Reporter:
         rows: tuple[int | None, Sequence[int]],
         wall_at_zero: float,
         entropy: Callable[[int], bytes],
-        listener_loss: Callable[[float], float | None] | None,
+        listener_loss: Callable[[], float | None] | None,
     ) -> Reporter:
         """Of what was negotiated; `rows` are the forwarder's ids of source and egresses."""
         return cls(
@@ -340,7 +340,7 @@ class Reporter:
         lsr, dlsr = self._last_report(stats.ssrc, now)
         fraction_lost = _fraction_lost(stats.expected - last.expected, stats.packets - last.packets)
         if self._listener_loss is not None:
-            listener_loss = self._listener_loss(now) or 0.0
+            listener_loss = self._listener_loss() or 0.0
             fraction_lost = max(fraction_lost, min(255, round(listener_loss * 256)))
         return ReportBlock(
             ssrc=stats.ssrc,

@@ -107,7 +107,7 @@ class Transport:
         wall_at_zero: float,
         settings: TransportSettings,
         count: Callable[[str], None],
-        listener_loss: Callable[[float], float | None] | None = None,
+        listener_loss: Callable[[], float | None] | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.ice = IceLite(negotiation.ice, now)

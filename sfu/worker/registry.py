@@ -38,6 +38,7 @@ from sfu.transport.sdp import Negotiation
 from sfu.transport.settings import TransportSettings
 from sfu.transport.transport import Transport
 from sfu.worker.intake import Intake
+from sfu.worker.listener_loss import question_for
 from sfu.worker.negotiator import Negotiator
 from sfu.worker.peers import Peer, Peers
 from sfu.worker.rows import add_egresses, add_source, red_of
@@ -347,6 +348,7 @@ class Registry:
             wall_at_zero=self._wall_at_zero,
             settings=self._transport_settings,
             count=self._count_drop,
+            listener_loss=question_for(self.peers, row, self.settings),
         )
         red_egresses = red_of(egresses, negotiation)
         line = Line(takes_red=bool(red_egresses))

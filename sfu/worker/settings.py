@@ -48,6 +48,9 @@ class WorkerSettings:
 
     # Whether each listener's packets of a tick leave together: always, never, or when busy.
     segmentation: SegmentationMode = "auto"
+    # Whether publishers are told what their listeners lose where that is more than their own line
+    # loses: it makes encoders protect more, at the price of everybody's quality.
+    report_listener_loss: bool = False
 
     # Above this share of its core nobody new comes in, so that those inside stay whole.
     max_load: float = 0.9

@@ -165,3 +165,9 @@ def test_an_unusable_file_is_named(tmp_path: Path, content: bytes | None, compla
         load(file)
     assert str(caught.value).startswith(str(file))
     assert complaint in str(caught.value)
+
+
+def test_publishers_are_told_of_their_listeners_losses_only_on_demand() -> None:
+    assert not load().worker_settings("0").report_listener_loss
+    config = load(overrides=["media.report_listener_loss=true"])
+    assert config.worker_settings("0").report_listener_loss

@@ -292,7 +292,7 @@ def test_asking_again_is_a_compound_of_an_empty_report_and_a_nack() -> None:
 def test_what_listeners_lose_is_told_where_it_is_more_than_the_uplink_loses(
     of_listeners: float | None, told: int
 ) -> None:
-    reporter = make(speaking(), listener_loss=lambda now: of_listeners)
+    reporter = make(speaking(), listener_loss=lambda: of_listeners)
     block = source_report(reporter, 5.0)
     assert (block.fraction_lost, block.cumulative_lost) == (told, 10)
 
