@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from msgspec import to_builtins
+from msgspec import structs, to_builtins
 
 from control import sfuctl
 from control.auth import Key
@@ -23,6 +23,8 @@ from control.commands import (
     COMMANDS,
     AnyCommand,
     RoomSync,
+    SubscriptionGet,
+    SubscriptionResult,
     SubscriptionUpdate,
     SyncedParticipant,
 )
@@ -34,7 +36,7 @@ from control.sfuctl.results import as_json, as_text
 from control.types import Role
 from tests.control.authority import Authority
 from tests.control.fake_daemon import FakeDaemon
-from tests.control.samples import AT_MS, COMMAND_SAMPLES, EVENT_SAMPLES
+from tests.control.samples import AT_MS, COMMAND_SAMPLES, EVENT_SAMPLES, SUBSCRIPTION
 
 KEY = Key("ops", b"0123456789abcdef", ("admin",))
 # Control characters and right-to-left overrides are what a hostile name would hold.
@@ -163,6 +165,19 @@ def test_every_result_is_shown_as_text(command: AnyCommand, result: Any) -> None
     assert shown and shown == shown.rstrip()
     assert not re.search(r"[{\[(]\w+=|None|\bTrue\b|\bFalse\b|<", shown)
     assert json.loads(as_json(result)) == to_builtins(result)
+
+
+@pytest.mark.parametrize(
+    ("protection", "shown"),
+    [(0, None), (1, "1 earlier packet with each"), (2, "2 earlier packets with each")],
+)
+def test_a_subscription_shows_how_it_is_protected(protection: int, shown: str | None) -> None:
+    state = structs.replace(SUBSCRIPTION.subscription, protection=protection)
+    text = as_text(
+        SubscriptionGet(room="lobby", participant="red"), SubscriptionResult(subscription=state), 0
+    )
+    assert fields(text).get("protection") == shown
+    assert fields(text)["loss"] == "1.5%"
 
 
 def test_every_command_has_a_sample() -> None:

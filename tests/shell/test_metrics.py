@@ -32,12 +32,13 @@ def test_counters_are_read_at_each_scrape_and_grouped_by_reason() -> None:
     assert samples(metrics)["rostrum_received_total", ()] == 100
 
 
-def test_sizes_are_gauges_and_participants_have_a_role() -> None:
+def test_sizes_are_gauges_with_the_role_of_participants_and_the_protection_of_listeners() -> None:
     metrics = Metrics("1.0")
-    metrics.add_gauges("", lambda: {"rooms": 2, "participants_speaker": 3})
+    metrics.add_gauges("", lambda: {"rooms": 2, "participants_speaker": 3, "listeners_1": 4})
     found = samples(metrics)
     assert found["rostrum_rooms", ()] == 2
     assert found["rostrum_participants", (("role", "speaker"),)] == 3
+    assert found["rostrum_listeners", (("protection", "1"),)] == 4
 
 
 def test_loop_lag_is_a_histogram_in_seconds() -> None:
