@@ -146,7 +146,6 @@ class BrowserPeer {
     return [
       "packetsReceived", "packetsLost", "totalSamplesReceived", "concealedSamples",
       "silentConcealedSamples", "totalAudioEnergy", "jitterBufferDelay", "jitterBufferEmittedCount",
-      "fecPacketsReceived",
     ].map((name) => most[name] ?? 0);
   }
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from tests.interop.page_peer import SCRIPT, PagePeer
 
@@ -55,6 +55,8 @@ async def launched() -> AsyncIterator[Browser]:
 
 class BrowserPeer(PagePeer):
     """A peer in a tab of Chromium."""
+
+    page: Page
 
     @classmethod
     async def open(cls, browser: Browser, hz: int) -> BrowserPeer:

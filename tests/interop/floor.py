@@ -1,11 +1,19 @@
-"""Open microphones that compete for the one slot of a room, and a browser that hears who has it."""
+"""Open microphones that compete for the one slot of a room, and a browser that hears who has it.
+
+A second listener in the same browser hears one voice in another room, to which nothing happens.
+What the machine itself does to sound at a moment, because it is busy, it does to both; so the two
+are compared, and only what the first has to bear alone counts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import NamedTuple
 
 from control import Client
 from control.types import Role
@@ -21,34 +29,53 @@ LOUD, QUIET = 20, 70
 SETTLE_S = 2.0
 # Without loss nothing has to be made up; this leaves room for a machine that was busy for a moment.
 CONCEALMENT_MAX = 0.01
-# Two packets: what a jitter buffer may be off by without having grown.
-GROWTH_S_MAX = 0.04
+# Three packets: what a jitter buffer may be off by without having grown.
+GROWTH_S_MAX = 0.06
+
+
+class Look(NamedTuple):
+    """What two listeners decoded in the same time: one on the floor, and one beside it."""
+
+    here: Decoded
+    beside: Decoded
+
+    @property
+    def behind_s(self) -> float:
+        """For how much longer a sample waits here."""
+        return self.here.delay_s - self.beside.delay_s
+
+    def __str__(self) -> str:
+        return f"{self.here}\n    beside it: {self.beside}"
 
 
 class Floor:
-    """One listener in a browser and three speakers, of whom one is loud. Use `with_listener`."""
+    """One listener and three speakers, of whom one is loud. Use `opened`."""
 
-    def __init__(self, crowd: Crowd, listener: PagePeer, name: str) -> None:
+    def __init__(self, crowd: Crowd, listener: PagePeer, beside: PagePeer) -> None:
         self.crowd = crowd
         self.listener = listener
-        self.name = name
+        self._beside = beside
         self.speakers: dict[int, Guest] = {}
         self._order = itertools.cycle(TONES)
 
     @classmethod
-    async def with_listener(
-        cls, crowd: Crowd, listener: PagePeer, *, tones: Sequence[int] = TONES
-    ) -> Floor:
-        """The browser joins as `browser`, and for each tone a speaker; the first has the floor."""
-        floor = cls(crowd, listener, "browser")
-        for hz in tones:
-            guest = floor.speakers[hz] = await crowd.join(f"voice-{hz}", Role.SPEAKER)
-            guest.talk(endless(hz), QUIET)
-        floor._order = itertools.cycle(tones)
-        floor.give(next(floor._order))
-        await join(crowd.control, crowd.room, floor.name, Role.LISTENER, listener)
-        await floor.hears(tones[0])
-        return floor
+    @contextlib.asynccontextmanager
+    async def opened(
+        cls, control: Client, room: str, listener: PagePeer, beside: PagePeer
+    ) -> AsyncIterator[Floor]:
+        """Both listeners hear what they should, and their jitter buffers have settled."""
+        async with Crowd(control, room, 1) as crowd, Crowd(control, f"{room}-beside", 1) as other:
+            floor = cls(crowd, listener, beside)
+            for hz in TONES:
+                guest = floor.speakers[hz] = await crowd.join(f"voice-{hz}", Role.SPEAKER)
+                guest.talk(endless(hz), QUIET)
+            floor.give(next(floor._order))
+            (await other.join("voice", Role.SPEAKER)).talk(endless(TONES[0]), LOUD)
+            for place, peer in ((room, listener), (other.room, beside)):
+                await join(control, place, "browser", Role.LISTENER, peer)
+                await until_equal(functools.partial(peer.tones, TONES), {TONES[0]})
+            await asyncio.sleep(SETTLE_S)
+            yield floor
 
     def give(self, hz: int) -> None:
         """This one is loud from now on, the others are quiet."""
@@ -59,9 +86,26 @@ class Floor:
         """Wait until the browser hears exactly these tones, steadily."""
         await until_equal(lambda: self.listener.tones(TONES), set(tones), holds=3)
 
-    async def passes_on(self, turns: int, turn_s: float) -> Decoded:
-        """The floor goes round; what was decoded meanwhile. Each is heard in its turn."""
-        before = await self.listener.decoded()
+    async def passes_on(self, turns: int, turn_s: float) -> Look:
+        """The floor goes round, and each is heard in its turn."""
+        return await self._look(self._pass_on(turns, turn_s))
+
+    async def mutes(self, times: int) -> Look:
+        """Who has the floor is muted and unmuted so often: silence, and then the voice again."""
+        return await self._look(self._mute(times))
+
+    async def listens(self, seconds: float) -> Look:
+        """Nothing happens for so long."""
+        return await self._look(asyncio.sleep(seconds))
+
+    async def _look(self, what: Awaitable[None]) -> Look:
+        peers = (self.listener, self._beside)
+        before = [await peer.decoded() for peer in peers]
+        await what
+        after = [await peer.decoded() for peer in peers]
+        return Look(*(now.since(then) for now, then in zip(after, before, strict=True)))
+
+    async def _pass_on(self, turns: int, turn_s: float) -> None:
         loop = asyncio.get_running_loop()
         ends_at = loop.time()
         for _ in range(turns):
@@ -70,51 +114,40 @@ class Floor:
             ends_at += turn_s
             await self.hears(hz)
             await asyncio.sleep(max(0.0, ends_at - loop.time()))
-        return (await self.listener.decoded()).since(before)
 
-    async def mutes(self, times: int, silent_s: float = 0.6, loud_s: float = 0.6) -> Decoded:
-        """Who has the floor is muted and unmuted so often; what was decoded meanwhile.
-
-        It is heard after each, and nothing is heard in between.
-        """
-        before = await self.listener.decoded()
+    async def _mute(self, times: int, silent_s: float = 0.6, loud_s: float = 0.6) -> None:
         hz, speaker = next((hz, one) for hz, one in self.speakers.items() if one.level == LOUD)
         others = [guest for guest in self.speakers.values() if guest is not speaker]
         for guest in others:
             guest.talks = False
+        control, room = self.crowd.control, self.crowd.room
         for _ in range(times):
-            await self.crowd.control.track_mute(room=self.crowd.room, participant=speaker.id)
+            await control.track_mute(room=room, participant=speaker.id)
             await self.hears()
             await asyncio.sleep(silent_s)
-            await self.crowd.control.track_unmute(room=self.crowd.room, participant=speaker.id)
+            await control.track_unmute(room=room, participant=speaker.id)
             await self.hears(hz)
             await asyncio.sleep(loud_s)
         for guest in others:
             guest.talks = True
-        return (await self.listener.decoded()).since(before)
-
-    async def listens(self, seconds: float) -> Decoded:
-        """What is decoded in so much time."""
-        before = await self.listener.decoded()
-        await asyncio.sleep(seconds)
-        return (await self.listener.decoded()).since(before)
 
 
-def assert_unbroken(parts: Sequence[Decoded]) -> None:
+def assert_unbroken(looks: Sequence[Look]) -> None:
     """Without loss: nothing lost, next to nothing made up, sound all the time, and the buffer is
-    back at the end where it was at the beginning.
+    at the end where it was at the beginning.
 
-    One part may wait for longer: a busy machine stands still for a moment, and the buffer works
-    that off within seconds. What grows without end is longer in every later part.
+    One look may find it fuller: a buffer that had to wait works that off within seconds. What
+    grows without end is longer in every later look.
     """
-    samples = sum(part.samples for part in parts)
-    assert sum(part.lost for part in parts) == 0
-    assert sum(part.concealed for part in parts) <= CONCEALMENT_MAX * samples
-    for part in parts:
-        assert part.energy / (part.samples / 48_000) > 0.01, "a tone of -10 dBFS has 0.045"
-    third = max(1, len(parts) // 3)
-    early_s = statistics.mean(part.delay_s for part in parts[:third])
-    late_s = min(part.delay_s for part in parts[-third:])
+    assert sum(look.here.lost for look in looks) == 0
+    samples = sum(look.here.samples for look in looks)
+    made_up = sum(look.here.concealed - look.beside.concealed for look in looks)
+    assert made_up <= CONCEALMENT_MAX * samples
+    for look in looks:
+        assert look.here.energy / (look.here.samples / 48_000) > 0.01, "a tone of -10 dBFS has 0.05"
+    third = max(1, len(looks) // 3)
+    early_s = statistics.mean(look.behind_s for look in looks[:third])
+    late_s = min(look.behind_s for look in looks[-third:])
     assert late_s <= early_s + GROWTH_S_MAX
 
 

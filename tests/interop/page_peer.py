@@ -49,7 +49,7 @@ class Decoded(NamedTuple):
 
     `delay` is the sum over `emitted` samples of the seconds each waited in the jitter buffer;
     `silent` are those of the `concealed` samples that were made up as silence; `energy` is of full
-    scale squared times seconds; `copies` of earlier packets came with later ones (RED).
+    scale squared times seconds.
     """
 
     packets: float
@@ -60,7 +60,6 @@ class Decoded(NamedTuple):
     energy: float
     delay: float
     emitted: float
-    copies: float
 
     def since(self, before: Decoded) -> Decoded:
         """What was added since then."""

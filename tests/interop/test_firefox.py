@@ -14,7 +14,7 @@ from tests.interop.bidi import Session
 from tests.interop.crowd import Crowd
 from tests.interop.daemon import Daemon
 from tests.interop.firefox import FirefoxPeer
-from tests.interop.floor import SETTLE_S, TONES, Floor, assert_unbroken, join
+from tests.interop.floor import TONES, Floor, assert_unbroken, join
 from tests.interop.page_peer import silence_around
 from tests.interop.polling import until, until_equal
 from tests.interop.relay import Relay
@@ -60,16 +60,15 @@ async def test_firefox_hears_whoever_has_the_floor_and_silence_when_muted(
     control: Client, browser: Session
 ) -> None:
     """Three open microphones, one slot: nothing is made up and the buffer does not grow."""
-    async with Crowd(control, "floor", slots=1) as crowd:
-        floor = await Floor.with_listener(crowd, await FirefoxPeer.open(browser, OWN))
-        await floor.listens(SETTLE_S)
-        switched = [await floor.passes_on(turns=2, turn_s=0.8) for _ in range(3)]
+    listener, beside = [await FirefoxPeer.open(browser, OWN) for _ in range(2)]
+    async with Floor.opened(control, "floor", listener, beside) as floor:
+        switched = [await floor.passes_on(turns=2, turn_s=1.0) for _ in range(3)]
         print("Firefox, switching:", *switched, sep="\n  ")
         assert_unbroken(switched)
         muted = await floor.mutes(times=2)
         print("Firefox, muting:", muted)
-        assert_unbroken([await floor.passes_on(turns=2, turn_s=0.8)])
-        state = await floor.listener.state()
+        assert_unbroken([await floor.passes_on(turns=2, turn_s=1.0)])
+        state = await listener.state()
         assert (state["signaling"], state["negotiations"]["remote"]) == ("stable", 1)
 
 

@@ -94,14 +94,14 @@ class Wire:
     @contextlib.contextmanager
     def loss(self, ratio: float, burst_ms: int = 0) -> Iterator[None]:
         """Drop so much of the UDP that arrives at the clients: each packet by chance, or everything
-        for `burst_ms` at times that chance sets.
+        that goes to one of them for `burst_ms` at times that chance sets for each.
         """
         # With bursts, chance is asked once for each packet that comes outside one; packets come
         # every 20 ms, so a burst takes burst_ms / 20 of them, the one that began it included.
         packets = max(1.0, burst_ms / 20)
         below = round(PARTS * (ratio if not burst_ms else ratio / (ratio + packets * (1 - ratio))))
-        begins = f"add @burst {{ udp sport timeout {burst_ms}ms }}" if burst_ms else ""
-        during = "udp sport @burst counter name dropped drop" if burst_ms else ""
+        begins = f"add @burst {{ udp dport timeout {burst_ms}ms }}" if burst_ms else ""
+        during = "udp dport @burst counter name dropped drop" if burst_ms else ""
         rules = f"""
         table inet {TABLE} {{
             counter seen {{ }}
