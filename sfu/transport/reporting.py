@@ -44,9 +44,9 @@ CLOCK_RATE = 48_000
 INTERVAL_S = 5.0
 # The first report follows soon, because a client shows and synchronises nothing before it.
 FIRST_INTERVAL_S = 0.5
-# A report with its description is some 80 bytes encrypted, a packet of DTX at least 45: twenty
-# times the one is 36 of the other.
-REPORT_PACKETS_MIN = 36
+# A report with all that goes along is at most 130 bytes on the wire, a packet of DTX at least 68:
+# twenty times the one is 40 of the other.
+REPORT_PACKETS_MIN = 40
 
 
 class MediaStats(Protocol):
@@ -122,6 +122,7 @@ class Reporter:
         "_ssrcs",
         "_stats",
         "_wall_at_zero",
+        "has_feedback",
         "rtt_s",
     )
 
@@ -160,6 +161,8 @@ class Reporter:
         self._measures = measures_round_trip
         self._listener_loss = listener_loss
         self.rtt_s: float | None = None  # the newest that anything told
+        # Whether the last compound told anything of our tracks: most of those of listeners do not.
+        self.has_feedback = False
         self._repair = Repair(stats, source)
 
     @classmethod
@@ -228,6 +231,7 @@ class Reporter:
 
     def receive(self, packets: Sequence[RtcpPacket], now: float) -> None:
         """Take the packets of one compound."""
+        self.has_feedback = False
         for packet in packets:
             if isinstance(packet, SenderReport):
                 self._heard_report = _HeardReport(packet.ssrc, middle_of(packet.ntp), now)
@@ -236,11 +240,6 @@ class Reporter:
                 continue
             if packet.reports:
                 self._take_blocks(packet.reports, now)
-
-    @property
-    def has_repeats(self) -> bool:
-        """Whether the client asked for packets again."""
-        return bool(self._repeats)
 
     def take_repeats(self) -> dict[int, list[int]]:
         """What the client asked for again: sequence numbers by egress."""
@@ -272,6 +271,7 @@ class Reporter:
             elif (previous := self._heard_blocks.get(block.ssrc)) is not None:
                 rtt_s = previous[2]
             self._heard_blocks[block.ssrc] = now, block, rtt_s
+            self.has_feedback = True
 
     def _take_feedback(self, packet: RtcpPacket, now: float) -> None:
         """Take what is no report."""
@@ -279,6 +279,7 @@ class Reporter:
             if packet.ssrc in self._ssrcs:
                 egress = self._egresses[self._ssrcs.index(packet.ssrc)]
                 self._repeats.setdefault(egress, []).extend(packet.sequences)
+                self.has_feedback = True
         elif isinstance(packet, ExtendedReport):
             if packet.reference is not None:
                 self._take_reference(packet.ssrc, packet.reference, now)

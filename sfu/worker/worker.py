@@ -217,11 +217,11 @@ class Worker:
             slow_ones = self.forwarder.slow()
             if len(slow_ones) < self._received:
                 self._heard_media_at = self._now
+                self._repairs.note(self._now)
             self._received = 0
             for slow in slow_ones:
                 self._take_slow(slow)
             self._challenges.extend(self.forwarder.challenges())
-            self._repairs.note(self._now)
         while self._challenges:
             if self._is_accepted(self._challenges.popleft()):
                 return True
@@ -266,16 +266,16 @@ class Worker:
         """A report is answered by nothing, and news only from somebody who had gone quiet."""
         try:
             peer.transport.receive_rtcp(data, address, self._now)
-            follow_line(peer, self.forwarder, self._now)
-            if peer.transport.reporter.has_repeats:
-                self._take_repeats(peer)
+            if peer.transport.reporter.has_feedback:
+                self._take_feedback(peer)
             if peer.transport.has_news:
                 self._registry.settle(peer, self._now)
         except Exception as error:
             self._on_peer_bug(peer, error)
 
-    def _take_repeats(self, peer: Peer) -> None:
-        """Note what a listener asks for; it is sent when the batch is drained."""
+    def _take_feedback(self, peer: Peer) -> None:
+        """Follow its reports, and note what it asks for: that is sent when the batch is drained."""
+        follow_line(peer, self.forwarder, self._now)
         for egress, sequences in peer.transport.reporter.take_repeats().items():
             self._registry.counters["nacks_received"] += 1
             self._repeats.append((peer, egress, sequences))

@@ -266,9 +266,10 @@ def test_of_reference_times_under_ever_new_numbers_the_first_are_answered() -> N
 
 def test_what_the_client_asks_for_again_is_taken_by_egress() -> None:
     reporter = make(Stats())
-    assert not reporter.has_repeats
+    reporter.receive([ReceiverReport(1)], 2.0)
+    assert not reporter.has_feedback
     reporter.receive([Nack(1, 101, (5, 6)), Nack(1, 999, (7,)), Nack(2, 101, (65_535,))], 3.0)
-    assert reporter.has_repeats
+    assert reporter.has_feedback
     assert reporter.take_repeats() == {11: [5, 6, 65_535]}
     assert reporter.take_repeats() == {}
 
