@@ -10,9 +10,10 @@ from collections import Counter
 import pytest
 
 from sfu.fast.records import EgressStats, SourceLevel, SourceStats
-from sfu.transport.answer import Negotiation, negotiate
+from sfu.transport.answer import negotiate
 from sfu.transport.candidates import Endpoint, candidates_for
 from sfu.transport.dtls import DtlsState
+from sfu.transport.negotiation import Negotiation
 from sfu.transport.offer import parse_offer
 from sfu.transport.rtcp import ExtendedReport, ntp_time
 from sfu.transport.settings import TransportSettings
