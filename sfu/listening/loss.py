@@ -12,7 +12,8 @@ back. What was sent again, because the listener asked, hides losses of the line 
 Both sides count the same sequence numbers, so it does not matter when a report was made, only which
 number it ends with. What was sent after that number is taken for complete: a gap that was under way
 then counts too early as missing, and so makes the next difference too large by as much. Hence what
-an interval has too little, at most as much as was under way, is taken off the next one.
+an interval has too little, at most as much as was under way, is taken off the next one; and of the
+first one as much as was under way then. So no gap is ever taken for a loss.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class DownlinkLoss:
         if last is not None and counted.highest >= last.highest:
             return True
         self._last[track] = counted
-        self._excess[track] = 0
+        self._excess[track] = -counted.under_way  # it may all have been a gap
         return False
 
     def _lost(self, track: int, counted: Counted) -> int:

@@ -61,6 +61,13 @@ def test_a_gap_that_is_under_way_is_nobodys_loss() -> None:
     assert loss.observe({1: after}) == 0.0
 
 
+def test_a_gap_that_is_under_way_at_the_first_report_is_nobodys_loss_either() -> None:
+    loss = DownlinkLoss()
+    loss.observe({1: count(highest=200, lost=0, last_sequence=255, packets=206)})
+    after = count(highest=350, lost=50, last_sequence=352, packets=303)
+    assert loss.observe({1: after}) == 0.0
+
+
 def test_duplicates_made_by_a_network_hide_loss_for_one_report_at_most() -> None:
     loss = DownlinkLoss()
     loss.observe({1: Counted(0, 0, 0)})
@@ -97,3 +104,30 @@ def test_it_stays_a_share(steps: list[tuple[int, int, int]]) -> None:
         highest, lost, sent = highest + step, lost + more_lost - 100, sent + more_sent
         ratio = loss.observe({1: Counted(highest, lost, sent)})
         assert ratio is None or 0.0 <= ratio <= 1.0
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(1, 60)), min_size=1, max_size=40),
+    st.lists(st.tuples(st.integers(1, 400), st.integers(0, 80)), min_size=2, max_size=20),
+)
+def test_no_gap_of_an_uplink_is_ever_a_loss_of_a_clean_line(
+    gaps: list[tuple[bool, int]], reports: list[tuple[int, int]]
+) -> None:
+    """Runs of numbers that were sent or never there; reports after so many, so far behind."""
+    there = [is_sent for is_sent, length in gaps for _ in range(length)]
+    loss, newest = DownlinkLoss(), 0
+
+    def is_there(number: int) -> bool:
+        return there[number % len(there)]
+
+    for step, behind in reports:
+        newest += step
+        highest = max((n for n in range(newest - behind) if is_there(n)), default=None)
+        last = max((n for n in range(newest) if is_there(n)), default=None)
+        if highest is None or last is None:
+            continue
+        missing = sum(not is_there(n) for n in range(highest))
+        packets = sum(is_there(n) for n in range(last + 1))
+        counted = count(highest=highest, lost=missing, last_sequence=last, packets=packets)
+        loss.observe({1: counted})
+        assert loss.ratio in (None, 0.0)
