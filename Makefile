@@ -14,13 +14,14 @@ SANITIZED := build/sanitize
 # UBSan must stop the test run, not only print; -O1 keeps the stack traces readable.
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1
 
-.PHONY: help setup build demo test lint format bench bench-check bench-tables test-sanitize wheel lock clean
+.PHONY: help setup build demo test lint format bench bench-check bench-tables bench-quality test-sanitize wheel lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(VENV)/.built ## virtual environment, locked dependencies, the compiled core
 
+# One of them, pesq, has no wheels: pip compiles it, with a Cython and a numpy of its own choice.
 $(VENV)/.dependencies: requirements.lock .ci/check-python
 	@$(PYTHON) .ci/check-python
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +64,9 @@ bench-check: setup ## short reference loads against the stored ratios; fails bey
 
 bench-tables: setup ## bench/RESULTS.md from bench/measurements (ARGS='--measure all' makes those first)
 	$(BIN)/python -m bench.tables $(ARGS)
+
+bench-quality: setup ## bench/QUALITY.md: PESQ of what listeners decode under loss (needs flite, alsa-utils)
+	$(BIN)/python -m bench.quality $(ARGS)
 
 $(SANITIZED)/.built: $(VENV)/.built $(COMPILED) pyproject.toml
 	rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)

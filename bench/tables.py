@@ -188,7 +188,7 @@ def render(loaded: Mapping[str, Loaded]) -> str:
     for table in TABLES:
         lines += ["", f"## {table.title}", "", table.about, "", *_section(table, loaded)]
         goals = [result.cells() for result in results[table.title]]
-        lines += ["", *_markdown(["goal", "wanted", "measured", ""], goals)]
+        lines += ["", *markdown(["goal", "wanted", "measured", ""], goals)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 
@@ -221,7 +221,7 @@ def _section(table: Table, loaded: Mapping[str, Loaded]) -> list[str]:
     if rows:
         heads = ["", *(one.heading for one in columns)]
         heads += [f"ahead of {one.heading}" for one in _peers(found)]
-        lines += _markdown(heads, rows)
+        lines += markdown(heads, rows)
     return lines
 
 
@@ -262,7 +262,8 @@ def _without_output(typed: str) -> str:
     return shlex.join(kept)
 
 
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table; its first column is text, the others are numbers."""
     lines = [[_cell(cell) for cell in row] for row in (heads, *rows)]
     rule = "|---|" + "--:|" * (len(heads) - 1)
     return [

@@ -122,6 +122,16 @@ def figure(label: str, parts: Sequence[str], *, height: int = HEIGHT) -> str:
     )
 
 
+def document(label: str, parts: Sequence[str], sheet: str, *, height: int = HEIGHT) -> str:
+    """A file of its own, with its style in it; browsers also show it as an image of a page."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(label)}"><style>{escape(sheet, quote=False)}</style>'
+        + "".join(parts)
+        + "</svg>\n"
+    )
+
+
 def frame(x: Axis, y: Axis, x_label: str, y_label: str, *, x_ticks: int = 6) -> list[str]:
     """Grid, ticks and the labels of both axes, with their units."""
     parts = []

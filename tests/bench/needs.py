@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 
@@ -27,3 +28,5 @@ namespaces = pytest.mark.skipif(
 janus = pytest.mark.skipif(
     not (_CAN_HAVE_NAMESPACES and _has_janus()), reason="needs janus, root and iproute2"
 )
+flite = pytest.mark.skipif(shutil.which("flite") is None, reason="needs flite")
+pesq = pytest.mark.skipif(importlib.util.find_spec("pesq") is None, reason="needs pesq")
