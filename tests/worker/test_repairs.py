@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 
 import pytest
 from pylibsrtp import Policy, Session
@@ -257,3 +258,37 @@ def test_who_left_is_asked_no_more(scene: Scene) -> None:
     scene.hall.execute(ParticipantRemove(room="r", participant="p1"))
     scene.hall.run_timers(scene.hall.now + 1.0)
     assert len(scene.speaker.nacks()) == 1
+
+
+def test_over_80_ms_a_line_that_loses_a_tenth_costs_listeners_next_to_nothing(
+    scene: Scene,
+) -> None:
+    """Answers are lost as well."""
+    rng = random.Random(3)
+    said: dict[int, bytes] = {}
+    answers: list[tuple[float, bytes]] = []
+    scene.speaker.heard.clear()
+    for frame in range(2_000):
+        if frame % 100 == 0:
+            visitor = scene.listener.visitor
+            scene.hall.feed([(visitor.check(), visitor.address)], "check")
+        scene.said += 1
+        data = scene.speaker.visitor.packet(PAYLOAD, timestamp=960 * scene.said, level=20)
+        said[scene.said] = data
+        if rng.random() >= 0.1:
+            scene.feed(data, scene.speaker)
+        for _ in range(4):
+            scene.hall.run_timers(scene.hall.now + FRAME_S / 4)
+            for at, nack in scene.speaker.nacks():
+                answers += [(at + 0.08, said[number]) for number in nack.sequences]
+            scene.speaker.heard.clear()
+            while answers and answers[0][0] <= scene.hall.now:
+                if rng.random() >= 0.1:
+                    scene.feed(answers[0][1], scene.speaker)
+                del answers[0]
+    numbers = scene.listener.media
+    shown = max(numbers) - min(numbers) + 1
+    assert shown >= 2_000
+    assert (shown - len(numbers)) / shown <= 0.005
+    lost = 1 - scene.hall.worker.forwarder.source_stats(0).packets / scene.said
+    assert lost == pytest.approx(0.1, abs=0.02), "the publisher is told what its line loses"
