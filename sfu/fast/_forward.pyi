@@ -95,10 +95,20 @@ class Forwarder:
         times.
         """
     def push(
-        self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127
+        self,
+        stream: int,
+        payload: bytes,
+        now: float,
+        *,
+        csrc: int = 0,
+        level: int = 127,
+        yields: bool = False,
     ) -> bool:
         """Put an Opus packet made here at the end of a stream's timeline, due at `now`; drain
         afterwards. False when the last packet has not ended yet: nothing is sent.
+
+        With `yields` it is never put ahead of the clock: whoever takes the slot next, at whatever
+        moment, loses nothing.
         """
     def add_egress(
         self,

@@ -10,7 +10,7 @@ from sfu.fast._intake cimport KIND_DTLS, KIND_RTCP, KIND_STUN, Intake
 from sfu.fast._rows cimport NOBODY, PAYLOAD_SIZE_MAX, RECOVERED_BITS, Pending, Slot, SlowRecord, Source
 from sfu.fast._rtp cimport opus_ticks
 from sfu.fast._tables cimport grown
-from sfu.fast._timeline cimport advance
+from sfu.fast._timeline cimport advance, advance_behind_clock
 
 from sfu.fast.records import Challenge, Gap, Slow
 
@@ -30,7 +30,10 @@ cdef list missing_after(const Source* source, int64_t sequence):
 
 
 cdef class Forwarder(Intake):
-    def push(self, int32_t stream, bytes payload not None, double now, *, uint32_t csrc=0, uint8_t level=127):
+    def push(
+        self, int32_t stream, bytes payload not None, double now, *, uint32_t csrc=0, uint8_t level=127,
+        bint yields=False,
+    ):
         cdef Slot* slot = &self.slots[self._stream(stream).slot]
         cdef uint32_t length = <uint32_t>PyBytes_GET_SIZE(payload)
         self._assert_drained()
@@ -39,7 +42,10 @@ cdef class Forwarder(Intake):
         if length > PAYLOAD_SIZE_MAX:
             raise ValueError(f"a payload has at most {PAYLOAD_SIZE_MAX} bytes, not {length}")
         self.outgoing.ticks = opus_ticks(<const uint8_t*>PyBytes_AS_STRING(payload), length)
-        if not advance(slot, self.outgoing.ticks, now):
+        if yields:
+            if not advance_behind_clock(slot, self.outgoing.ticks, now):
+                return False
+        elif not advance(slot, self.outgoing.ticks, now):
             return False
         self.pushed = payload
         slot.needs_anchor = True        # the holder goes on after what was put in

@@ -407,6 +407,7 @@ cdef class Intake(Outlet):
         source.is_measured = level >= 0
         if level < 0:
             level = NO_LEVEL if packet.length <= DTX_SIZE_MAX else ASSUMED_LEVEL
+        source.is_pausing = packet.length <= DTX_SIZE_MAX
         packet.level = <uint8_t>level
         hear(source, level & 0x7F, ticks, self.now)
         if source.slot != NOBODY:

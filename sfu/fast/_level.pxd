@@ -45,6 +45,7 @@ cdef inline void silence(Source* source) noexcept nogil:
     source.smoothed_db = SILENCE_DB
     source.instant = NO_LEVEL
     source.is_voiced = False
+    source.is_pausing = False
     source.voiced_at = -INFINITY
     source.packet_at = -INFINITY
 

@@ -54,6 +54,7 @@ cdef object level_of(const Source* row, double now):
         row.instant,
         row.frame_ticks // 48,
         row.is_measured,
+        row.is_pausing,
     ))
 
 

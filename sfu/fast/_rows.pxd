@@ -52,6 +52,7 @@ cdef struct Source:
     bint has_packets
     bint is_measured
     bint is_voiced
+    bint is_pausing             # its last packet was comfort noise
     int32_t transport
     int32_t slot
     int32_t echo_group

@@ -51,6 +51,26 @@ cdef inline bint advance(Slot* slot, uint32_t ticks, double now) noexcept nogil:
     slot.newest_at = now
     return True
 
+cdef inline bint advance_behind_clock(Slot* slot, uint32_t ticks, double now) noexcept nogil:
+    """The next index, at the last multiple of 20 ms after the last packet that has come.
+
+    False, and nothing is changed, while that packet lasts. What is placed so is never ahead of the
+    clock, so a voice that comes at any moment after it is not early.
+    """
+    cdef int64_t clock = clock_ticks(now)
+    cdef int64_t past = clock - slot.newest_time
+    if not slot.has_packets:
+        slot.newest_time = clock
+        slot.has_packets = True
+    elif past < 0 or past - past % TICKS_20_MS < slot.newest_ticks:
+        return False
+    else:
+        slot.newest_time += past - past % TICKS_20_MS
+    slot.newest_index += 1
+    slot.newest_ticks = ticks
+    slot.newest_at = now
+    return True
+
 cdef inline bint is_out_of_step(Slot* slot, int64_t sequence, uint32_t timestamp, double now) noexcept nogil:
     """Whether the holder's own numbers no longer continue the slot's timeline."""
     cdef int32_t step = <int32_t>(timestamp - slot.newest_timestamp)

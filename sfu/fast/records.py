@@ -43,6 +43,7 @@ class SourceLevel(NamedTuple):
     instant: int  # last claimed level, 0..127 = -dBov
     frame_ms: int  # duration of the last packet
     measured: bool  # False: the client sends no level extension, the packet's size decides
+    pausing: bool = False  # the last packet was comfort noise: what follows may be a pause
 
 
 class SourceStats(NamedTuple):

@@ -304,14 +304,21 @@ class OracleForwarder(OracleTables):
     # Inputs and outputs besides datagrams -------------------------------------------------------
 
     def push(
-        self, stream: int, payload: bytes, now: float, *, csrc: int = 0, level: int = 127
+        self,
+        stream: int,
+        payload: bytes,
+        now: float,
+        *,
+        csrc: int = 0,
+        level: int = 127,
+        yields: bool = False,
     ) -> bool:
         """See `Forwarder`."""
         self._now = now
         ticks = opus_ticks(payload)
         assert ticks is not None
         slot = self._slots[self._streams[stream].slot]
-        place = slot.timeline.append(ticks, now)
+        place = slot.timeline.append(ticks, now, yields=yields)
         if place is None:
             return False
         placed = Placed(*place, False, False, payload, csrc, level, None, ticks)

@@ -75,6 +75,7 @@ class Loudness:
         self.packet_at = -math.inf
         self.voiced_at = -math.inf
         self.voiced = False
+        self.pausing = False
         self.instant = 127
 
     def decayed(self, now: float) -> float:
@@ -88,6 +89,7 @@ class Loudness:
     def hear(self, level_byte: int | None, payload_bytes: int, ticks: int, now: float) -> int:
         """Take one packet's claim; returns the byte to pass on, made up where there was none."""
         self.measured = level_byte is not None
+        self.pausing = payload_bytes <= DTX_BYTES_MAX
         if level_byte is None:
             level_byte = 127 if payload_bytes <= DTX_BYTES_MAX else UNKNOWN_LEVEL
         level = level_byte & 0x7F
@@ -112,6 +114,7 @@ class Loudness:
             self.instant,
             self.frame_ms,
             self.measured,
+            self.pausing,
         )
 
 

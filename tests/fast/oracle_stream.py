@@ -96,9 +96,16 @@ class Timeline:
         # As if there had been an anchor here: what is older would share its place with another.
         self.oldest, self.offset = sequence + 1, self.index - sequence
 
-    def append(self, ticks: int, now: float) -> tuple[int, int] | None:
+    def append(self, ticks: int, now: float, *, yields: bool) -> tuple[int, int] | None:
         """Index and time of a packet made here, at the end of the timeline; None when too early."""
-        if not self._step(ticks, now):
+        if yields and self.time is not None:
+            frames = math.floor((room_clock(now) - self.time) / FRAME_TICKS)
+            if frames * FRAME_TICKS < self.newest_ticks:
+                return None
+            self.time += frames * FRAME_TICKS
+            self.index += 1
+            self.newest_ticks = ticks
+        elif not self._step(ticks, now):
             return None
         self.restart()
         return self.index, self._time

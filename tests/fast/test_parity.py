@@ -183,7 +183,10 @@ class Driver:
         if stream is not None:
             payload = b"\x78" + rng.randbytes(rng.randrange(60))
             level = rng.choice((0, 30, 127))
-            self.pair.call("push", stream, payload, self.pair.now, csrc=77, level=level)
+            yields = rng.random() < 0.5
+            self.pair.call(
+                "push", stream, payload, self.pair.now, csrc=77, level=level, yields=yields
+            )
             self.pair.compare_output()
 
     def resend(self, rng: random.Random) -> None:

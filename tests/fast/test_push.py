@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fast.peer import TALK, Listener, drained
+from tests.fast.peer import FRAME_TICKS, TALK, Listener, drained
 from tests.fast.stage import FRAME_S, NOW, Stage
 
 
@@ -22,6 +22,38 @@ def test_a_pushed_packet_continues_the_stream(stage: Stage) -> None:
     assert [packet.sequence for packet in heard] == list(range(100, 106))
     assert [packet.timestamp for packet in heard] == [5_000 + 960 * step for step in range(6)]
     assert [packet.csrcs[0] for packet in heard] == [1, 55] * 3
+
+
+@pytest.mark.parametrize("phase_ms", range(0, 20, 3))
+@pytest.mark.parametrize("wait_ms", range(0, 20, 3))
+def test_no_voice_waits_for_a_packet_that_yields(phase_ms: int, wait_ms: int) -> None:
+    """Whenever that was pushed, and whenever the voice comes after it."""
+    stage = Stage()
+    sent = stage.send(stage.talker.talk())
+    stage.now += phase_ms / 1_000
+    pushed = []
+    for _ in range(3):
+        stage.now += FRAME_S
+        pushed.append(stage.forwarder.push(stage.stream, TALK, stage.now, yields=True))
+        sent += drained(stage.forwarder)
+    stage.now += wait_ms / 1_000 - FRAME_S
+    sent += stage.send(stage.talker.talk())
+    assert stage.dropped() == {}
+    heard = [stage.listener.hear(data) for data, _ in sent]
+    assert len(heard) == 2 + sum(pushed)
+    times = [packet.timestamp for packet in heard]
+    steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    assert min(steps) >= FRAME_TICKS
+
+
+def test_what_yields_is_not_put_ahead_of_the_clock(stage: Stage) -> None:
+    """Nor on a packet that still lasts."""
+    (first,) = (stage.listener.hear(data) for data, _ in stage.send(stage.talker.talk()))
+    for wait_s, taken in ((0.0, False), (0.019, False), (0.0011, True), (0.019, False)):
+        stage.now += wait_s
+        assert stage.forwarder.push(stage.stream, TALK, stage.now, yields=True) is taken
+        for data, _ in drained(stage.forwarder):
+            assert stage.listener.hear(data).timestamp == first.timestamp + FRAME_TICKS
 
 
 def test_what_is_pushed_must_be_opus(stage: Stage) -> None:

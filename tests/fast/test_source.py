@@ -22,6 +22,15 @@ def test_a_talker_without_levels_competes_as_an_ordinary_one(stage: Stage) -> No
     assert (level.instant, level.voiced, level.measured) == (127, False, False)
 
 
+def test_comfort_noise_announces_a_pause_whatever_its_level(stage: Stage) -> None:
+    for payload, pauses in ((TALK, False), (TALK[:10], True), (TALK[:11], False)):
+        stage.send(stage.talker.talk(payload, level=40))
+        assert stage.forwarder.level(stage.talker.source, stage.now).pausing is pauses
+    stage.send(stage.talker.talk(TALK[:1], level=40))
+    stage.forwarder.set_audible(stage.talker.source, False)
+    assert not stage.forwarder.level(stage.talker.source, stage.now).pausing
+
+
 def test_the_level_rises_fast_and_falls_slowly(stage: Stage) -> None:
     """Half of the way up for each 20 ms, a tenth down, and down in silence after 60 ms."""
     stage.send(stage.other.talk(level=27), sender=stage.other)
