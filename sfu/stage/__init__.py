@@ -14,6 +14,7 @@
     seating      which slot does each listener's m-line carry?
     wishes       what did a listener ask for?
     subscriptions  what does each listener get, and why?
+    tails        what follows a voice that is cut off?
     dominant     whom would a viewer call the speaker?     (never used for forwarding)
     speakers     what is everybody told about who is active?
     watch        when are the last two asked?
@@ -23,6 +24,7 @@
 
 Nothing here reads a clock, draws entropy or touches a socket: `now` (monotonic seconds) is an
 argument, and the only thing acted upon is the forwarder's tables. Nothing here knows transports.
+What a room makes itself, silence after a voice that was cut off, its worker pushes.
 
 A join
     admission = room.admit(command, now)  # may refuse; gives number, echo group, generation
@@ -56,6 +58,7 @@ from .participant import NO_SOURCE, Participant
 from .room import REASON_CLOSED, Room
 from .roster import Admission
 from .settings import PARTICIPANTS_MAX, RoomSettings
+from .tails import SILENCE
 
 __all__ = [
     "NO_SOURCE",
@@ -63,6 +66,7 @@ __all__ = [
     "REASON_CLOSED",
     "REASON_EMPTY",
     "REASON_ORPHANED",
+    "SILENCE",
     "Admission",
     "Participant",
     "Room",

@@ -12,8 +12,11 @@ from .observation import Observation
 from .participant import NO_SOURCE
 from .seating import SlotView
 from .selector import Loudness, Selector
+from .tails import Tails, is_lost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sfu.fast import Forwarder
 
     from .participant import Participant
@@ -30,6 +33,7 @@ class Floor:
         "_observed",
         "_selector",
         "_slot_ids",
+        "tails",
     )
 
     def __init__(self, forwarder: Forwarder, slots: int) -> None:
@@ -41,6 +45,7 @@ class Floor:
         # What `observe` told last; empty after anything but levels has changed.
         self._observations: list[Observation] = []
         self._observed: list[int] = []  # their sources
+        self.tails = Tails(self._silent_stream)
 
     def __len__(self) -> int:
         return len(self._slot_ids)
@@ -60,6 +65,7 @@ class Floor:
         slot = self._selector.release(participant.source)
         if slot is not None:
             self._forwarder.assign(self._slot_ids[slot], NO_SOURCE, now)
+            self.tails.begin(slot, now)
         return slot
 
     def challenge(self, source: int, level_db: float, now: float) -> tuple[bool, bool]:
@@ -81,6 +87,7 @@ class Floor:
             return False, False
         self._observations = []
         self._forwarder.assign(self._slot_ids[slot], source, now)
+        self.tails.end(slot)
         return True, True
 
     def set_segmented(self, segmented: bool) -> None:
@@ -98,8 +105,9 @@ class Floor:
     def resize(self, slots: int) -> None:
         """Grow or shrink to `slots`; holders of dropped slots lose them, others stay."""
         self._observations = []
-        for slot_id in self._slot_ids[slots:]:
+        for index, slot_id in enumerate(self._slot_ids[slots:], slots):
             self._forwarder.remove_slot(slot_id)
+            self.tails.end(index)
         del self._slot_ids[slots:]
         while len(self._slot_ids) < slots:
             self._slot_ids.append(self._forwarder.add_slot(self._audience))
@@ -130,6 +138,12 @@ class Floor:
         """Whether there is anybody to listen to."""
         return bool(self._by_source)
 
+    def notice_lost(self, observations: Iterable[Observation], now: float) -> None:
+        """Silence follows holders of whom nothing comes any more."""
+        for seen in observations:
+            if seen.slot is not None and is_lost(seen.level) and seen.slot not in self.tails:
+                self.tails.begin(seen.slot, now)
+
     def holders(self) -> list[Participant | None]:
         """Who holds each slot, by index."""
         return [
@@ -150,6 +164,12 @@ class Floor:
     def prune(self, now: float) -> None:
         """Forget challengers whose turn is over."""
         self._selector.prune(now)
+
+    def _silent_stream(self, index: int, now: float) -> int | None:
+        """The stream of a slot on which nobody speaks."""
+        holder = self._selector.slots[index].holder
+        is_silent = holder is None or is_lost(self._forwarder.level(holder, now))
+        return self._forwarder.slot_stream(self._slot_ids[index]) if is_silent else None
 
     def _observe_anew(self, now: float) -> list[Observation]:
         self._observed = list(self._by_source)

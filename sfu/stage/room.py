@@ -69,6 +69,7 @@ class Room:
         self._roster = Roster()
         self._floor = Floor(forwarder, settings.slots)
         self._seating = Seating(forwarder, settings.slots, self._floor.stream)
+        self.tails = self._floor.tails
         self._watch = Watch()
         self._lifetime = Lifetime(now)
         self.moderation = Moderation(
@@ -146,8 +147,7 @@ class Room:
     ) -> None:
         """Settings for a room that exists: fields that are given and differ take effect.
 
-        Lower limits send nobody away. Raises ControlError `invalid_argument`, and `conflict` when
-        the room is not of `if_version`.
+        Lower limits send nobody away. Raises ControlError `invalid_argument`, `conflict`.
         """
         if if_version is not None and if_version != self.version:
             raise conflict(f"the room is of version {self.version}", version=self.version)
@@ -312,9 +312,9 @@ class Room:
         """Do what is due; whom that sent away, as `close`. Early and repeated calls do nothing."""
         if self.is_closed:
             return []
-        deadline = self._watch.deadline
-        if deadline is not None and now >= deadline:
+        if self._watch.is_due(now):
             self._look(now)
+        self.tails.tick(now)
         self.moderation.tick(now)
         ending = self._lifetime.ending(self.settings)
         return [] if ending is None or now < ending.at else self.close(ending.reason, now)
@@ -322,15 +322,15 @@ class Room:
     def next_deadline(self) -> float | None:
         """When `tick` has something to do, None for never.
 
-        A room with voices looks around ten times a second, and that is soon enough for the rest.
+        A room with voices looks around ten times a second, soon enough for all but silence.
         """
-        if self.is_closed or self._watch.deadline is not None:
-            return self._watch.deadline
+        if self.is_closed:
+            return None
+        soonest = _earlier(self._watch.deadline, self.tails.deadline)
+        if soonest is not None:
+            return soonest
         ending = self._lifetime.ending(self.settings)
-        expires_at = self.moderation.next_deadline
-        if ending is None or (expires_at is not None and expires_at < ending.at):
-            return expires_at
-        return ending.at
+        return _earlier(None if ending is None else ending.at, self.moderation.next_deadline)
 
     # Inside
 
@@ -338,6 +338,7 @@ class Room:
         self._floor.prune(now)
         self._reseat(now)
         observations = self._floor.observe(now)
+        self._floor.notice_lost(observations, now)
         snapshot = self._watch.look(observations, now)
         if snapshot is not None:
             self._tell(snapshot)
@@ -393,3 +394,7 @@ class Room:
     def _tell_state(self, participant: Participant) -> None:
         state = self._state_of(participant)
         self._tell(ParticipantUpdated(participant=participant.id, state=state))
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((at for at in (one, other) if at is not None), default=None)

@@ -43,6 +43,10 @@ class Watch:
         if self.deadline is None:
             self.deadline = now + TICK_S
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to `look`."""
+        return self.deadline is not None and now >= self.deadline
+
     def wake(self, now: float) -> None:
         """Somebody spoke after a rest. Half a tick sooner: everybody waits to see who it is."""
         if self.deadline is None:

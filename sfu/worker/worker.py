@@ -24,7 +24,7 @@ from typing import Any
 from control.commands import AnyCommand
 from control.types import LeaveReason
 from sfu.fast import DTLS, STUN, Batch, Challenge, Forwarder, Slow
-from sfu.stage import RoomEvent
+from sfu.stage import SILENCE, Room, RoomEvent
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
 from sfu.transport.ice import StunLimiter, username_of
@@ -90,6 +90,7 @@ class Worker:
         self._backlog = Backlog()
         self._challenges: deque[Challenge] = deque()
         self._repeats: deque[tuple[Peer, int, list[int]]] = deque()
+        self._silencing: deque[Room] = deque()
         self._outgoing: deque[tuple[bytes, bytes]] = deque()
 
     @property
@@ -120,6 +121,8 @@ class Worker:
             self._guarded(peer, self._repairs.ask, peer, now)
         for room in islice(registry.room_timers.due(now), ROOMS_PER_TURN):
             registry.tick_room(room, now)
+            if room.tails.has_due:
+                self._silencing.append(room)
         if registry.intake.drain.is_due(now):
             registry.empty(now, rooms_max=DRAINED_PER_TURN)
         self.forwarder.flush(now)
@@ -227,6 +230,16 @@ class Worker:
                 return True
         while self._repeats:
             if self._is_repeated(*self._repeats.popleft()):
+                return True
+        return bool(self._silencing) and self._silence()
+
+    def _silence(self) -> bool:
+        """Let a frame of silence follow the next voice that was cut off; False for none."""
+        while self._silencing:
+            stream = self._silencing[0].tails.take(self._now)
+            if stream is None:
+                self._silencing.popleft()
+            elif self.forwarder.push(stream, SILENCE, self._now, yields=True):
                 return True
         return False
 

@@ -28,6 +28,7 @@ class FakeLevel(NamedTuple):
     instant: int = SILENT
     frame_ms: int = 20
     measured: bool = True
+    pausing: bool = False
 
 
 class FakeChallenge(NamedTuple):

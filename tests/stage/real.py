@@ -8,11 +8,23 @@ from typing import Any
 from control.commands import SubscriptionUpdate
 from control.types import LeaveReason
 from sfu.fast import Batch, Forwarder
-from sfu.stage import NO_SOURCE, Participant, Room, RoomSettings
-from tests.fast.peer import LEVEL_ID, PAYLOAD_TYPE, TALK, Heard, Peer, level_block, rtp, take_apart
+from sfu.stage import NO_SOURCE, SILENCE, Participant, Room, RoomSettings
+from tests.fast.peer import (
+    FRAME_TICKS,
+    LEVEL_ID,
+    PAYLOAD_TYPE,
+    TALK,
+    Heard,
+    Peer,
+    level_block,
+    rtp,
+    take_apart,
+)
 from tests.stage.harness import joining
 
 STEP_S = 0.02
+# The CSRC of silence that a room makes.
+NOBODY = 0
 RED_PAYLOAD_TYPE = 64
 
 
@@ -48,6 +60,8 @@ class Person(Peer):
         )
         assert self.participant.source != NO_SOURCE
         self.sequence = 1000
+        self.timestamp = 0
+        self.payload = TALK[:-2] + self.number.to_bytes(2, "big")  # of what it says next
 
     def hear(self, data: bytes) -> Heard:
         """Open a datagram; those of one tick may be padded to one length."""
@@ -57,10 +71,11 @@ class Person(Peer):
 
     def packet(self, level: int) -> tuple[bytes, bytes]:
         self.sequence += 1
+        self.timestamp += FRAME_TICKS
         plain = rtp(
             self.sequence,
-            960 * self.sequence,
-            TALK[:-2] + self.number.to_bytes(2, "big"),  # who said it
+            self.timestamp,
+            self.payload,
             ssrc=0x5000 + self.number,
             extension=level_block(level),
         )
@@ -127,13 +142,17 @@ class RealStage:
     def step(self, levels: Mapping[str, int]) -> dict[str, list[str]]:
         """20 ms later everybody in `levels` says one packet, see `say`."""
         self.now += STEP_S
-        heard = self.say(levels)
+        heard = self._say(levels)
         for room in self.rooms:
             room.tick(self.now)
-        return heard
+            heard += self._silence(room)
+        return self._by_listener(heard)
 
     def say(self, levels: Mapping[str, int]) -> dict[str, list[str]]:
         """One packet of everybody in `levels`; whom each listener heard, in order of m-lines."""
+        return self._by_listener(self._say(levels))
+
+    def _say(self, levels: Mapping[str, int]) -> list[tuple[bytes, bytes]]:
         inbox = Batch()
         for name, level in levels.items():
             assert inbox.append(*self.people[name].packet(level))
@@ -143,7 +162,14 @@ class RealStage:
             if self._room_of(challenge.source).challenge(challenge, self.now):
                 self.forwarder.accept(challenge.handle)
                 heard += self._drain()
-        return self._by_listener(heard)
+        return heard
+
+    def _silence(self, room: Room) -> list[tuple[bytes, bytes]]:
+        sent = []
+        while (stream := room.tails.take(self.now)) is not None:
+            self.forwarder.push(stream, SILENCE, self.now, yields=True)
+            sent += self._drain()
+        return sent
 
     def run(self, levels: Mapping[str, int], seconds: float) -> dict[str, list[str]]:
         """The last step's hearing."""
@@ -171,6 +197,7 @@ class RealStage:
             name: [
                 self.names[self.people[name].room.id, packet.csrcs[0]]
                 for packet in sorted(heard, key=lambda p: p.ssrc)
+                if packet.csrcs[0] != NOBODY
             ]
             for name, heard in packets.items()
         }

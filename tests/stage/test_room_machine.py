@@ -383,8 +383,9 @@ class RoomMachine(RuleBasedStateMachine):
         is_empty = not self.room.participants
         is_orphan = self.room.settings.orphan_policy == "close" and not self.is_controlled
         is_asked = any(p.invited_until_ms for p in self.room.participants.values())
+        is_cut_off = self.room.tails.deadline is not None
         assert is_watched or is_due == (
-            not self.room.is_closed and (is_empty or is_orphan or is_asked)
+            not self.room.is_closed and (is_empty or is_orphan or is_asked or is_cut_off)
         )
 
 

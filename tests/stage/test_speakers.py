@@ -10,6 +10,7 @@ from control.events import SpeakersChanged
 from control.types import LeaveReason, Role
 from sfu.stage import RoomSettings
 from sfu.stage.speakers import ACTIVE_MAX, Speakers
+from sfu.stage.tails import TAIL_S
 from tests.stage import speech
 from tests.stage.harness import Stage
 
@@ -145,6 +146,7 @@ def test_last_voice_muted_leaves_an_empty_snapshot_and_no_timer() -> None:
     body = stage.drain()[-1]
     assert isinstance(body, SpeakersChanged)
     assert body.speakers == []
+    stage.run(TAIL_S + 0.1)
     assert stage.room.next_deadline() is None
 
 
