@@ -87,6 +87,7 @@ class Daemon:
             wall_at_zero=time.time() - time.monotonic(),
             started_at=time.monotonic(),
             on_bug=lambda error: self._cycle.note_bug("participant", error),
+            on_breach=lambda breach: _log.error("forwarding breach", **breach._asdict()),
         )
         self._cycle = Cycle(self._worker, self._port, clock=time.monotonic, publish=self._publish)
         self._server = Server(

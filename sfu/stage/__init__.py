@@ -57,6 +57,7 @@ from .lifetime import REASON_EMPTY, REASON_ORPHANED
 from .participant import NO_SOURCE, Participant
 from .room import REASON_CLOSED, Room
 from .roster import Admission
+from .seating import Seat
 from .settings import PARTICIPANTS_MAX, RoomSettings
 from .tails import SILENCE
 
@@ -72,4 +73,5 @@ __all__ = [
     "Room",
     "RoomEvent",
     "RoomSettings",
+    "Seat",
 ]

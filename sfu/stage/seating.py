@@ -70,6 +70,14 @@ class SlotView(NamedTuple):
         return self.voiced_age_s < FREE_AFTER_S
 
 
+class Seat(NamedTuple):
+    """What one egress should carry: the slot at this index, as this stream of it."""
+
+    egress: int
+    slot: int | None
+    stream: int
+
+
 class Terms(NamedTuple):
     """How the slots look to a listener: those of its echo group, and whose holders it named."""
 
@@ -204,7 +212,21 @@ class Seating:
         participant.copies = copies
         for egress, slot in zip(participant.egresses, self._seats[participant.id], strict=False):
             if slot != NOTHING and egress in participant.red_egresses:
-                self._forwarder.subscribe(egress, self._stream_of(slot, copies))
+                self._forwarder.subscribe(egress, self._stream(participant, egress, slot))
+
+    def seats(self, participant: Participant) -> list[Seat]:
+        """What each of its egresses should carry, in the order of its m-lines."""
+        seats = zip_longest(participant.egresses, self._seats[participant.id], fillvalue=NOTHING)
+        return [
+            Seat(egress, None if slot == NOTHING else slot, self._stream(participant, egress, slot))
+            for egress, slot in seats
+        ]
+
+    def subscribe_anew(self, participant: Participant) -> None:
+        """Write all of that, whatever the forwarder's tables say."""
+        for egress, _, stream in self.seats(participant):
+            self._forwarder.subscribe(egress, NOTHING)
+            self._forwarder.subscribe(egress, stream)
 
     def resize(self, slots: int, participants: Sequence[Participant]) -> None:
         """The room has `slots` from now on: seat everybody anew.
@@ -309,10 +331,15 @@ class Seating:
         changes = zip_longest(participant.egresses, before, seats, fillvalue=NOTHING)
         for egress, was, now in changes:
             if was != now:
-                copies = participant.copies if egress in participant.red_egresses else 0
-                stream = NOTHING if now == NOTHING else self._stream_of(now, copies)
-                self._forwarder.subscribe(egress, stream)
+                self._forwarder.subscribe(egress, self._stream(participant, egress, now))
         self._seats[participant.id] = seats
+
+    def _stream(self, participant: Participant, egress: int, slot: int) -> int:
+        """As what `participant` gets a slot on one of its egresses."""
+        if slot == NOTHING:
+            return NOTHING
+        is_red = egress in participant.red_egresses
+        return self._stream_of(slot, participant.copies if is_red else 0)
 
 
 def _keys(participant: Participant) -> Iterable[_Key]:

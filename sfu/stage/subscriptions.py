@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .participant import Participant
     from .roster import Roster
-    from .seating import Seating, SlotView
+    from .seating import Seat, Seating, SlotView
 
 # Why a tier changed: the listener's subscription was updated, or the room has other slots.
 CAUSE_REQUESTED = "requested"
@@ -72,6 +72,14 @@ class Subscriptions:
     def protect(self, participant_id: str, copies: int) -> None:
         """How many earlier packets go along with each; it follows whatever somebody hears."""
         self._seating.protect(self._roster.get(participant_id), copies)
+
+    def seats(self, participant_id: str) -> list[Seat]:
+        """What each of its egresses should carry, in the order of its m-lines."""
+        return self._seating.seats(self._roster.get(participant_id))
+
+    def subscribe_anew(self, participant_id: str) -> None:
+        """Mend what the forwarder's tables say about it, should that be anything else."""
+        self._seating.subscribe_anew(self._roster.get(participant_id))
 
     def resize(self, slots: int) -> None:
         """The room has `slots` from now on; as `Seating.resize`."""

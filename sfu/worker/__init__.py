@@ -7,6 +7,7 @@ commands   what each command of the control protocol does
 negotiator offers answered
 rows       a newcomer's rows in the forwarder
 peers      which transport belongs to which participant
+invariant  whether everybody is sent what it should be
 backlog    DTLS that waits, so that handshakes never hold up media
 timers     one heap of deadlines for all of them
 settings   what a worker is told at its start

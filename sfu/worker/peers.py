@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sfu.listening import COPIES_MAX, Line
@@ -31,6 +32,11 @@ class Peer:
     waiting_dtls: int = 0
     ufrags: tuple[str, ...] = ()  # by which checks find it; kept by `Peers`
 
+    @property
+    def egress_count(self) -> int:
+        """How many tracks it is sent."""
+        return len(self.transport.negotiation.egresses)
+
     def next_deadline(self) -> float | None:
         """When its transport wants to be woken."""
         return self.transport.next_deadline()
@@ -53,6 +59,9 @@ class Peers:
         """How many there are by how many earlier packets each is sent along with a packet."""
         counts = Counter(peer.line.copies for peer in self._by_row.values())
         return {copies: counts[copies] for copies in range(COPIES_MAX + 1)}
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self._by_row.values())
 
     def add(self, peer: Peer) -> None:
         """Nobody else may have its participant, row or user fragment."""

@@ -66,6 +66,7 @@ REASON_DRAINED = "drained"
 _COUNTERS = (
     "bugs",
     "ice_restarts",
+    "invariant_breaches",
     "joins",
     "nacks_received",
     "nacks_sent",

@@ -30,6 +30,7 @@ from sfu.transport.dtls import DtlsFactory
 from sfu.transport.ice import StunLimiter, username_of
 from sfu.worker.backlog import Backlog
 from sfu.worker.commands import Commands
+from sfu.worker.invariant import Breach, Invariant
 from sfu.worker.lines import follow_line
 from sfu.worker.peers import Peer
 from sfu.worker.registry import Registry
@@ -53,7 +54,7 @@ class Worker:
     `wall_at_zero` is unix seconds at `now == 0.0`, `started_at` the time of its start. `entropy`
     gives as many unpredictable bytes as asked for. `on_bug` is told of an exception that one
     participant's input caused: that participant is removed and the rest goes on; without it the
-    exception is raised.
+    exception is raised. `on_breach` is told of each listener who was not sent what it should be.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Worker:
         wall_at_zero: float,
         started_at: float = 0.0,
         on_bug: Callable[[Exception], None] | None = None,
+        on_breach: Callable[[Breach], None] = lambda breach: None,
     ) -> None:
         self._registry = Registry(
             settings,
@@ -82,6 +84,12 @@ class Worker:
             counters=self.counters,
         )
         self._repairs = Repairs(self.forwarder, self._registry.peers, self._registry.counters)
+        self._invariant = Invariant(
+            self._registry.forwarder,
+            self._registry.peers,
+            counters=self._registry.counters,
+            tell=on_breach,
+        )
         self._stun_limiter = StunLimiter()
         self._on_bug = on_bug
         self._now = 0.0
@@ -125,6 +133,7 @@ class Worker:
                 self._silencing.append(room)
         if registry.intake.drain.is_due(now):
             registry.empty(now, rooms_max=DRAINED_PER_TURN)
+        self._invariant.look(now)
         self.forwarder.flush(now)
 
     def observe_load(self, load: float, now: float) -> None:
@@ -171,6 +180,7 @@ class Worker:
             self._registry.room_timers.next_deadline(),
             self._registry.intake.drain.deadline,
             self._repairs.next_deadline(),
+            self._invariant.deadline,
             self.forwarder.next_flush(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)

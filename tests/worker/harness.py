@@ -12,6 +12,7 @@ from control.types import Role
 from sfu.fast import Batch
 from sfu.transport.candidates import Candidate
 from sfu.worker import Worker, WorkerSettings
+from sfu.worker.invariant import Breach
 from tests.sim.fake_dtls import FakeDtlsFactory, fingerprint_of
 from tests.sim.offer import OfferShape, build_offer
 
@@ -21,7 +22,13 @@ CANDIDATE = Candidate(foundation="1", priority=1, host="192.0.2.1", port=7800)
 class Bench:
     """One worker with a settable time; every input is followed by a full drain."""
 
-    def __init__(self, *, on_bug: Callable[[Exception], None] | None = None, **limits: Any) -> None:
+    def __init__(
+        self,
+        *,
+        on_bug: Callable[[Exception], None] | None = None,
+        on_breach: Callable[[Breach], None] = lambda breach: None,
+        **limits: Any,
+    ) -> None:
         self.now = 100.0
         self.sent: list[tuple[bytes, bytes]] = []
         self.told: list[tuple[str | None, EventBody]] = []
@@ -33,6 +40,7 @@ class Bench:
             epoch="e",
             wall_at_zero=1_000_000.0,
             on_bug=on_bug,
+            on_breach=on_breach,
         )
 
     def run(self, command: AnyCommand) -> Any:
