@@ -8,7 +8,8 @@ less than a twentieth of what it carried, which RFC 3550 6.2 grants to RTCP.
 
 Round trips come from report blocks that answer our sender reports, and from DLRR blocks (RFC 3611
 4.5) that answer our reference times: those go to a client that publishes, who may hear nobody and
-so have nothing to report on. Reference times of the client are answered with the next report.
+so have nothing to report on. They also go to one that agreed on NACK alone, which needs them, since
+clients answer them or skip them unread. Those of the client are answered with the next report.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Reporter:
     """Makes and reads the RTCP of one participant, decrypted.
 
     `ssrcs` are ours, one for each of `egresses` (forwarder ids); `own_ssrc` signs receiver
-    reports when nothing is sent. `measures_round_trip`: extended reports were negotiated.
+    reports when nothing is sent. `measures_round_trip`: extended reports are of use.
     `listener_loss` is asked what those who hear the client lose, 0 to 1: if that is more than its
     own line loses, it is told so.
     """
@@ -185,7 +186,7 @@ class Reporter:
             cname=negotiation.cname,
             wall_at_zero=wall_at_zero,
             entropy=entropy,
-            measures_round_trip=negotiation.media[0].xr,
+            measures_round_trip=any(media.xr or media.nack for media in negotiation.media),
             listener_loss=listener_loss,
         )
 

@@ -32,13 +32,16 @@ PAYLOAD = b"\x78" + bytes(60)
 class Client:
     """A visitor who negotiated NACK and extended reports, and opens what it is sent."""
 
-    def __init__(self, hall: Hall, number: int, role: Role, *, nack: bool = True) -> None:
+    def __init__(
+        self, hall: Hall, number: int, role: Role, *, nack: bool = True, xr: bool = True
+    ) -> None:
         fingerprint = hashlib.sha256(number.to_bytes(4, "big")).digest().hex(":").upper()
         local = Local(f"client{number:06}", CLIENT_PWD, fingerprint, number + 1, number)
         offer = build_offer(local, sends=role.is_on_stage, receives=1, count=1)
         rtpmap = f"a=rtpmap:{OPUS_PAYLOAD_TYPE} opus/48000/2"
-        more = f"\r\na=rtcp-fb:{OPUS_PAYLOAD_TYPE} nack\r\na=rtcp-xr:rcvr-rtt=all"
-        offer = offer.replace(rtpmap, rtpmap + (more if nack else ""))
+        more = f"\r\na=rtcp-fb:{OPUS_PAYLOAD_TYPE} nack" if nack else ""
+        more += "\r\na=rtcp-xr:rcvr-rtt=all" if xr else ""
+        offer = offer.replace(rtpmap, rtpmap + more)
         command = ParticipantJoin(room="r", participant=f"p{number}", role=role, offer=offer)
         self.answer = hall.execute(command).answer
         remote = parse(self.answer)
@@ -87,11 +90,11 @@ class Client:
 class Scene:
     """A room with a speaker and a listener; `lose` is what the speaker's line loses."""
 
-    def __init__(self, *, nack: bool = True) -> None:
+    def __init__(self, *, nack: bool = True, xr: bool = True) -> None:
         self.hall = Hall()
         self.hall.execute(RoomCreate(room="r"))
-        self.speaker = Client(self.hall, 1, Role.SPEAKER, nack=nack)
-        self.listener = Client(self.hall, 2, Role.LISTENER, nack=nack)
+        self.speaker = Client(self.hall, 1, Role.SPEAKER, nack=nack, xr=xr)
+        self.listener = Client(self.hall, 2, Role.LISTENER, nack=nack, xr=xr)
         self.clients = {c.visitor.address: c for c in (self.speaker, self.listener)}
         self.hall.on_sent = self._sent
         for client in self.clients.values():
@@ -209,6 +212,22 @@ def test_a_publisher_is_asked_for_what_is_lost_and_the_listener_hears_it(scene: 
     assert counters == {"nacks_sent": 1, "packets_asked": 2, "repaired": 2}
     scene.talk(20)
     assert len(scene.speaker.nacks()) == 1
+
+
+def test_nack_alone_is_reason_enough_to_measure_the_round_trip() -> None:
+    """Somebody who hears nobody has no other way to tell it."""
+    scene = Scene(xr=False)
+    scene.talk(60)
+    scene.measure()
+    scene.talk(20, lose=(1,))
+    assert len(scene.speaker.nacks()) == 2
+
+
+def test_who_agreed_on_neither_gets_no_extended_reports() -> None:
+    scene = Scene(nack=False, xr=False)
+    scene.talk(60)
+    kinds = {type(packet) for _, packet in scene.speaker.heard}
+    assert kinds == {ReceiverReport}
 
 
 def test_a_publisher_is_asked_twice_at_most(scene: Scene) -> None:
