@@ -138,6 +138,15 @@ def test_a_table_has_an_end(what: str, row: str) -> None:
     assert before[what] == 65_536
 
 
+def test_every_slot_may_have_all_its_streams() -> None:
+    """Streams have no end before slots have."""
+    forwarder = Forwarder()
+    for slot in [forwarder.add_slot() for _ in range(22_000)]:
+        streams = {forwarder.slot_stream(slot, redundancy) for redundancy in range(3)}
+        assert len(streams) == 3
+    assert forwarder.sizes()["streams"] == 66_000
+
+
 @pytest.mark.parametrize(
     "changes",
     [
