@@ -36,7 +36,8 @@ A move to another room
     admission = other.admit_moved(participant, room, role, now)  # may refuse
     gone = room.remove(participant, LeaveReason.MOVED, now)
     ... the worker gives the forwarder's rows the numbers of `admission` ...
-    other.add(admission, source=gone.source, egresses=gone.egresses, ..., now=now)
+    other.add(admission, source=gone.source, egresses=gone.egresses,
+              red_egresses=gone.red_egresses, copies=gone.copies, now=now)
 
 Lifetimes: who closes whom
     The worker owns rooms and transports. A room owns its participants, its hands and its slots.

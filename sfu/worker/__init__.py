@@ -7,6 +7,7 @@ commands   what each command of the control protocol does
 negotiator offers answered
 rows       a newcomer's rows in the forwarder
 peers      which transport belongs to which participant
+lines      what follows from a listener's reports about what it is sent
 invariant  whether everybody is sent what it should be
 backlog    DTLS that waits, so that handshakes never hold up media
 timers     one heap of deadlines for all of them
