@@ -54,8 +54,11 @@ async def test_every_command_has_its_coroutine(served: Served) -> None:
     async with client_of(served) as client:
         assert client.hello is not None and client.hello.node == "n1"
         assert (await client.room_create(room="r", slots=2, metadata={"a": 1})).slots == 2
-        joined = await client.participant_join(room="r", participant="p", role="speaker", offer="o")
+        joined = await client.participant_join(
+            room="r", participant="p", role="speaker", offer="o", profile="music"
+        )
         assert (joined.answer, joined.participant.role) == ("answer to o", Role.SPEAKER)
+        assert joined.participant.profile == "music"
         who = {"room": "r", "participant": "p"}
         assert (await client.participant_set_role(**who, role=Role.LISTENER)).role == "listener"
         assert (await client.track_mute(**who, lock=True)).mute_locked

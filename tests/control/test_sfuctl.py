@@ -235,7 +235,11 @@ def test_the_life_of_a_participant(run: Sfuctl, tmp_path: Path, server: Running)
     assert joined.out == "answer to v=0\n"
     row = ["ann", "Ann", "speaker", "new", "no", "-", "A1"]
     assert lines(run("participant", "list", "lobby", "--role", "speaker").out)[1][:7] == row
-    assert fields(run("participant", "get", *who).out)["name"] == "Ann"
+    shown = fields(run("participant", "get", *who).out)
+    assert shown["name"] == "Ann" and "profile" not in shown
+    run("participant", "join", "lobby", "bob", "speaker", str(offer), "--profile", "music")
+    assert fields(run("participant", "get", "lobby", "bob").out)["profile"] == "music"
+    run("participant", "remove", "lobby", "bob")
     told = run("participant", "set-role", *who, "listener").out
     assert told == "ann is a listener, not muted, not connected yet\n"
     assert "muted and locked" in run("track", "mute", *who, "--lock").out
