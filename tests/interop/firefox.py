@@ -30,6 +30,10 @@ PREFERENCES: dict[str, bool | int] = {
     "media.autoplay.blocking_policy": 0,
     # A page without permission for a microphone tells its address all the same.
     "media.peerconnection.ice.obfuscate_host_addresses": False,
+    # One process for all tabs, and none in store.
+    "fission.autostart": False,
+    "dom.ipc.processCount": 1,
+    "dom.ipc.processPrelaunch.enabled": False,
     # Nothing is fetched and nothing is asked at the first start.
     "browser.shell.checkDefaultBrowser": False,
     "datareporting.policy.dataSubmissionEnabled": False,

@@ -14,7 +14,7 @@ from tests.interop.bidi import Session
 from tests.interop.crowd import Crowd
 from tests.interop.daemon import Daemon
 from tests.interop.firefox import FirefoxPeer
-from tests.interop.floor import TONES, Floor, assert_unbroken, join
+from tests.interop.floor import TONES, Floor, assert_cut_clean, assert_unbroken, join
 from tests.interop.page_peer import silence_around
 from tests.interop.polling import until, until_equal
 from tests.interop.relay import Relay
@@ -67,6 +67,7 @@ async def test_firefox_hears_whoever_has_the_floor_and_silence_when_muted(
         assert_unbroken(switched)
         muted = await floor.mutes(times=2)
         print("Firefox, muting:", muted)
+        assert_cut_clean(muted, times=2)
         assert_unbroken([await floor.passes_on(turns=2, turn_s=1.0)])
         state = await listener.state()
         assert (state["signaling"], state["negotiations"]["remote"]) == ("stable", 1)

@@ -14,7 +14,7 @@ from playwright.async_api import Browser
 from control import Client
 from tests.interop.chromium import BrowserPeer, launched
 from tests.interop.daemon import Daemon
-from tests.interop.floor import Floor, assert_unbroken
+from tests.interop.floor import Floor, assert_cut_clean, assert_unbroken
 
 LISTEN_S = float(os.environ.get("LISTEN_S", "18"))
 TURN_S = 1.0
@@ -60,7 +60,8 @@ async def test_speakers_take_turns_and_the_listener_stays_as_near_as_it_was(floo
 async def test_mute_and_unmute_leave_the_listener_as_near_as_it_was(floor: Floor) -> None:
     """Silence within moments, the voice again within moments, and no sound of a broken one."""
     before = await floor.listens(1.0)
-    muted = await floor.mutes(times=4)
+    muted = await floor.mutes(times=3)
     after = await floor.passes_on(turns=LOOK_TURNS, turn_s=TURN_S)
     print("Chromium, muting:", before, muted, after, sep="\n  ")
     assert_unbroken([before, after])
+    assert_cut_clean(muted, times=3)
