@@ -59,7 +59,7 @@ class Repair:
 
     def note(self, gap: Gap, rtt_s: float | None, now: float) -> None:
         """The forwarder told of a gap."""
-        if rtt_s is None or rtt_s >= ROUND_TRIP_S_MAX or now - gap.after_at > AGE_S_MAX:
+        if rtt_s is None or rtt_s >= ROUND_TRIP_S_MAX:
             return
         if gap.ssrc != self.ssrc:
             self.ssrc = gap.ssrc

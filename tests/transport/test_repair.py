@@ -51,7 +51,9 @@ def test_what_only_came_late_is_not_asked_for() -> None:
     line = Line()
     line.lose(10, 11)
     line.came = {10}
-    assert line.asked() == [(1.01, [11]), (1.10, [11])]
+    assert line.asked(until=1.05) == [(1.01, [11])]
+    line.came = {11}
+    assert line.asked() == [], "what was not missing once is not looked for again"
 
 
 def test_what_came_on_asking_is_not_asked_for_again() -> None:

@@ -214,8 +214,9 @@ def test_who_publishes_is_sent_a_reference_time_and_its_answer_tells_the_round_t
     *_, extended = packets(reporter, 5.0)
     assert extended == ExtendedReport(100, ntp_time(WALL + 5.0))
     assert reporter.rtt_s is None
-    held, lost = ReferenceDelay(100, middle_of(ntp_time(WALL + 5.0)), 2 * 65_536), 3
-    reporter.receive([ExtendedReport(1, None, (ReferenceDelay(lost, 1, 1), held))], 7.08)
+    last = middle_of(ntp_time(WALL + 5.0))
+    held, of_another = ReferenceDelay(100, last, 2 * 65_536), ReferenceDelay(3, last, 65_536)
+    reporter.receive([ExtendedReport(1, None, (held, of_another))], 7.08)
     assert reporter.rtt_s == pytest.approx(0.08, abs=1e-3)
 
 
