@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from sfu.fast import Forwarder
@@ -77,10 +79,11 @@ def test_who_does_not_repeat_is_not_told_of(stage: Stage) -> None:
 def test_who_is_not_heard_is_not_told_of() -> None:
     """Without a slot, muted, or at the anchor: what is missing would have no place."""
     stage = Lossy()
-    for hide in (
+    hidden: list[Callable[[], None]] = [
         lambda: stage.forwarder.assign(stage.slot, -1, stage.now),
         lambda: stage.forwarder.set_audible(stage.talker.source, False),
-    ):
+    ]
+    for hide in hidden:
         hide()
         stage.lose()
         stage.say()
