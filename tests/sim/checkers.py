@@ -12,7 +12,7 @@ from typing import Protocol
 from control.types import LeaveReason
 from tests.sim.client import ClientState, SimClient
 from tests.sim.continuity import JUDGED_AFTER_S, TrackJudge
-from tests.sim.downlink import SERVER_SILENCE, Heard
+from tests.sim.downlink import SERVER_SILENCE, CopyOf, Heard
 from tests.sim.offer import LEVEL_URI, MID_URI
 from tests.sim.truth import Member, Truth, Violation
 from tests.sim.world import World
@@ -23,8 +23,12 @@ JOIN_EXPIRES_S = 30.0
 HEALED_WITHIN_S = 2.0
 # Snapshots of who speaks may lag by one tick.
 SPEAKERS_WITHIN_S = 0.1
+REPEATS_MAX = 2
+REPEATED_WITHIN_S = 0.5
 # Every packet's header extensions would cost more time than they tell.
 EXTENSIONS_EVERY = 16
+# Plain, and in RED with one earlier packet and with two.
+SLOT_STREAMS_MAX = 3
 
 
 class Checker(Protocol):
@@ -59,7 +63,8 @@ class AudienceChecker:
                     raise Violation("audience", f"{client.name} is sent {heard}: {fault}")
 
     def _fault(self, truth: Truth, listener: Member, heard: Heard) -> str:
-        if heard.payload_type != listener.client.offer.payload_type:
+        offer = listener.client.offer
+        if heard.payload_type not in (offer.payload_type, offer.red_payload_type):
             return f"payload type {heard.payload_type}"
         if heard.sequence % EXTENSIONS_EVERY == 0:
             fault = extension_fault(listener.client, heard)
@@ -73,11 +78,13 @@ class AudienceChecker:
         return self._speaker_fault(listener, speaker, heard)
 
     def _speaker_fault(self, listener: Member, speaker: Member, heard: Heard) -> str:
-        assert speaker.client.microphone is not None
-        uplink = speaker.client.microphone.uplink
+        uplink = speaker.uplink
         if heard.packet >= len(uplink):
             return "never said"
-        arrived = uplink.arrived[heard.packet]
+        came = uplink.came_at(heard.packet, heard.emitted, self._hold_s)
+        if came is None:
+            return "not when it arrived"
+        arrived, is_audible = came
         said, hears = speaker.stay_at(arrived), listener.stay_at(heard.emitted)
         if heard.csrc != said.number:
             return f"CSRC {heard.csrc} instead of {said.number}"
@@ -87,13 +94,46 @@ class AudienceChecker:
             return "its own voice"
         if listener.is_paused or speaker.participant in listener.never:
             return "asked not to be"
-        if not arrived <= heard.emitted <= arrived + self._hold_s:
-            return "not when it arrived"
         # What was held back for its tick counts from its arrival on for the other rules.
         heard.emitted = arrived
-        if not uplink.audible[heard.packet]:
+        if not is_audible:
             return f"{speaker.participant} may not be heard"
         return ""
+
+
+class CopyChecker:
+    """A copy in RED is what was sent so much earlier on the same track, of the same voice."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, int] = {}
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Look at the copies that left since the last call."""
+        for client, ssrc, track in _tracks(world):
+            begin = self._seen.get(ssrc, 0)
+            self._seen[ssrc] = len(track)
+            for index in range(begin, len(track) if client.shape.red else begin):
+                heard = track[index]
+                if heard.copies:
+                    before = {(h.speaker, h.packet): h for h in track[max(0, index - 32) : index]}
+                for copy in heard.copies:
+                    said = before.get((copy.speaker, copy.packet))
+                    fault = copy_fault(heard, copy, said, client.offer.payload_type)
+                    if fault:
+                        raise Violation("copies", f"{client.name} is sent {heard}: {fault}")
+
+
+def copy_fault(heard: Heard, copy: CopyOf, said: Heard | None, payload_type: int) -> str:
+    """What is wrong with a copy of `said`; None was before the listener came to this voice."""
+    if copy.payload_type != payload_type:
+        return f"a copy of payload type {copy.payload_type}"
+    if SERVER_SILENCE in (copy.speaker, heard.speaker):
+        return ""
+    if copy.speaker != heard.speaker or copy.packet >= heard.packet:
+        return f"{copy} is of another voice, or of later"
+    if said is not None and (heard.timestamp - said.timestamp) & 0xFFFFFFFF != copy.offset:
+        return f"{copy} is of {said}"
+    return ""
 
 
 def extension_fault(client: SimClient, heard: Heard) -> str:
@@ -243,6 +283,26 @@ class HealingChecker:
         return any(delivered >= at for delivered in client.downlink.last_delivered.values())
 
 
+class RepeatChecker:
+    """What is sent again was asked for, twice at most and while it can be of use."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, int] = {}
+
+    def check(self, world: World, *, final: bool) -> None:
+        """Look at what was sent again since the last call."""
+        for client in world.clients:
+            repeats = client.downlink.repeats
+            begin = self._seen.get(client.index, 0)
+            self._seen[client.index] = len(repeats)
+            for _, heard in repeats[begin:]:
+                times = heard.repeats
+                late_s = max(times) - heard.left
+                if len(times) > REPEATS_MAX or late_s > REPEATED_WITHIN_S:
+                    fault = f"{heard} again, {len(times)} times, after {late_s:.3f} s"
+                    raise Violation("repeats", f"to {client.name}: {fault}")
+
+
 class SpeakersChecker:
     """Snapshots of who speaks name only those who are there and may be heard."""
 
@@ -288,7 +348,6 @@ class SizesChecker:
             "sources": sum(member.client.shape.sends for member in members),
             "egresses": sum(len(_sending_lines(member.client)) for member in members),
             "slots": sum(room.slots for room in rooms.values()),
-            "streams": sum(room.slots for room in rooms.values()),
         }
         for role in ("moderator", "speaker", "listener"):
             expected[f"participants_{role}"] = sum(member.role == role for member in members)
@@ -296,6 +355,9 @@ class SizesChecker:
         wrong = {name: sizes[name] for name in expected if sizes[name] != expected[name]}
         if wrong:
             raise Violation("sizes", f"{wrong} instead of { {n: expected[n] for n in wrong} }")
+        slots = expected["slots"]
+        if not slots <= sizes["streams"] <= SLOT_STREAMS_MAX * slots:
+            raise Violation("sizes", f"{sizes['streams']} streams of {slots} slots")
         addresses = sum(min(len(member.client.addresses), 8) for member in members)
         if sizes["addresses"] > addresses:
             raise Violation("sizes", f"{sizes['addresses']} addresses of {addresses}")

@@ -21,25 +21,23 @@ from pylibsrtp import Policy, Session
 
 from sfu.transport.address import pack_address, unpack_address
 from sfu.transport.dtls import DtlsState, SrtpProfile
-from tests.sim import rtcp
 from tests.sim.checks import build_check, is_good_answer
 from tests.sim.clock import Clock
 from tests.sim.downlink import Downlink, Heard
 from tests.sim.fake_dtls import CERTIFICATE_BYTES, FakeDtlsClient, client_for, fingerprint_of
+from tests.sim.feedback import Feedback
 from tests.sim.network import Link
 from tests.sim.offer import LEVEL_URI, Answer, AnswerLine, OfferShape, random_shape
-from tests.sim.voice import TICKS_PER_S, Microphone, Voice
+from tests.sim.red import RedEncoder
+from tests.sim.rtcp import parse_compound
+from tests.sim.voice import Microphone, Voice
 
 # From the answer of the daemon to the client's first check: the backend's part of the way.
 SIGNALLING_S = 0.03
 # Until the first answer; browsers begin faster and slow down.
 FIRST_CHECKS_S = 0.2
-# Chromium's interval for checks on the selected pair, spread as RFC 7675 5.1 asks.
-CONSENT_S = 2.5
-CONSENT_SPREAD = (0.8, 1.2)
 # Without an answer for this long a client may no longer send (RFC 7675 5.1).
 CONSENT_EXPIRES_S = 30.0
-REPORT_S = (1.5, 2.5)
 
 _PROFILES = {
     SrtpProfile.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
@@ -85,6 +83,16 @@ class ClientShape:
     sends: bool = True
     voice: Voice = Voice()
     profiles: tuple[SrtpProfile, ...] = tuple(SrtpProfile)
+    # Offers RED; as a publisher it sends so many copies with each packet.
+    red: bool = False
+    copies: int = 0
+    nack: bool = False
+    xr: bool = False
+    # A packet that comes later than this after its time is of no use.
+    jitter_buffer_s: float = 0.12
+    report_s: tuple[float, float] = (1.5, 2.5)
+    # Chromium's interval for checks on the selected pair, spread as RFC 7675 5.1 asks.
+    consent_s: tuple[float, float] = (2.0, 3.0)
 
 
 class SimClient:
@@ -102,31 +110,33 @@ class SimClient:
         self.counts = ClientCounts()
         self.ended_at: float | None = None
         self.connected_at: float | None = None
-        self._wire = wire
-        self._random = random.Random(seed)
-        self._certificate = self._random.randbytes(CERTIFICATE_BYTES)
+        self.wire = wire
+        self.random = random.Random(seed)
+        self._certificate = self.random.randbytes(CERTIFICATE_BYTES)
         self.offer: OfferShape = random_shape(
-            self._random,
+            self.random,
             fingerprint_of(self._certificate),
             lines=shape.lines,
             sends=shape.sends,
             tells_level=shape.voice.tells_level,
+            red=shape.red,
+            nack=shape.nack,
+            xr=shape.xr,
         )
         self.addresses: list[bytes] = []
         self.downlink = Downlink()
         self.microphone: Microphone | None = None
         self.dtls: FakeDtlsClient | None = None
         self._answer: Answer | None = None
-        # Of each check under way: the address that it left from, and who may answer it.
-        self._pending: dict[bytes, tuple[bytes, str]] = {}
+        # Of each check under way: where it left from, who may answer it, and when it left.
+        self._pending: dict[bytes, tuple[bytes, str, float]] = {}
         self._restarts = 0
         self._last_answer = 0.0
         self._send: Session | None = None
         self._receive: Session | None = None
         self._microphone_closed_at: float | None = None
         self._microphone_epoch = 0
-        self._sent_packets = 0
-        self._sent_octets = 0
+        self.feedback = Feedback(self)
 
     def __repr__(self) -> str:
         return f"<SimClient {self.name}#{self.index} {self.state.value}>"
@@ -151,17 +161,24 @@ class SimClient:
         self._answer = answer
         self.downlink.expect([ssrc for line in answer.lines for ssrc in line.ssrcs])
         self.dtls = client_for(
-            self._random, self._certificate, answer.fingerprint, self.shape.profiles
+            self.random, self._certificate, answer.fingerprint, self.shape.profiles
         )
+        line = answer.lines[0]
+        self.downlink.red_payload_type = line.red_payload_type
+        self.downlink.may_repeat = self.shape.nack
         if self.shape.sends:
-            line = answer.lines[0]
+            red = None
+            if self.shape.copies:
+                opus = self.offer.payload_type
+                red = RedEncoder(opus, self.offer.red_payload_type, self.shape.copies)
             self.microphone = Microphone(
                 self.index,
                 self.shape.voice,
-                self._random,
-                ssrc=self.offer.ssrc or self._random.randrange(1, 2**32),
+                self.random,
+                ssrc=self.offer.ssrc or self.random.randrange(1, 2**32),
                 payload_type=line.payload_types[0],
                 level_extension=line.extensions.get(LEVEL_URI, 0),
+                red=red,
             )
 
     def start(self, _: None, now: float) -> None:
@@ -219,8 +236,8 @@ class SimClient:
         closed_at = self._microphone_closed_at
         self.microphone.open(now, 0.0 if closed_at is None else now - closed_at)
         # The devices of different people do not tick together.
-        first = now + self._random.random() * self.microphone.frame_s
-        self._wire.clock.at(first, self._frame_timer, self._microphone_epoch)
+        first = now + self.random.random() * self.microphone.frame_s
+        self.wire.clock.at(first, self._frame_timer, self._microphone_epoch)
 
     def close_microphone(self, now: float) -> None:
         """Send no more frames at all."""
@@ -233,15 +250,21 @@ class SimClient:
             return
         microphone = self.microphone
         assert microphone is not None
-        self._wire.clock.at(now + microphone.frame_s, self._frame_timer, epoch)
+        self.wire.clock.at(now + microphone.frame_s, self._frame_timer, epoch)
         if self.state is not ClientState.CONNECTED or self._send is None:
             return
         frame = microphone.frame(now)
         if frame is not None:
             plain, packet = frame
-            self._sent_packets += 1
-            self._sent_octets += len(plain) - 12
-            self._wire.upload(self, self._send.protect(plain), packet)
+            data = self._send.protect(plain)
+            if self.shape.nack:
+                self.feedback.note_sent(microphone.uplink.sequences[packet], data, packet)
+            self.wire.upload(self, data, packet)
+
+    def send_rtcp(self, compound: bytes) -> None:
+        """Send a compound packet; only once there are keys."""
+        assert self._send is not None
+        self.wire.upload(self, self._send.protect_rtcp(compound), -1)
 
     # Checks and consent
 
@@ -255,17 +278,17 @@ class SimClient:
         if self.state is ClientState.CHECKING:
             delay = FIRST_CHECKS_S
         else:
-            delay = CONSENT_S * self._random.uniform(*CONSENT_SPREAD)
-        self._wire.clock.at(now + delay, self._check_timer)
+            delay = self.random.uniform(*self.shape.consent_s)
+        self.wire.clock.at(now + delay, self._check_timer)
 
     def _check(self, now: float) -> None:
         assert self._answer is not None
-        transaction = self._random.randbytes(12)
+        transaction = self.random.randbytes(12)
         username = f"{self._answer.ufrag}:{self.offer.ufrag}"
         data = build_check(username, self._answer.pwd, transaction, self.index)
-        self._pending[transaction] = self.address, self._answer.pwd
+        self._pending[transaction] = self.address, self._answer.pwd, now
         self.counts.checks += 1
-        self._wire.upload(self, data, -1)
+        self.wire.upload(self, data, -1)
 
     def _receive_stun(self, data: bytes, now: float) -> None:
         assert self._answer is not None
@@ -273,12 +296,13 @@ class SimClient:
         asked = self._pending.pop(message.transaction_id, None)
         if asked is None:
             return  # a duplicate made by the network
-        asked_from, pwd = asked
+        asked_from, pwd, asked_at = asked
         if not is_good_answer(message, pwd, asked_from):
             self.counts.bad_answers += 1
             return
         self.counts.answers += 1
         self._last_answer = now
+        self.feedback.check_round_trip_s = now - asked_at
         if self.state is ClientState.CHECKING:
             self.state = ClientState.HANDSHAKING
             assert self.dtls is not None
@@ -290,10 +314,10 @@ class SimClient:
     def _flush_dtls(self) -> None:
         assert self.dtls is not None
         for datagram in self.dtls.datagrams_to_send():
-            self._wire.upload(self, datagram, -1)
+            self.wire.upload(self, datagram, -1)
         deadline = self.dtls.next_deadline()
         if deadline is not None:
-            self._wire.clock.at(deadline, self._dtls_timer)
+            self.wire.clock.at(deadline, self._dtls_timer)
 
     def _dtls_timer(self, _: None, now: float) -> None:
         assert self.dtls is not None
@@ -313,7 +337,7 @@ class SimClient:
         if self.dtls.state is DtlsState.CONNECTED and self.state is ClientState.HANDSHAKING:
             self.state = ClientState.CONNECTED
             self.connected_at = now
-            self._wire.clock.at(now + self._random.uniform(*REPORT_S), self._report_timer)
+            self.feedback.start(self.random.uniform(*self.shape.report_s))
         elif self.dtls.state in (DtlsState.CLOSED, DtlsState.FAILED):
             self.die(now)
 
@@ -346,46 +370,21 @@ class SimClient:
             try:
                 self._receive_srtp(self._receive, data, heard, now)
             except SrtpError:
-                # A copy made by the network is refused as a replay; anything else is a fault.
-                self.counts.srtp_errors += not is_copy
+                # A copy made by the network, or one sent again that came already, is refused as a
+                # replay; anything else is a fault.
+                is_again = heard is not None and heard.delivered is not None
+                self.counts.srtp_errors += not (is_copy or is_again)
 
     def _receive_srtp(self, session: Session, data: bytes, heard: Heard | None, now: float) -> None:
         if heard is None:
-            compound = rtcp.parse_compound(session.unprotect_rtcp(data))
-            self.downlink.note_reports(compound, now)
+            self.feedback.take(parse_compound(session.unprotect_rtcp(data)), now)
             return
         session.unprotect(data)
         heard.delivered = now
         self.counts.media_received += 1
-        self.downlink.deliver(heard)
-
-    # Reports
-
-    def _report_timer(self, _: None, now: float) -> None:
-        if not self.is_open or self._send is None:
-            return
-        blocks = self.downlink.report_blocks(now)
-        sender = None
-        ssrc = 1
-        if self.microphone is not None:
-            ssrc = self.microphone.ssrc
-            sender = self._sender_report(self.microphone, now)
-        plain = rtcp.build_report(ssrc, sender, blocks)
-        self._wire.upload(self, self._send.protect_rtcp(plain), -1)
-        self._wire.clock.at(now + self._random.uniform(*REPORT_S), self._report_timer)
-
-    def _sender_report(self, microphone: Microphone, now: float) -> rtcp.SenderReport | None:
-        uplink = microphone.uplink
-        if not len(uplink):
-            return None
-        ticks = uplink.ticks[-1] + round((now - uplink.sent[-1]) * TICKS_PER_S)
-        return rtcp.SenderReport(
-            microphone.ssrc,
-            int((now + rtcp.NTP_EPOCH) * 2**32),
-            ticks & 0xFFFFFFFF,
-            self._sent_packets,
-            self._sent_octets,
-        )
+        highest = self.downlink.deliver(heard)
+        if self.shape.nack and highest >= 0:
+            self.feedback.note_gap(heard, highest, now)
 
     @property
     def server_address(self) -> bytes:

@@ -8,6 +8,7 @@ from struct import Struct
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Session
 
+from tests.sim import red
 from tests.sim.rtcp import Compound, ReportBlock, parse_compound
 from tests.sim.voice import IDENTITY, SILENCE, TABLES_OF_CONTENTS
 
@@ -16,6 +17,28 @@ _OUR_TABLES = frozenset(TABLES_OF_CONTENTS.values())
 # Who a packet is from when no client sent it.
 SERVER_SILENCE = -1
 UNKNOWN = -2
+# At 50 packets a second a track's numbers come round after 22 minutes.
+NUMBER_REUSED_S = 60.0
+# DLSR has 32 bits of 1/65536 s: 18 hours.
+DELAY_MAX = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOf:
+    """A packet in the RED of a later one, which it precedes by `offset` ticks."""
+
+    payload_type: int
+    offset: int
+    speaker: int
+    packet: int
+
+
+def _identify(data: bytes, offset: int) -> tuple[int, int]:
+    """Speaker and packet of the Opus payload that begins there."""
+    if len(data) > offset + IDENTITY.size and data[offset] in _OUR_TABLES:
+        speaker, packet, _ = IDENTITY.unpack_from(data, offset + 1)
+        return speaker, packet
+    return (SERVER_SILENCE if data[offset:] == SILENCE else UNKNOWN), 0
 
 
 class Heard:
@@ -23,9 +46,12 @@ class Heard:
 
     `emitted` is when it was due: when it `left`, or, if it was held back for its tick, when it came
     to the server. `delivered` is when the client got it and could read it, None while it has not.
+    `copies` are the packets that came with it in RED: offset in ticks, speaker, packet. `repeats`
+    is when it was sent again; `wire` is what was sent, as much as tells it from another text.
     """
 
     __slots__ = (
+        "copies",
         "csrc",
         "delivered",
         "emitted",
@@ -35,13 +61,15 @@ class Heard:
         "octets",
         "packet",
         "payload_type",
+        "repeats",
         "sequence",
         "speaker",
         "ssrc",
         "timestamp",
+        "wire",
     )
 
-    def __init__(self, plain: bytes, now: float) -> None:
+    def __init__(self, plain: bytes, now: float, red_payload_type: int = -1) -> None:
         first, second, self.sequence, self.timestamp, self.ssrc = _HEADER.unpack_from(plain)
         self.emitted = self.left = now
         self.delivered: float | None = None
@@ -60,11 +88,20 @@ class Heard:
         if first & 0x20:
             plain = plain[: len(plain) - plain[-1]]
         self.octets = len(plain) - offset
-        self.speaker, self.packet = UNKNOWN, 0
-        if len(plain) > offset + IDENTITY.size and plain[offset] in _OUR_TABLES:
-            self.speaker, self.packet, _ = IDENTITY.unpack_from(plain, offset + 1)
-        elif plain[offset:] == SILENCE:
-            self.speaker = SERVER_SILENCE
+        self.copies: tuple[CopyOf, ...] = ()
+        self.repeats: list[float] = []
+        self.wire = b""
+        if self.payload_type == red_payload_type:
+            block_type, payload, copies = red.parse(plain[offset:])
+            self.speaker, self.packet = _identify(payload, 0)
+            self.copies = tuple(
+                CopyOf(copy.payload_type, copy.offset, *_identify(copy.payload, 0))
+                for copy in copies
+            )
+            if {block_type, *(copy.payload_type for copy in copies)} != {block_type}:
+                raise ValueError("blocks of different payload types")
+        else:
+            self.speaker, self.packet = _identify(plain, offset)
 
     def __repr__(self) -> str:
         return (
@@ -101,6 +138,7 @@ class Reception:
         self.expected_before, self.received_before = expected, self.received
         fraction = min(255, lost_now * 256 // expected_now) if lost_now > 0 < expected_now else 0
         delay = int((now - self.last_report_at) * 65_536) if self.last_report else 0
+        delay = min(delay, DELAY_MAX)
         return ReportBlock(
             ssrc, fraction, expected - self.received, self.highest, 0, self.last_report, delay
         )
@@ -115,6 +153,11 @@ class Downlink:
     faults: list[str] = field(default_factory=list)
     datagrams: int = 0
     last_delivered: dict[int, float] = field(default_factory=dict)
+    red_payload_type: int = 0
+    may_repeat: bool = False
+    # What was sent again and when, in order.
+    repeats: list[tuple[float, Heard]] = field(default_factory=list)
+    _recent: dict[tuple[int, int], Heard] = field(default_factory=dict)
     _tap: Session | None = None
     _receptions: dict[int, Reception] = field(default_factory=dict)
 
@@ -138,7 +181,10 @@ class Downlink:
             if 192 <= data[1] <= 223:
                 self.reports.append((now, parse_compound(self._tap.unprotect_rtcp(data))))
                 return None
-            heard = Heard(self._tap.unprotect(data), now)
+            again = self._recent.get((int.from_bytes(data[8:12], "big"), data[2] << 8 | data[3]))
+            if again is not None and again.left > now - NUMBER_REUSED_S:
+                return self._observe_repeat(again, data, now)
+            heard = Heard(self._tap.unprotect(data), now, self.red_payload_type or -1)
         except (SrtpError, ValueError) as error:
             self.faults.append(f"unreadable: {error}")
             return None
@@ -147,17 +193,32 @@ class Downlink:
             self.faults.append(f"SSRC {heard.ssrc:08x} is not in the answer")
             return heard
         track.append(heard)
+        if self.may_repeat:
+            heard.wire = data
+            self._recent[heard.ssrc, heard.sequence] = heard
         return heard
 
-    def deliver(self, heard: Heard) -> None:
-        """A media packet came through the network for the first time."""
+    def _observe_repeat(self, again: Heard, data: bytes, now: float) -> Heard:
+        """The same number once more: it may only be the very same packet (RFC 3711 9.1)."""
+        if data != again.wire:
+            self.faults.append(f"two texts under one number: {again}")
+        again.repeats.append(now)
+        self.repeats.append((now, again))
+        return again
+
+    def deliver(self, heard: Heard) -> int:
+        """A media packet came for the first time; the track's newest number till then, or -1."""
         reception = self._receptions.get(heard.ssrc)
         if reception is None:
             reception = Reception(heard.sequence, heard.sequence)
             self._receptions[heard.ssrc] = reception
+            highest = -1
+        else:
+            highest = reception.highest & 0xFFFF
         reception.note(heard.sequence)
         assert heard.delivered is not None
         self.last_delivered[heard.speaker] = heard.delivered
+        return highest
 
     def note_reports(self, compound: Compound, now: float) -> None:
         """Sender reports came: remember them for LSR and DLSR."""

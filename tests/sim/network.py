@@ -33,6 +33,14 @@ class Bursts:
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """Loss of exactly `length` datagrams in a row, each row beginning with this probability."""
+
+    begin: float
+    length: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """What a link is like now. `loss`, `reorder`, `duplicate` are probabilities, times seconds."""
 
@@ -40,6 +48,7 @@ class Conditions:
     jitter_s: float = 0.0
     loss: float = 0.0
     bursts: Bursts | None = None
+    runs: Runs | None = None
     reorder: float = 0.0
     # How much later a reordered datagram comes: three frames of 20 ms are overtaken at most.
     reorder_s: float = 0.060
@@ -77,6 +86,7 @@ class Link:
         # A str seeds by SHA-512, whatever the hash randomisation.
         self._random = random.Random(seed)
         self._bad = False
+        self._run = 0
         self._busy_until = 0.0
         self._last_arrival = 0.0
 
@@ -100,11 +110,25 @@ class Link:
         chance = self._random.random
         if conditions.loss and chance() < conditions.loss:
             return True
+        if conditions.runs is not None and self._is_in_run(conditions.runs):
+            return True
         bursts = conditions.bursts
         if bursts is None:
             return False
         self._bad = chance() >= bursts.leave if self._bad else chance() < bursts.enter
         return self._bad and chance() < bursts.bad_loss
+
+    def _is_in_run(self, runs: Runs) -> bool:
+        if self._run == 0 and self._random.random() < runs.begin:
+            self._run = runs.length
+            return True
+        # The one after a row always comes, so that no two rows make a longer one.
+        self._run = max(0, self._run - 1)
+        return self._run > 0
+
+    def stall(self, until: float) -> None:
+        """Hold everything back until then; it comes at once, in order."""
+        self._last_arrival = max(self._last_arrival, until)
 
     def _leave_queue(self, size_bytes: int, now: float, conditions: Conditions) -> float | None:
         """When the last bit has left the bottleneck, None when its queue has no room."""

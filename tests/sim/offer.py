@@ -28,6 +28,10 @@ class OfferShape:
     mid_extension: int = 4
     other_extension: int = 2
     ssrc: int = 0
+    # 0 leaves RED out of the offer.
+    red_payload_type: int = 0
+    nack: bool = False
+    xr: bool = False
 
     def mid(self, index: int) -> str:
         """The identification of an m-line, in either browser's style."""
@@ -35,7 +39,15 @@ class OfferShape:
 
 
 def random_shape(
-    rng: random.Random, fingerprint: str, *, lines: int, sends: bool, tells_level: bool
+    rng: random.Random,
+    fingerprint: str,
+    *,
+    lines: int,
+    sends: bool,
+    tells_level: bool,
+    red: bool = False,
+    nack: bool = False,
+    xr: bool = False,
 ) -> OfferShape:
     """A client unlike the others: extension ids, payload type and style of its own."""
     level, mid, other = rng.sample(range(1, 15), 3)
@@ -54,6 +66,9 @@ def random_shape(
         mid_extension=mid,
         other_extension=other,
         ssrc=rng.randrange(1, 2**32) if rng.random() < 0.8 else 0,
+        red_payload_type=rng.choice((63, 97, 110, 126)) if red else 0,
+        nack=nack,
+        xr=xr,
     )
 
 
@@ -78,8 +93,9 @@ def _section(shape: OfferShape, index: int) -> list[str]:
     payload_type = shape.payload_type
     bundle_only = shape.firefox and index > 0
     sends = shape.sends and index == 0
+    red = f" {shape.red_payload_type}" if shape.red_payload_type else ""
     section = [
-        f"m=audio {0 if bundle_only else 9} UDP/TLS/RTP/SAVPF {payload_type} 9 0 8 13",
+        f"m=audio {0 if bundle_only else 9} UDP/TLS/RTP/SAVPF {payload_type}{red} 9 0 8 13",
         "c=IN IP4 0.0.0.0",
         "a=rtcp:9 IN IP4 0.0.0.0",
         f"a=ice-ufrag:{shape.ufrag}",
@@ -93,7 +109,10 @@ def _section(shape: OfferShape, index: int) -> list[str]:
         "a=rtcp-mux",
         f"a=rtpmap:{payload_type} opus/48000/2",
         f"a=rtcp-fb:{payload_type} transport-cc",
+        *(f"a=rtcp-fb:{payload_type} nack" for _ in range(shape.nack)),
+        *("a=rtcp-xr:rcvr-rtt=all" for _ in range(shape.xr)),
         f"a=fmtp:{payload_type} minptime=10;useinbandfec=1",
+        *_red_lines(shape),
         "a=rtpmap:9 G722/8000",
         "a=rtpmap:0 PCMU/8000",
         "a=rtpmap:8 PCMA/8000",
@@ -104,6 +123,15 @@ def _section(shape: OfferShape, index: int) -> list[str]:
     if sends and shape.ssrc:
         section += [f"a=ssrc:{shape.ssrc} cname:client", f"a=ssrc:{shape.ssrc} msid:- microphone"]
     return section
+
+
+def _red_lines(shape: OfferShape) -> list[str]:
+    if not shape.red_payload_type:
+        return []
+    return [
+        f"a=rtpmap:{shape.red_payload_type} red/48000/2",
+        f"a=fmtp:{shape.red_payload_type} {shape.payload_type}/{shape.payload_type}",
+    ]
 
 
 def _extensions(shape: OfferShape) -> list[str]:
@@ -124,6 +152,14 @@ class AnswerLine:
     payload_types: tuple[int, ...] = ()
     extensions: dict[str, int] = field(default_factory=dict)
     ssrcs: list[int] = field(default_factory=list)
+    codecs: dict[int, str] = field(default_factory=dict)
+    feedback: set[str] = field(default_factory=set)
+    has_reference_time: bool = False
+
+    @property
+    def red_payload_type(self) -> int:
+        """Of RED, 0 when it was not accepted."""
+        return next((number for number, name in self.codecs.items() if name == "red/48000/2"), 0)
 
 
 @dataclass(slots=True)
@@ -181,6 +217,12 @@ def _read_media_attribute(line: AnswerLine, name: str, value: str) -> None:
     elif name == "extmap":
         identifier, uri = value.split()[:2]
         line.extensions[uri] = int(identifier.partition("/")[0])
+    elif name == "rtpmap":
+        line.codecs[int(value.split()[0])] = value.split()[1].lower()
+    elif name == "rtcp-fb":
+        line.feedback.add(value.split(maxsplit=1)[1])
+    elif name == "rtcp-xr":
+        line.has_reference_time = "rcvr-rtt=all" in value.split()
     elif name == "ssrc":
         ssrc = int(value.split()[0])
         if ssrc not in line.ssrcs:
@@ -220,4 +262,18 @@ def _line_faults(shape: OfferShape, line: AnswerLine, index: int) -> list[str]:
         faults.append(f"direction {line.direction}")
     if line.direction != "inactive" and len(line.ssrcs) != 1:
         faults.append(f"{len(line.ssrcs)} SSRCs declared")
+    return faults + _repair_faults(shape, line)
+
+
+def _repair_faults(shape: OfferShape, line: AnswerLine) -> list[str]:
+    """RED, NACK and reference times are accepted where they were offered, and only there."""
+    faults = []
+    if line.red_payload_type != shape.red_payload_type:
+        faults.append(f"RED as {line.red_payload_type}, offered as {shape.red_payload_type}")
+    if shape.red_payload_type and line.payload_types[1:2] != (shape.red_payload_type,):
+        faults.append(f"payload types {line.payload_types}")
+    if ("nack" in line.feedback) is not shape.nack:
+        faults.append(f"feedback {sorted(line.feedback)}")
+    if line.has_reference_time is not shape.xr:
+        faults.append(f"reference times: {line.has_reference_time}")
     return faults

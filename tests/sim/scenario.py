@@ -64,11 +64,12 @@ class Run:
     """Let time pass."""
 
     seconds: float
+    slice_s: float = SLICE_S
 
     def apply(self, sim: Simulation) -> None:
         end = sim.world.now + self.seconds
-        while sim.world.now + SLICE_S < end:
-            sim.world.run_until(sim.world.now + SLICE_S)
+        while sim.world.now + self.slice_s < end:
+            sim.world.run_until(sim.world.now + self.slice_s)
             sim.check()
         sim.world.run_until(end)
 
@@ -174,6 +175,22 @@ class Jump:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeSsrc:
+    """The client goes on under another SSRC, with other numbers; the old one is never used again.
+
+    Less than 2^15 packets ahead, so that no number tells of a step back.
+    """
+
+    name: str
+
+    def apply(self, sim: Simulation) -> None:
+        microphone = sim.truth.find(self.name).client.microphone
+        assert microphone is not None
+        microphone.change_ssrc(sim.random.randrange(1, 2**32))
+        microphone.jump(sim.random.randrange(1, 2**14), sim.random.randrange(2**31))
+
+
+@dataclass(frozen=True, slots=True)
 class Mute:
     name: str
     lock: bool = False
@@ -254,6 +271,22 @@ class Link:
             client.up.conditions = self.conditions
         if self.direction in ("down", "both"):
             client.down.conditions = self.conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """The network holds everything back for so long; then it comes at once, in order."""
+
+    name: str
+    seconds: float
+    direction: Direction = "both"
+
+    def apply(self, sim: Simulation) -> None:
+        client = sim.truth.find(self.name).client
+        if self.direction in ("up", "both"):
+            client.up.stall(sim.world.now + self.seconds)
+        if self.direction in ("down", "both"):
+            client.down.stall(sim.world.now + self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from control.commands import (
     ParticipantJoin,
@@ -25,13 +25,15 @@ from tests.sim.checkers import (
     AudienceChecker,
     Checker,
     ContinuityChecker,
+    CopyChecker,
     HealingChecker,
     PresenceChecker,
     ReceptionChecker,
+    RepeatChecker,
     SizesChecker,
     SpeakersChecker,
 )
-from tests.sim.client import SIGNALLING_S, SimClient
+from tests.sim.client import SIGNALLING_S, ClientShape, SimClient
 from tests.sim.fake_dtls import FakeDtlsFactory
 from tests.sim.network import Link
 from tests.sim.offer import build_offer, faults_of, parse_answer
@@ -58,6 +60,18 @@ class Outcome:
     events: int
 
 
+def with_repairs(shape: ClientShape, rng: random.Random) -> ClientShape:
+    """The shape of somebody whose browser has RED, NACK and reference times, or has not.
+
+    A shape that speaks of any of them stays as it is.
+    """
+    if shape.red or shape.nack or shape.xr:
+        return shape
+    red, nack, xr = (rng.random() < 0.5 for _ in range(3))
+    copies = rng.randrange(3) if red and shape.sends else 0
+    return replace(shape, red=red, copies=copies, nack=nack, xr=xr)
+
+
 class Simulation:
     """What the steps of a scenario act on.
 
@@ -78,6 +92,8 @@ class Simulation:
         self.random = random.Random(f"{self.seed}/scenario")
         # Half of all runs send each listener's packets of a tick together.
         self.segmentation: SegmentationMode = "on" if seed % 2 else "off"
+        # In half of all runs, and half of each kind, clients have means of repair.
+        self._repairs = random.Random(f"{self.seed}/repairs") if seed & 2 else None
         self.worker = Worker(
             WorkerSettings(node="simulation", version="0", segmentation=self.segmentation),
             dtls=FakeDtlsFactory(f"{self.seed}/dtls"),
@@ -94,6 +110,8 @@ class Simulation:
             AudienceChecker(HOLD_S if self.segmentation == "on" else 0.0),
             ContinuityChecker(),
             ReceptionChecker(self.worker.counters),
+            CopyChecker(),
+            RepeatChecker(),
             ReportChecker(WALL_AT_ZERO),
             PresenceChecker(),
             SpeakersChecker(),
@@ -137,7 +155,7 @@ class Simulation:
             step.name,
             index,
             seed,
-            step.shape,
+            self._shape_of(step),
             self.world,
             Link(f"{seed}/up", step.up),
             Link(f"{seed}/down", step.down),
@@ -256,6 +274,11 @@ class Simulation:
             RoomCreate(room=room, slots=scenario.slots, max_speakers=scenario.max_speakers)
         )
         self.truth.rooms[room] = RoomTruth(room, scenario.slots)
+
+    def _shape_of(self, step: Join) -> ClientShape:
+        if self._repairs is None:
+            return step.shape
+        return with_repairs(step.shape, self._repairs)
 
     def _present(self, room: str, name: str) -> Member | None:
         for member in self.truth.present(room):

@@ -113,20 +113,27 @@ class Member:
         """When it changed rooms."""
         return [stay.until for stay in self.former]
 
-    def note_arrival(self, data: bytes, address: bytes, packet: int, now: float) -> None:
-        """A datagram of this client reached the server, coming from `address`."""
+    def note_arrival(
+        self, data: bytes, address: bytes, packet: int, now: float, *, is_fresh: bool
+    ) -> None:
+        """A datagram of this client reached the server, coming from `address`.
+
+        A `fresh` address came with the same batch, in which media are looked at first.
+        """
         if not self.is_present:
             return
         if data[0] < 4:
             self.validated[address] = now
             self.last_check_at = self.last_proof_at = now
             return
-        if address not in self.validated or data[0] < 128:
+        if address not in self.validated or is_fresh or data[0] < 128:
             return
         self.last_proof_at = now
         microphone = self.client.microphone
         if packet >= 0 and microphone is not None:
             microphone.uplink.arrive(packet, now, self.is_audible)
+            if packet in microphone.uplink.repeated:
+                return  # how late it comes is not the network's doing
             delay = now - microphone.uplink.sent[packet]
             self.delay_min_s = min(self.delay_min_s, delay)
             self.delay_max_s = max(self.delay_max_s, delay)

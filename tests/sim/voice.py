@@ -11,6 +11,8 @@ import random
 from dataclasses import dataclass
 from struct import Struct
 
+from tests.sim.red import RedEncoder
+
 TICKS_PER_S = 48_000
 # One mono frame (code 0) each: hybrid fullband of 10 and 20 ms, SILK wideband of 40 and 60 ms.
 TABLES_OF_CONTENTS = {10: 0x70, 20: 0x78, 40: 0x50, 60: 0x58}
@@ -44,6 +46,8 @@ class Voice:
     timestamp: int | None = None
     # The publisher's timestamps stand still while its microphone is off.
     clock_stops: bool = False
+    # How much faster its sampling clock runs than the wall's.
+    drift_ppm: float = 0.0
 
 
 class Uplink:
@@ -51,9 +55,22 @@ class Uplink:
 
     `ticks` are timestamps and `sequences` sequence numbers before they wrap. `arrived` is when the
     server got it first, negative for never; `audible` whether it was allowed to be heard then.
+    `copied` is when copies of it came in the RED of others, and whether they could be heard then;
+    `repeated` are those that were sent again.
     """
 
-    __slots__ = ("arrived", "audible", "copies", "marked", "sent", "sequences", "ticks")
+    __slots__ = (
+        "arrived",
+        "audible",
+        "carries",
+        "copied",
+        "copies",
+        "marked",
+        "repeated",
+        "sent",
+        "sequences",
+        "ticks",
+    )
 
     def __init__(self) -> None:
         self.sent: list[float] = []
@@ -63,6 +80,9 @@ class Uplink:
         self.arrived: list[float] = []
         self.audible = bytearray()
         self.copies = 0
+        self.carries: dict[int, list[int]] = {}
+        self.copied: dict[int, list[tuple[float, bool]]] = {}
+        self.repeated: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.sent)
@@ -82,8 +102,15 @@ class Uplink:
         if self.arrived[index] < 0:
             self.arrived[index] = now
             self.audible[index] = audible
+            for copied in self.carries.get(index, ()):
+                self.copied.setdefault(copied, []).append((now, audible))
         else:
             self.copies += 1
+
+    def came_at(self, index: int, emitted: float, hold_s: float) -> tuple[float, bool] | None:
+        """When what was emitted then came, itself or as a copy, and whether it was audible."""
+        ways = [(self.arrived[index], bool(self.audible[index])), *self.copied.get(index, ())]
+        return next((way for way in ways if 0 <= way[0] <= emitted <= way[0] + hold_s), None)
 
 
 class Microphone:
@@ -98,10 +125,16 @@ class Microphone:
         ssrc: int,
         payload_type: int,
         level_extension: int,
+        red: RedEncoder | None = None,
     ) -> None:
         self.voice = voice
         self.ssrc = ssrc
         self.uplink = Uplink()
+        # Each SSRC that it ever had, with the index of the first packet under it.
+        self.eras: list[tuple[int, int]] = [(ssrc, 0)]
+        self.sent_packets = 0
+        self.sent_octets = 0
+        self._red = red
         self.is_speaking = False
         self._client = client
         self._random = rng
@@ -119,7 +152,7 @@ class Microphone:
     @property
     def frame_s(self) -> float:
         """Seconds from one frame to the next."""
-        return self.voice.frame_ms / 1000
+        return self.voice.frame_ms / 1000 / (1.0 + self.voice.drift_ppm * 1e-6)
 
     def open(self, now: float, closed_s: float) -> None:
         """Begin a talkspurt after `closed_s` without frames."""
@@ -134,6 +167,23 @@ class Microphone:
         """Skip ahead, as a client does whose sender was rebuilt."""
         self._sequence += sequences
         self._ticks += ticks
+
+    def change_ssrc(self, ssrc: int) -> None:
+        """Go on as another stream."""
+        self.ssrc = ssrc
+        self.eras.append((ssrc, len(self.uplink)))
+        self.sent_packets = self.sent_octets = 0
+        self._marker = True
+        if self._red is not None:
+            self._red.forget()
+
+    def era(self, ssrc: int) -> range | None:
+        """The packets sent under this SSRC, None for one that it never had."""
+        for place, (known, begin) in enumerate(self.eras):
+            if known == ssrc:
+                later = self.eras[place + 1 :]
+                return range(begin, later[0][1] if later else len(self.uplink))
+        return None
 
     def frame(self, now: float) -> tuple[bytes, int] | None:
         """The next frame as plain RTP with its index, None when DTX leaves it out."""
@@ -170,7 +220,7 @@ class Microphone:
         self._marker = False
         header = _HEADER.pack(
             0x90 if self._level_extension else 0x80,
-            marker | self._payload_type,
+            marker | (self._payload_type if self._red is None else self._red.payload_type),
             self._sequence & 0xFFFF,
             ticks & 0xFFFFFFFF,
             self.ssrc,
@@ -185,6 +235,12 @@ class Microphone:
             low, high = VOICED_BYTES
             size = int(rng.random() * (high - low + 1)) + low
             payload += _FILLER[: size * voice.frame_ms // 20 - len(payload)]
+        if self._red is not None:
+            payload, copies = self._red.wrap(index, ticks, payload)
+            if copies:
+                self.uplink.carries[index] = copies
+        self.sent_packets += 1
+        self.sent_octets += len(payload)
         return header + payload, index
 
     def _extension(self, level: int, voiced: bool) -> bytes:

@@ -70,6 +70,8 @@ class World:
         self._claims: dict[bytes, SimClient] = {}
         self._inbox = Batch(INBOX_DATAGRAMS, INBOX_DATAGRAMS * DATAGRAM_BYTES)
         self._outbox = Batch(outbox_datagrams, outbox_datagrams * DATAGRAM_BYTES)
+        # Addresses whose first check is in the inbox.
+        self._fresh: set[bytes] = set()
         self._deadline: float | None = None
         self._turns = 0
         self._trace = hashlib.blake2b(digest_size=16)
@@ -142,7 +144,10 @@ class World:
                 assert self._inbox.append(data, address)
             if client is not None:
                 member = self.truth.members[client.index]
-                member.note_arrival(data, address, packet, now)
+                if data[0] < 4 and address not in member.validated:
+                    self._fresh.add(address)
+                is_fresh = address in self._fresh
+                member.note_arrival(data, address, packet, now, is_fresh=is_fresh)
                 if member.validated.get(address) == now:
                     self._claims[address] = client
         self._receive(now)
@@ -151,6 +156,7 @@ class World:
         self.server.receive(self._inbox, now)
         self._settle(now)
         self._inbox.clear()
+        self._fresh.clear()
 
     def _note(self, text: str) -> None:
         self._trace.update(text.encode())

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from tests.sim.scenario import Scenario
-from tests.sim.scenarios import listening, moving, networks, speaking
+from tests.sim.scenarios import (
+    lasting,
+    listening,
+    moving,
+    networks,
+    protecting,
+    repairing,
+    speaking,
+    travelling,
+)
 
 ALL: dict[str, Scenario] = {
     scenario.name: scenario
-    for module in (speaking, networks, moving, listening)
+    for module in (
+        speaking,
+        networks,
+        moving,
+        listening,
+        repairing,
+        protecting,
+        travelling,
+        lasting,
+    )
     for scenario in module.SCENARIOS
 }
