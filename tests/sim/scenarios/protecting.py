@@ -17,7 +17,8 @@ REPORT_S = (4.0, 6.0)
 TWO_REPORTS_S = 2 * REPORT_S[1] + 0.3
 SMOOTHED_S = 30.0
 READS_RED = ClientShape(sends=False, red=True, report_s=REPORT_S)
-PLAIN = ClientShape(sends=False, report_s=REPORT_S)
+# Who offers nothing is given means at random; this one has but one, and it is not RED.
+PLAIN = ClientShape(sends=False, xr=True, report_s=REPORT_S)
 REPAIRS = ClientShape(sends=False, red=True, nack=True, jitter_buffer_s=0.25, report_s=REPORT_S)
 CLEAN = Conditions(latency_s=0.04)
 TENTH = Conditions(latency_s=0.04, loss=0.1)
