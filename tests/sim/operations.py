@@ -60,8 +60,10 @@ class Operations:
 
 
 def _note_choices(sim: Simulation, step: Step) -> None:
-    """With fewer m-lines than slots the server chooses, as if the listener had asked."""
-    if isinstance(step, Join) and 1 < step.shape.lines < sim.scenario.slots:
+    """Everybody misses some of what passes on its tracks, as if it had asked to: its own voice, and
+    with fewer m-lines than slots what the server leaves out.
+    """
+    if isinstance(step, Join):
         sim.truth.find(step.name).is_choosy = True
 
 
