@@ -270,7 +270,7 @@ class Connection(asyncio.Protocol):
             return
         self._in_flight += 1
         respond = partial(self._on_outcome, run.request.id)
-        self._hub.dispatcher.dispatch(run, self._session.scopes, self._session.key_id, respond)
+        self._hub.dispatcher.dispatch(run, self._session.key_id, respond)
 
     def _on_outcome(self, request_id: int, outcome: Outcome) -> None:
         self._in_flight -= 1
