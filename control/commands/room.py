@@ -108,6 +108,7 @@ class RoomList(Command[RoomsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "room.list"
     result: ClassVar[Any] = RoomsResult
     mutates: ClassVar[bool] = False
+    is_bulky: ClassVar[bool] = True
     prefix: Annotated[str, Meta(max_length=128)] = ""
     page: Page = 0
 
@@ -123,6 +124,7 @@ class RoomSnapshot(Command[SnapshotResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "room.snapshot"
     result: ClassVar[Any] = SnapshotResult
     mutates: ClassVar[bool] = False
+    is_bulky: ClassVar[bool] = True
     room: RoomId
 
 
