@@ -300,10 +300,10 @@ class Connection(asyncio.Protocol):
     # Writing.
 
     def _respond(self, request_id: int, outcome: Outcome) -> None:
-        if outcome.error is None:
+        if outcome.code is None:
             self._hub.counters["responses_ok"] += 1
         else:
-            self._hub.counters[f"errors_{outcome.error.code.value}"] += 1
+            self._hub.counters[f"errors_{outcome.code.value}"] += 1
         self._send(encode_response(request_id, outcome))
 
     def _send(self, frame: bytes) -> None:

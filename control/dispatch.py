@@ -9,6 +9,7 @@ the command. What a handler raises beyond ControlError is a bug: it is logged an
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -21,7 +22,7 @@ from control.envelope import Outcome, failure, success
 from control.errors import ControlError, ErrorCode, exhausted
 from control.feed import Feed
 from control.frames import FRAME_BYTES_MAX, encode_value
-from control.idempotency import ENTRIES_MAX, IdempotencyTable, Name
+from control.idempotency import RUNNING_MAX, IdempotencyTable, Name
 from control.session import Run
 
 Respond = Callable[[Outcome], None]
@@ -102,7 +103,8 @@ class Dispatcher:
             return self._execute(run.command)
         loop = asyncio.get_running_loop()
         name = (key_id, run.request.key)
-        fingerprint = encode_value([run.command.method, run.command])
+        asked = encode_value([run.command.method, run.command])
+        fingerprint = hashlib.sha256(asked).digest()  # a command may be a thousand times as large
         known = self._keyed.find(name, fingerprint, loop.time())
         if known is not None:
             self._counters["idempotent_repeats"] += 1
@@ -117,7 +119,7 @@ class Dispatcher:
         self, name: Name, outcome: asyncio.Future[Outcome], execution: asyncio.Future[Outcome]
     ) -> None:
         result = execution.result()
-        if _is_passing(result.error):
+        if _is_passing(result):
             self._keyed.forget(name)
         else:
             now = asyncio.get_running_loop().time()
@@ -174,7 +176,7 @@ class Dispatcher:
     def _with_own_limits(self, info: ServerInfoResult) -> ServerInfoResult:
         own = {
             **self._capacity(),
-            "idempotency_keys": Capacity(ENTRIES_MAX, self._keyed.running),
+            "idempotency_keys": Capacity(RUNNING_MAX, self._keyed.running),
         }
         return msgspec.structs.replace(
             info,
@@ -190,10 +192,8 @@ class Dispatcher:
         return failure(error)
 
 
-def _is_passing(error: ControlError | None) -> bool:
-    if error is None:
-        return False
-    return error.code in _PASSING or error.retry_after_ms is not None
+def _is_passing(outcome: Outcome) -> bool:
+    return outcome.code in _PASSING or outcome.retry_after_ms is not None
 
 
 def _too_late() -> ControlError:

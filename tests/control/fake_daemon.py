@@ -252,6 +252,7 @@ def _info(daemon: FakeDaemon, command: ServerInfo) -> ServerInfoResult:
 
 
 def _sync(daemon: FakeDaemon, command: RoomSync) -> SyncResult:
+    daemon.state(command.room)
     here = daemon.people[command.room]
     listed = [one.participant for one in command.participants]
     return SyncResult(

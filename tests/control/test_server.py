@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import socket
 import stat
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -235,6 +237,24 @@ async def test_closing_stands_a_peer_that_has_just_reset(served: Served) -> None
         await asyncio.sleep(0)
         await served.server.close(within_s=0.2)
     assert served.server.counters()["connections_open"] == 0
+
+
+async def test_a_key_holds_its_answer_and_not_what_was_asked(served: Served) -> None:
+    """Large commands that are refused would otherwise be kept for a minute, however many."""
+    line = {"participant": "p" * 100, "role": "listener"}
+    async with connected(served.endpoint) as peer:
+        tracemalloc.start()
+        try:
+            for number in range(10):
+                envelope = {"key": f"k{number}"}
+                fields = {"room": "x", "participants": [line] * 4_000}
+                answer = await peer.ask_with(envelope, "room.sync", **fields)
+                assert answer["err"]["code"] == "not_found"
+                served.daemon.done.clear()
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 500_000
+        finally:
+            tracemalloc.stop()
 
 
 def test_every_counter_exists_from_the_start() -> None:
