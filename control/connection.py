@@ -75,6 +75,11 @@ class Connection(asyncio.Protocol):
         challenge = self._hub.entropy(CHALLENGE_BYTES)
         self._session = Session(self._hub.greeting, self._hub.keys, challenge, names)
         limit = self._hub.exceeded()
+        if self._hub.is_overrun:
+            self._hub.counters["connections_refused"] += 1
+            self._session.close(ErrorCode.RESOURCE_EXHAUSTED, "")
+            self._transport.abort()
+            return
         self._hub.open.add(self)
         if self._hub.is_closing:
             self.close(ErrorCode.UNAVAILABLE, "the daemon is stopping")

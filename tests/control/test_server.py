@@ -10,6 +10,7 @@ import socket
 import stat
 import struct
 import tracemalloc
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,17 @@ async def test_strangers_are_limited_in_number(serve: Serve) -> None:
         async with connected(served.endpoint, CLUB):
             pass
     assert served.server.counters()["connections_refused"] == 1
+
+
+async def test_who_is_refused_and_stays_takes_no_more_than_its_share(serve: Serve) -> None:
+    """Being told of a limit takes a moment; a flood that does not hang up is not told."""
+    served = await serve(ADMIN, limits=ServerLimits(connections=4, unauthenticated=2))
+    async with AsyncExitStack() as stack:
+        for _ in range(30):
+            await stack.enter_async_context(connected(served.endpoint, greet=False))
+        while served.server.counters()["connections_refused"] < 28:
+            await asyncio.sleep(0)
+        assert served.server.counters()["connections_open"] <= 6
 
 
 async def test_connections_are_limited_in_number(serve: Serve) -> None:
