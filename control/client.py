@@ -336,9 +336,10 @@ class Client(Calls):
         command, on_result = self._follower.ask(self.hello.epoch)
         try:
             await link.call(command, deadline_s=self._deadline_s, on_result=on_result)
-        except BaseException:
-            # Two questions under way could lose what lies between their subscriptions.
-            link.abort("events.subscribe was not answered")
+        except BaseException as error:
+            if not isinstance(error, ControlError) or error.code is ErrorCode.DEADLINE_EXCEEDED:
+                # Two questions under way could lose what lies between their subscriptions.
+                link.abort("events.subscribe was not answered")
             raise
 
 
