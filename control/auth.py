@@ -15,11 +15,9 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from control.commands import AnyCommand, RoomList, RoomsResult
+from control.commands import AnyCommand, RoomList, RoomListWithin
 from control.errors import ControlError, ErrorCode, not_found
 
 CHALLENGE_BYTES: Final = 32
@@ -88,23 +86,15 @@ class Scopes:
         if self.admin or (self.read and not command.mutates):
             return True
         if isinstance(command, RoomList):
-            return bool(self.prefixes)  # its answer is filtered
+            return bool(self.prefixes)  # it is narrowed
         return bool(rooms) and all(self.may_change(room) for room in rooms)
 
     def narrow(self, command: AnyCommand) -> AnyCommand:
-        """`room.list` of a key with one prefix asks for that prefix only, so pages stay full."""
+        """`room.list` asks only for rooms that exist for the session: filtering its answer would
+        leave pages with holes, and their number would tell of the rooms left out."""
         if not isinstance(command, RoomList) or self.admin or self.read:
             return command
-        if len(self.prefixes) == 1 and self.prefixes[0].startswith(command.prefix):
-            return msgspec.structs.replace(command, prefix=self.prefixes[0])
-        return command
-
-    def visible(self, result: Any) -> Any:
-        """The result of a command without the rooms that do not exist for this session."""
-        if not isinstance(result, RoomsResult):
-            return result
-        rooms = [state for state in result.rooms if self.sees(state.room)]
-        return msgspec.structs.replace(result, rooms=rooms)
+        return RoomListWithin(prefix=command.prefix, page=command.page, within=self.prefixes)
 
 
 EVERYTHING: Final = Scopes(("admin",))

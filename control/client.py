@@ -38,6 +38,9 @@ DEADLINE_S: Final = 10.0
 # Reconnecting: the first try at once, then a random wait up to 0.1, 0.2, 0.4 ... 5 s.
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
+# A key that is refused may be allowed again, but four tries a minute must not be passed: five lock
+# out the whole address, and with it backends whose key is right.
+REFUSED_WAIT_S: Final = 20.0
 # A connection on which nothing was heard for two of these is taken for dead. Each ping of an idle
 # backend wakes the daemon, which is most of what that backend costs it.
 PING_INTERVAL_S: Final = 7.5
@@ -253,6 +256,8 @@ class Client(Calls):
                 # A key that is refused may be allowed again; meanwhile calls say why they fail.
                 self._refusal = error
                 self._linked.set()
+                if error.code is ErrorCode.UNAUTHENTICATED:
+                    await asyncio.sleep(random.uniform(REFUSED_WAIT_S, 1.5 * REFUSED_WAIT_S))
             except (ConnectionLost, ProtocolError):
                 pass
             await asyncio.sleep(_backoff_s(attempt))
@@ -329,7 +334,13 @@ class Client(Calls):
     async def _subscribe(self, link: Link) -> None:
         assert self.hello is not None
         command, on_result = self._follower.ask(self.hello.epoch)
-        await link.call(command, deadline_s=self._deadline_s, on_result=on_result)
+        try:
+            await link.call(command, deadline_s=self._deadline_s, on_result=on_result)
+        except BaseException as error:
+            if not isinstance(error, ControlError) or error.code is ErrorCode.DEADLINE_EXCEEDED:
+                # Two questions under way could lose what lies between their subscriptions.
+                link.abort("events.subscribe was not answered")
+            raise
 
 
 def _backoff_s(attempt: int) -> float:

@@ -40,6 +40,9 @@ from control.session import Action, Answer, Close, Refusal, Run, Session
 FRAMES_PER_TURN: Final = 32
 # Answers and events that wait for a slow reader before its own requests have to wait too.
 UNREAD_BYTES: Final = 262_144
+# Commands whose answers may fill a frame, at once: with their requests read no faster, whoever asks
+# for many is not cut off for what it has had no chance to read.
+BULKY_MAX: Final = 2
 # How long a peer has to take in `session.closed` and hang up.
 CLOSE_GRACE_S: Final = 1.0
 
@@ -52,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._decoder = FrameDecoder(FRAME_BYTES_MAX_UNAUTHENTICATED)
         self._in_flight = 0
+        self._bulky = 0  # of these
         self._is_reading = True
         self._has_said_goodbye = False
         self._turn: asyncio.Handle | None = None
@@ -71,6 +75,11 @@ class Connection(asyncio.Protocol):
         challenge = self._hub.entropy(CHALLENGE_BYTES)
         self._session = Session(self._hub.greeting, self._hub.keys, challenge, names)
         limit = self._hub.exceeded()
+        if self._hub.is_overrun:
+            self._hub.counters["connections_refused"] += 1
+            self._session.close(ErrorCode.RESOURCE_EXHAUSTED, "")
+            self._transport.abort()
+            return
         self._hub.open.add(self)
         if self._hub.is_closing:
             self.close(ErrorCode.UNAVAILABLE, "the daemon is stopping")
@@ -190,6 +199,7 @@ class Connection(asyncio.Protocol):
     def _is_busy(self) -> bool:
         return (
             self._in_flight >= self._hub.limits.in_flight
+            or self._bulky >= BULKY_MAX
             or self._outbox.waiting_bytes > UNREAD_BYTES
         )
 
@@ -269,12 +279,14 @@ class Connection(asyncio.Protocol):
             self._respond(run.request.id, success(PingResult(position=reached)))
             return
         self._in_flight += 1
-        respond = partial(self._on_outcome, run.request.id)
-        self._hub.dispatcher.dispatch(run, self._session.scopes, self._session.key_id, respond)
+        self._bulky += run.command.is_bulky
+        respond = partial(self._on_outcome, run)
+        self._hub.dispatcher.dispatch(run, self._session.key_id, respond)
 
-    def _on_outcome(self, request_id: int, outcome: Outcome) -> None:
+    def _on_outcome(self, run: Run, outcome: Outcome) -> None:
         self._in_flight -= 1
-        self._respond(request_id, outcome)
+        self._bulky -= run.command.is_bulky
+        self._respond(run.request.id, outcome)
         self._read_on()
 
     def _subscribe(self, request_id: int, command: EventsSubscribe) -> None:
@@ -293,10 +305,10 @@ class Connection(asyncio.Protocol):
     # Writing.
 
     def _respond(self, request_id: int, outcome: Outcome) -> None:
-        if outcome.error is None:
+        if outcome.code is None:
             self._hub.counters["responses_ok"] += 1
         else:
-            self._hub.counters[f"errors_{outcome.error.code.value}"] += 1
+            self._hub.counters[f"errors_{outcome.code.value}"] += 1
         self._send(encode_response(request_id, outcome))
 
     def _send(self, frame: bytes) -> None:

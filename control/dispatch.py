@@ -9,6 +9,7 @@ the command. What a handler raises beyond ControlError is a bug: it is logged an
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -16,13 +17,12 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from control.auth import Scopes
 from control.commands import AnyCommand, RoomSnapshot, ServerInfo, ServerInfoResult
 from control.envelope import Outcome, failure, success
 from control.errors import ControlError, ErrorCode, exhausted
 from control.feed import Feed
 from control.frames import FRAME_BYTES_MAX, encode_value
-from control.idempotency import ENTRIES_MAX, IdempotencyTable, Name
+from control.idempotency import RUNNING_MAX, IdempotencyTable, Name
 from control.session import Run
 
 Respond = Callable[[Outcome], None]
@@ -80,14 +80,14 @@ class Dispatcher:
         self._keyed: IdempotencyTable[asyncio.Future[Outcome]] = IdempotencyTable()
         self._tasks: set[asyncio.Future[Any]] = set()
 
-    def dispatch(self, run: Run, scopes: Scopes, key_id: str | None, respond: Respond) -> None:
+    def dispatch(self, run: Run, key_id: str | None, respond: Respond) -> None:
         """Begin (or join) a command; `respond` is called once, from the event loop, later."""
         deadline_ms = run.request.deadline_ms
         if deadline_ms == 0:
             respond(failure(_too_late()))
             return
         try:
-            outcome = self._outcome_of(run, scopes, key_id)
+            outcome = self._outcome_of(run, key_id)
         except ControlError as error:
             respond(failure(error))
             return
@@ -98,19 +98,20 @@ class Dispatcher:
         for task in tuple(self._tasks):
             task.cancel()
 
-    def _outcome_of(self, run: Run, scopes: Scopes, key_id: str | None) -> asyncio.Future[Outcome]:
+    def _outcome_of(self, run: Run, key_id: str | None) -> asyncio.Future[Outcome]:
         if run.request.key is None:
-            return self._execute(run.command, scopes)
+            return self._execute(run.command)
         loop = asyncio.get_running_loop()
         name = (key_id, run.request.key)
-        fingerprint = encode_value([run.command.method, run.command])
+        asked = encode_value([run.command.method, run.command])
+        fingerprint = hashlib.sha256(asked).digest()  # a command may be a thousand times as large
         known = self._keyed.find(name, fingerprint, loop.time())
         if known is not None:
             self._counters["idempotent_repeats"] += 1
             return known
         outcome: asyncio.Future[Outcome] = loop.create_future()
         self._keyed.hold(name, fingerprint, outcome)
-        execution = self._execute(run.command, scopes)
+        execution = self._execute(run.command)
         execution.add_done_callback(partial(self._settle, name, outcome))
         return outcome
 
@@ -118,14 +119,14 @@ class Dispatcher:
         self, name: Name, outcome: asyncio.Future[Outcome], execution: asyncio.Future[Outcome]
     ) -> None:
         result = execution.result()
-        if _is_passing(result.error):
+        if _is_passing(result):
             self._keyed.forget(name)
         else:
             now = asyncio.get_running_loop().time()
             self._keyed.settle(name, now, size_bytes=len(result.payload))
         outcome.set_result(result)
 
-    def _execute(self, command: AnyCommand, scopes: Scopes) -> asyncio.Future[Outcome]:
+    def _execute(self, command: AnyCommand) -> asyncio.Future[Outcome]:
         """Submit now; the future never fails."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         seq = self._feed.seq
@@ -137,27 +138,26 @@ class Dispatcher:
             return outcome
         if task is not awaitable:
             self._tasks.add(task)
-        task.add_done_callback(partial(self._finish, command, scopes, seq, outcome))
+        task.add_done_callback(partial(self._finish, command, seq, outcome))
         return outcome
 
     def _finish(
         self,
         command: AnyCommand,
-        scopes: Scopes,
         seq: int,
         outcome: asyncio.Future[Outcome],
         task: asyncio.Future[Any],
     ) -> None:
         self._tasks.discard(task)
         try:
-            outcome.set_result(self._success_of(command, scopes, seq, task.result()))
+            outcome.set_result(self._success_of(command, seq, task.result()))
         except asyncio.CancelledError:
             gone = ControlError(ErrorCode.UNAVAILABLE, "the command was given up")
             outcome.set_result(failure(gone))
         except Exception as error:
             outcome.set_result(self._failure_of(command, error))
 
-    def _success_of(self, command: AnyCommand, scopes: Scopes, seq: int, result: Any) -> Outcome:
+    def _success_of(self, command: AnyCommand, seq: int, result: Any) -> Outcome:
         if isinstance(result, ControlError):
             raise result
         if not isinstance(result, command.result):
@@ -167,7 +167,7 @@ class Dispatcher:
             result = msgspec.structs.replace(result, epoch=self._feed.epoch, seq=seq)
         elif isinstance(command, ServerInfo):
             result = self._with_own_limits(result)
-        outcome = success(scopes.visible(result))
+        outcome = success(result)
         if len(outcome.payload) > FRAME_BYTES_MAX - _ENVELOPE_BYTES:
             message = "the answer is larger than a frame; ask in pages"
             raise exhausted("frame_bytes", message, retry_after_ms=None)
@@ -176,7 +176,7 @@ class Dispatcher:
     def _with_own_limits(self, info: ServerInfoResult) -> ServerInfoResult:
         own = {
             **self._capacity(),
-            "idempotency_keys": Capacity(ENTRIES_MAX, self._keyed.running),
+            "idempotency_keys": Capacity(RUNNING_MAX, self._keyed.running),
         }
         return msgspec.structs.replace(
             info,
@@ -192,10 +192,8 @@ class Dispatcher:
         return failure(error)
 
 
-def _is_passing(error: ControlError | None) -> bool:
-    if error is None:
-        return False
-    return error.code in _PASSING or error.retry_after_ms is not None
+def _is_passing(outcome: Outcome) -> bool:
+    return outcome.code in _PASSING or outcome.retry_after_ms is not None
 
 
 def _too_late() -> ControlError:

@@ -71,10 +71,14 @@ class BadRequest(Exception):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """An answer without its id: `payload` is the encoded `p`, or `err` if there is an `error`."""
+    """An answer without its id: `payload` is the encoded `p`, or `err` if there is an error `code`.
+
+    It may be kept for long, so it does not hold the exception: that holds what was asked.
+    """
 
     payload: bytes
-    error: ControlError | None = None
+    code: ErrorCode | None = None
+    retry_after_ms: int | None = None
 
 
 def parse_request(message: Mapping[str, Any]) -> Request:
@@ -134,12 +138,12 @@ def success(result: object) -> Outcome:
 def failure(error: ControlError) -> Outcome:
     """The outcome of a command that was refused."""
     body = ErrorBody(error.code.value, error.message, error.retry_after_ms, error.detail or None)
-    return Outcome(encode_value(body), error)
+    return Outcome(encode_value(body), error.code, error.retry_after_ms)
 
 
 def encode_response(request_id: int, outcome: Outcome) -> bytes:
     """The frame that answers one request."""
-    ok = outcome.error is None
+    ok = outcome.code is None
     body = msgspec.Raw(outcome.payload)
     return encode_frame({"t": "res", "id": request_id, "ok": ok, "p" if ok else "err": body})
 

@@ -71,6 +71,11 @@ class Hub:
             return "unauthenticated"
         return None
 
+    @property
+    def is_overrun(self) -> bool:
+        """Whether even those who are only told of a limit, and then hang up, are too many."""
+        return len(self.open) >= self.limits.connections + self.limits.unauthenticated
+
     def note_wrong_proof(self, origin: str | None, now: float) -> None:
         """A mac was wrong. Often enough, and nobody of that address gets in for a while."""
         self.counters["wrong_macs"] += 1

@@ -13,8 +13,9 @@ from msgspec import Meta
 
 # Identifiers are opaque to the daemon. 128 characters hold a UUID, a URL slug or an e-mail address
 # and keep events small; control characters are refused so that logs and terminals stay whole.
-RoomId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
-ParticipantId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+_IDENTIFIER = Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z")
+RoomId = Annotated[str, _IDENTIFIER]
+ParticipantId = Annotated[str, _IDENTIFIER]
 Name = Annotated[str, Meta(max_length=256)]
 # An SDP offer with seven audio m-lines is under 20 KiB; the double leaves room for extensions.
 Sdp = Annotated[str, Meta(min_length=1, max_length=40_960)]

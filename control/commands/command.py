@@ -27,6 +27,8 @@ class Command(
     method: ClassVar[str]
     result: ClassVar[Any]
     mutates: ClassVar[bool] = True
+    is_bulky: ClassVar[bool] = False
+    """Whether its answer may fill a frame; a connection has only few of these at once."""
 
 
 AnyCommand = Command[Any]

@@ -73,6 +73,7 @@ class ParticipantList(Command[ParticipantsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "participant.list"
     result: ClassVar[Any] = ParticipantsResult
     mutates: ClassVar[bool] = False
+    is_bulky: ClassVar[bool] = True
     room: RoomId
     role: Role | None = None
     page: Page = 0

@@ -108,14 +108,23 @@ class RoomList(Command[RoomsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "room.list"
     result: ClassVar[Any] = RoomsResult
     mutates: ClassVar[bool] = False
+    is_bulky: ClassVar[bool] = True
     prefix: Annotated[str, Meta(max_length=128)] = ""
     page: Page = 0
+
+
+class RoomListWithin(RoomList, frozen=True, kw_only=True):
+    """What a session makes of `room.list` when only rooms that begin with one of `within` exist
+    for it. Never on the wire."""
+
+    within: tuple[str, ...]
 
 
 class RoomSnapshot(Command[SnapshotResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "room.snapshot"
     result: ClassVar[Any] = SnapshotResult
     mutates: ClassVar[bool] = False
+    is_bulky: ClassVar[bool] = True
     room: RoomId
 
 

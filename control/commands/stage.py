@@ -39,6 +39,7 @@ class HandList(Command[HandsResult], frozen=True, kw_only=True):
     method: ClassVar[str] = "hand.list"
     result: ClassVar[Any] = HandsResult
     mutates: ClassVar[bool] = False
+    is_bulky: ClassVar[bool] = True
     room: RoomId
     page: Page = 0
 

@@ -233,6 +233,8 @@ def _secret(key: ControlKey, folder: Path) -> bytes:
         secret = path.read_bytes().rstrip(b"\r\n")
     except OSError as error:
         raise ConfigError(f"control.keys: {key.id}: {path}: {error.strerror}") from None
+    except ValueError as error:  # a name with a NUL in it
+        raise ConfigError(f"control.keys: {key.id}: {path}: {error}") from None
     if not secret:
         raise ConfigError(f"control.keys: {key.id}: {path} is empty")
     return secret

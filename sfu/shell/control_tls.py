@@ -19,7 +19,12 @@ def control_context(tls: ControlTls, folder: Path) -> ssl.SSLContext:
     certificate, key = folder / tls.certificate, folder / tls.key
     _try("control.tls.certificate", certificate, certificate.read_bytes)
     _try("control.tls.key", key, key.read_bytes)
-    _try("control.tls.key", key, lambda: context.load_cert_chain(certificate, key))
+
+    def refuse() -> bytes:
+        # Otherwise OpenSSL asks on the terminal, and nothing goes on until somebody answers.
+        raise ConfigError(f"control.tls.key: {key}: is encrypted; give it without a passphrase")
+
+    _try("control.tls.key", key, lambda: context.load_cert_chain(certificate, key, refuse))
     if tls.client_ca is not None:
         authority = folder / tls.client_ca
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -35,3 +40,5 @@ def _try(name: str, path: Path, read: Callable[[], object]) -> None:
         raise ConfigError(f"{name}: {path}: {reason}") from None
     except OSError as error:
         raise ConfigError(f"{name}: {path}: {error.strerror}") from None
+    except ValueError as error:  # a name with a NUL in it
+        raise ConfigError(f"{name}: {path}: {error}") from None

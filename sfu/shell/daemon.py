@@ -189,7 +189,7 @@ class Daemon:
 
     async def _reload(self, previous: asyncio.Task[None] | None) -> None:
         if previous is not None:
-            await previous
+            await asyncio.wait([previous])  # whatever became of it
         try:
             # Files may be slow, and media goes on.
             loaded = await asyncio.to_thread(self._load)

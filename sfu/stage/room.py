@@ -47,7 +47,8 @@ class Room:
 
     Participant ids that are not here raise ControlError `not_found` in every method that takes
     one. Nothing may be called after `close` but `events`, `close`, `tick` and `next_deadline`.
-    `wall_at_zero` is unix seconds at `now == 0.0`.
+    `wall_at_zero` is unix seconds at `now == 0.0`. Generations are above `generation_floor`, which
+    is that of earlier rooms: one of them may have had this id.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Room:
         *,
         now: float,
         wall_at_zero: float,
+        generation_floor: int = 0,
     ) -> None:
         self.id = room_id
         self.settings = settings
@@ -66,7 +68,7 @@ class Room:
         self._journal = Journal(room_id, wall_at_zero)
         self._tell, self._unix_ms = self._journal.tell, self._journal.unix_ms
         self._created_at_ms = self._unix_ms(now)
-        self._roster = Roster()
+        self._roster = Roster(generation_floor)
         self._floor = Floor(forwarder, settings.slots)
         self._seating = Seating(forwarder, settings.slots, self._floor.stream)
         self.tails = self._floor.tails
@@ -91,6 +93,11 @@ class Room:
     def participants(self) -> Mapping[str, Participant]:
         """Everybody, by id, in the order they joined."""
         return self._roster.participants
+
+    @property
+    def highest_generation(self) -> int:
+        """Of all who have left: once it is closed, of all it ever had."""
+        return self._roster.highest_generation
 
     @property
     def on_stage(self) -> int:

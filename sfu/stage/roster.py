@@ -51,11 +51,11 @@ class Admission:
 
 
 class _Generations:
-    """The last generation of each id, bounded."""
+    """The last generation of each id, bounded. `highest` of all who have left."""
 
-    def __init__(self) -> None:
+    def __init__(self, floor: int) -> None:
         self._departed: dict[str, int] = {}
-        self._floor = 0
+        self._floor = self.highest = floor
 
     def next(self, participant: str) -> int:
         return self._departed.get(participant, self._floor) + 1
@@ -63,6 +63,7 @@ class _Generations:
     def depart(self, participant: str, generation: int) -> None:
         self._departed.pop(participant, None)
         self._departed[participant] = generation
+        self.highest = max(self.highest, generation)
         if len(self._departed) > DEPARTED_MAX:
             oldest = next(iter(self._departed))
             self._floor = max(self._floor, self._departed.pop(oldest))
@@ -118,13 +119,16 @@ class _EchoGroups:
 
 
 class Roster:
-    """The participants of one room by id, in the order they joined."""
+    """The participants of one room by id, in the order they joined.
 
-    def __init__(self) -> None:
+    Their generations are above `generation_floor`.
+    """
+
+    def __init__(self, generation_floor: int = 0) -> None:
         self.participants: dict[str, Participant] = {}
         self._counts = dict.fromkeys(Role, 0)
         self._last_number = 0
-        self._generations = _Generations()
+        self._generations = _Generations(generation_floor)
         self._bans = _Bans()
         self._echo_groups = _EchoGroups()
         self._echo_group_names: dict[str, str] = {}
@@ -146,6 +150,11 @@ class Roster:
             speaker=self._counts[Role.SPEAKER],
             listener=self._counts[Role.LISTENER],
         )
+
+    @property
+    def highest_generation(self) -> int:
+        """Of all who have left."""
+        return self._generations.highest
 
     @property
     def on_stage(self) -> int:

@@ -105,6 +105,9 @@ class Registry:
             settings, rooms=self.rooms, peers=self.peers, counters=self.counters, tell=self.tell
         )
         self._on_stage: dict[str, int] = {}
+        # Of all rooms that are closed: a late goodbye for one must not find its number again in the
+        # next room of that name.
+        self._generation_floor = 0
         self._controls: Callable[[str], bool] = lambda room_id: False
         self._dtls = dtls
         self._negotiator = Negotiator(candidates, dtls.fingerprint, entropy, self.counters)
@@ -143,7 +146,12 @@ class Registry:
         """Raises ControlError `resource_exhausted` (`rooms`) and `unavailable` while draining."""
         self.intake.check_room(now)
         room = self.rooms[room_id] = Room(
-            room_id, settings, self.forwarder, now=now, wall_at_zero=self._wall_at_zero
+            room_id,
+            settings,
+            self.forwarder,
+            now=now,
+            wall_at_zero=self._wall_at_zero,
+            generation_floor=self._generation_floor,
         )
         room.set_segmented(self.segmentation.is_on)
         room.set_controlled(self._controls(room_id), now)
@@ -183,6 +191,7 @@ class Registry:
         self._events += room.events()
         self._count_stage(room)
         if room.is_closed:
+            self._generation_floor = max(self._generation_floor, room.highest_generation)
             del self.rooms[room.id]
             self.room_timers.forget(room)
         else:

@@ -32,6 +32,7 @@ from control.commands import (
     RoomCreate,
     RoomGet,
     RoomList,
+    RoomListWithin,
     RoomLock,
     RoomMuteAll,
     RoomResult,
@@ -172,7 +173,9 @@ def _close(daemon: FakeDaemon, command: RoomClose) -> Empty:
 
 
 def _list(daemon: FakeDaemon, command: RoomList) -> RoomsResult:
-    rooms = [state for room, state in daemon.rooms.items() if room.startswith(command.prefix)]
+    within = command.within if isinstance(command, RoomListWithin) else ("",)
+    names = [room for room in daemon.rooms if room.startswith(command.prefix)]
+    rooms = [daemon.rooms[room] for room in names if room.startswith(within)]
     return RoomsResult(rooms=rooms)
 
 
@@ -250,6 +253,7 @@ def _info(daemon: FakeDaemon, command: ServerInfo) -> ServerInfoResult:
 
 
 def _sync(daemon: FakeDaemon, command: RoomSync) -> SyncResult:
+    daemon.state(command.room)
     here = daemon.people[command.room]
     listed = [one.participant for one in command.participants]
     return SyncResult(
@@ -279,6 +283,7 @@ _ANSWERS: dict[type[AnyCommand], Any] = {
     RoomCreate: _create,
     RoomGet: lambda daemon, command: RoomResult(room=daemon.state(command.room)),
     RoomList: _list,
+    RoomListWithin: _list,
     RoomSnapshot: _snapshot,
     RoomClose: _close,
     ParticipantJoin: _join,

@@ -78,6 +78,7 @@ class Model(World):
         room = RoomModel(
             asked.room, self._unix_ms(self.now), settings | _given(asked), empty_since=self.now
         )
+        room.generation_floor = self.generation_floor
         self.rooms[room.id] = room
         self._tell(room, "room.created", state=room.state())
         return {"room": room.state()}

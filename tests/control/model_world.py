@@ -70,6 +70,7 @@ class RoomModel:
     people: dict[str, Person] = field(default_factory=dict)
     hands: list[str] = field(default_factory=list)
     generations: dict[str, int] = field(default_factory=dict)
+    generation_floor: int = 0
     bans: dict[str, float] = field(default_factory=dict)
 
     def on_stage(self) -> int:
@@ -96,6 +97,7 @@ class World:
         self.told: list[tuple[str | None, str, Map]] = []
         self.limits = limits
         self.refused_at: dict[str, float] = {}
+        self.generation_floor = 0  # of all rooms that are closed
         self._unix_ms = unix_ms
 
     # Time
@@ -171,7 +173,8 @@ class World:
             raise Refused("resource_exhausted", limit="max_speakers")
 
     def _enter(self, room: RoomModel, one: Person) -> None:
-        one.generation = room.generations[one.id] = room.generations.get(one.id, 0) + 1
+        last = room.generations.get(one.id, room.generation_floor)
+        one.generation = room.generations[one.id] = last + 1
         one.joined_at = self._unix_ms(self.now)
         room.people[one.id] = one
         room.empty_since, room.was_entered = None, True
@@ -190,6 +193,7 @@ class World:
         for one in list(room.people.values()):
             self._leave(room, one, "room_closed")
         del self.rooms[room.id]
+        self.generation_floor = max(self.generation_floor, *room.generations.values(), 0)
         self._tell(room, "room.closed", reason=reason)
 
     def _updated(self, room: RoomModel) -> None:

@@ -24,6 +24,8 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
         self._changed = asyncio.Condition()
+        self._is_flowing = asyncio.Event()  # what comes from the target
+        self._is_flowing.set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
@@ -45,8 +47,17 @@ class Proxy:
             writer.transport.abort()
         self._writers.clear()
 
+    def stall(self) -> None:
+        """Let nothing of the target through until `flow`."""
+        self._is_flowing.clear()
+
+    def flow(self) -> None:
+        """Let through what waited."""
+        self._is_flowing.set()
+
     def stop(self) -> None:
         """Cut, and accept no more."""
+        self.flow()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -67,7 +78,9 @@ class Proxy:
         async with self._changed:
             self._count += 1
             self._changed.notify_all()
-        await asyncio.gather(_pump(reader, far[1]), _pump(far[0], writer))
+        always = asyncio.Event()
+        always.set()
+        await asyncio.gather(_pump(reader, far[1], always), _pump(far[0], writer, self._is_flowing))
 
 
 @asynccontextmanager
@@ -78,9 +91,12 @@ async def through_proxy(served: Served, **settings: Any) -> AsyncIterator[tuple[
             yield proxy, client
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_flowing: asyncio.Event
+) -> None:
     try:
         while data := await reader.read(65_536):
+            await is_flowing.wait()
             writer.write(data)
             await writer.drain()
     except ConnectionError:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from control import Client, ConnectionLost, ControlError, ErrorCode, Key
+from control.client import REFUSED_WAIT_S
 from control.commands import COMMANDS, RoomCreate, RoomGet, SyncedParticipant
 from control.errors import ProtocolError
+from control.lockout import FAILURES_MAX, WINDOW_S
 from control.types import Role
 from tests.control.conftest import ADMIN, KEYS, READER, Serve, Served
 from tests.control.proxy import through_proxy
@@ -193,6 +195,27 @@ async def test_calls_wait_for_the_connection_within_their_deadline(served: Serve
         proxy.stop()
         with pytest.raises(ConnectionLost, match="in time"):
             await client.call(RoomGet(room="x"), deadline_s=0.2)
+
+
+async def test_a_key_that_is_refused_on_reconnect_locks_nobody_out(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was forgotten when keys were rotated shares an address with those who were not."""
+    monkeypatch.setattr("control.client.BACKOFF_MAX_S", 0.0)
+    served = await serve(*KEYS)
+    async with client_of(served, key=ADMIN) as forgotten, client_of(served, key=READER) as known:
+        served.server.replace_keys([Key("admin", b"new", ("admin",)), READER])
+        for connection in tuple(served.server._hub.open):
+            if connection._session.key_id == "admin":
+                connection.abort()
+        while not forgotten._refusal:
+            await known.ping()
+        for _ in range(200):
+            await known.ping()
+        assert served.server.counters()["wrong_macs"] == 1
+        async with client_of(served, key=READER) as another:
+            await another.ping()
+    assert WINDOW_S / REFUSED_WAIT_S < FAILURES_MAX
 
 
 async def test_a_key_that_is_refused_on_reconnect_is_told_to_callers(serve: Serve) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from control import Client, ControlError
+from control import Client, ConnectionLost, ControlError
 from control import client as clients
 from control.commands import Position
 from control.events import Event, EventsGap, HandLowered, RoomClosed, ServerDraining
@@ -172,3 +172,19 @@ async def test_being_cut_off_for_reading_slowly_is_survived(serve: Serve) -> Non
             assert first == reached + 1
             reached = event.seq
     assert served.server.counters()["cutoffs"] == 1
+
+
+async def test_a_subscription_that_is_not_answered_in_time_takes_its_connection_along(
+    served: Served,
+) -> None:
+    """A second one must not cross it on the way: what lies between them could get lost."""
+    async with through_proxy(served, deadline_s=0.3) as (proxy, client):
+        stream = client.events(rooms=["a"])
+        proxy.stall()
+        with pytest.raises((ConnectionLost, ControlError)):
+            await next_of(stream)
+        proxy.flow()
+        await proxy.accepted(2)
+        async with client.events(rooms=["a"]) as events:
+            served.server.publish("a", lowered())
+            assert (await next_of(events)).body == lowered()

@@ -102,6 +102,7 @@ def test_what_cannot_be_answered_is_malformed(message: dict[str, Any]) -> None:
         (RoomCreate, {"room": ""}, "room"),
         (RoomCreate, {"room": "a\nb"}, "room"),
         (RoomCreate, {"room": "a\n"}, "room"),
+        (RoomCreate, {"room": "a\x9b2J"}, "room"),
         (RoomCreate, {"room": "x" * 129}, "room"),
         (ParticipantJoin, {"room": "x", "participant": "p", "role": "king", "offer": "o"}, "role"),
         (EventsSubscribe, {"rooms": ["a", 5]}, "rooms[1]"),

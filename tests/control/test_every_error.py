@@ -291,7 +291,7 @@ async def an_answer_larger_than_a_frame(scene: Scene) -> Map:
 
 @case(ErrorCode.RESOURCE_EXHAUSTED, limit="idempotency_keys")
 async def too_many_keys_at_once(scene: Scene) -> Map:
-    scene.server.server._dispatcher._keyed = IdempotencyTable(entries_max=1)
+    scene.server.server._dispatcher._keyed = IdempotencyTable(running_max=1)
     asked = [request(number, "room.list") for number in (1_001, 1_002)]
     scene.admin.send(*({**one, "key": f"k{one['id']}"} for one in asked))
     responses = [await scene.admin.receive() for _ in asked]

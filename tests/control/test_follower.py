@@ -46,6 +46,7 @@ class Link:
 
     def __init__(self) -> None:
         self.waiting: list[Any] = []
+        self.is_asked = False  # and has not answered: a client asks one thing at a time
 
     def sees(self, room: str | None) -> bool:
         """Everything."""
@@ -125,13 +126,24 @@ class Reconnecting(RuleBasedStateMachine):
             self._ask()
 
     def _ask(self) -> None:
+        """What the streams want now; while an answer is on its way, after that."""
+        if self.link.is_asked:
+            return
+        self.link.is_asked = True
         command, on_result = self.follower.ask(EPOCH)
         try:
             assert self.feed.subscribe(self.link, command) is None
         except ControlError as error:
             raise AssertionError("nobody asked for the future") from error
-        present = self.feed.position
-        self.link.waiting.append(lambda: on_result(present))
+        present, link = self.feed.position, self.link
+
+        def answered() -> None:
+            link.is_asked = False
+            on_result(present)
+            if self.follower.is_stale:
+                self._ask()
+
+        self.link.waiting.append(answered)
 
     @invariant()
     def each_stream_has_everything_up_to_the_position(self) -> None:
@@ -164,6 +176,9 @@ class Reconnecting(RuleBasedStateMachine):
         """Left in peace, the client gets to the present."""
         if hasattr(self, "feed"):
             while self.feed.is_behind(self.link):
+                self.replay()
+            while self.link.is_asked or self.feed.is_behind(self.link):
+                self.read(len(self.link.waiting))
                 self.replay()
             self.ping()
             self.read(len(self.link.waiting))

@@ -10,10 +10,12 @@ from control.idempotency import HELD_S, IdempotencyTable
 NAME = ("backend", "key-1")
 
 
-def settled(table: IdempotencyTable[str], key: str, now: float, size_bytes: int = 1) -> None:
+def settled(
+    table: IdempotencyTable[str], key: str, now: float, size_bytes: int = 1, *, of: str = "b"
+) -> None:
     """A command that came and went."""
-    table.hold(("b", key), b"f", key)
-    table.settle(("b", key), now, size_bytes=size_bytes)
+    table.hold((of, key), b"f", key)
+    table.settle((of, key), now, size_bytes=size_bytes)
 
 
 def test_a_key_is_held_while_running_and_for_a_minute_after() -> None:
@@ -57,11 +59,13 @@ def test_what_came_to_nothing_is_forgotten() -> None:
 
 def test_the_oldest_finished_entry_makes_room() -> None:
     """Running ones never do: when all are running the next is refused with a hint."""
-    table: IdempotencyTable[str] = IdempotencyTable(entries_max=2)
-    settled(table, "old", 0.0)
+    table: IdempotencyTable[str] = IdempotencyTable(running_max=2, done_max=2)
+    for key in ("old", "newer", "newest"):
+        settled(table, key, 0.0)
     table.hold(("b", "running"), b"f", "running")
     table.hold(("b", "second"), b"f", "second")
-    assert len(table) == 2 and table.find(("b", "old"), b"f", 0.0) is None
+    assert len(table) == 4 and table.find(("b", "old"), b"f", 0.0) is None
+    assert table.find(("b", "newer"), b"f", 0.0) == "newer"
     with pytest.raises(ControlError) as refused:
         table.hold(("b", "third"), b"f", "third")
     assert refused.value.code is ErrorCode.RESOURCE_EXHAUSTED
@@ -76,3 +80,17 @@ def test_bytes_are_bounded() -> None:
     settled(table, "b", 0.0, size_bytes=60)
     assert table.find(("b", "a"), b"f", 0.0) is None
     assert table.find(("b", "b"), b"f", 0.0) == "b"
+
+
+def test_who_uses_most_keys_makes_room_for_all() -> None:
+    """A busy backend must not have another one's commands done twice."""
+    table: IdempotencyTable[str] = IdempotencyTable(done_max=10, bytes_max=100)
+    settled(table, "1", 0.0, of="quiet")
+    for number in range(50):
+        settled(table, str(number), 1.0, of="busy")
+    assert table.find(("quiet", "1"), b"f", 2.0) == "1"
+    settled(table, "large", 2.0, size_bytes=99, of="greedy")
+    assert table.find(("quiet", "1"), b"f", 2.0) == "1"
+    assert table.find(("greedy", "large"), b"f", 2.0) is None
+    assert len(table) == 9 and table.find(("quiet", "1"), b"f", HELD_S) is None
+    assert table.find(("busy", "49"), b"f", 1.0 + HELD_S) is None and len(table) == 0

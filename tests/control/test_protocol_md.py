@@ -55,6 +55,34 @@ def test_events_errors_and_reasons_are_all_there() -> None:
     assert all(f"`{reason.value}`" in SECTIONS["Events"] for reason in LeaveReason)
 
 
+@pytest.mark.parametrize(
+    ("method", "field", "limit"),
+    [
+        ("room.sync", "participants", 10_000),
+        ("events.subscribe", "rooms", 10_000),
+        ("events.subscribe", "types", 64),
+        ("subscription.update", "always", 64),
+        ("subscription.update", "never", 64),
+        ("participant.join", "offer", 40_960),
+        ("participant.join", "echo_group", 128),
+        ("room.close", "reason", 128),
+        ("track.mute", "actor", 256),
+        ("room.create", "empty_timeout_s", 31_536_000),
+        ("stage.invite", "expires_s", 86_400),
+        ("server.drain", "deadline_s", 86_400),
+    ],
+)
+def test_how_large_a_parameter_may_be_is_told(method: str, field: str, limit: int) -> None:
+    """In the paragraph below the table."""
+    kind = {**COMMANDS, **SESSION_COMMANDS}[method]
+    properties = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
+    bounds = re.findall(r"'(?:maxItems|maxLength|maximum)': (\d+)", str(properties[field]))
+    assert str(limit) in bounds
+    paragraph = re.search(r"^Lists have at most.*?\n\n", SECTIONS["Commands"], re.DOTALL | re.M)
+    assert paragraph is not None and f"{limit:,}" in paragraph[0]
+    assert f"`{field}`" in paragraph[0] or field == "empty_timeout_s"
+
+
 def row_of(section: str, name: str) -> list[str]:
     """The cells of the table row that begins with this name, or has it among its first."""
     lines = SECTIONS[section].splitlines()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import socket
 import stat
 import struct
+import tracemalloc
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -159,6 +162,17 @@ async def test_strangers_are_limited_in_number(serve: Serve) -> None:
     assert served.server.counters()["connections_refused"] == 1
 
 
+async def test_who_is_refused_and_stays_takes_no_more_than_its_share(serve: Serve) -> None:
+    """Being told of a limit takes a moment; a flood that does not hang up is not told."""
+    served = await serve(ADMIN, limits=ServerLimits(connections=4, unauthenticated=2))
+    async with AsyncExitStack() as stack:
+        for _ in range(30):
+            await stack.enter_async_context(connected(served.endpoint, greet=False))
+        while served.server.counters()["connections_refused"] < 28:
+            await asyncio.sleep(0)
+        assert served.server.counters()["connections_open"] <= 6
+
+
 async def test_connections_are_limited_in_number(serve: Serve) -> None:
     """One too many is told so."""
     served = await serve(limits=ServerLimits(connections=1))
@@ -235,6 +249,24 @@ async def test_closing_stands_a_peer_that_has_just_reset(served: Served) -> None
         await asyncio.sleep(0)
         await served.server.close(within_s=0.2)
     assert served.server.counters()["connections_open"] == 0
+
+
+async def test_a_key_holds_its_answer_and_not_what_was_asked(served: Served) -> None:
+    """Large commands that are refused would otherwise be kept for a minute, however many."""
+    line = {"participant": "p" * 100, "role": "listener"}
+    async with connected(served.endpoint) as peer:
+        tracemalloc.start()
+        try:
+            for number in range(10):
+                envelope = {"key": f"k{number}"}
+                fields = {"room": "x", "participants": [line] * 4_000}
+                answer = await peer.ask_with(envelope, "room.sync", **fields)
+                assert answer["err"]["code"] == "not_found"
+                served.daemon.done.clear()
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 500_000
+        finally:
+            tracemalloc.stop()
 
 
 def test_every_counter_exists_from_the_start() -> None:

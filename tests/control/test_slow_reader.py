@@ -73,6 +73,19 @@ async def test_a_peer_that_does_not_read_its_answers_has_to_wait(serve: Serve) -
     assert served.server.counters().get("cutoffs", 0) == 0
 
 
+async def test_large_answers_asked_for_at_once_are_no_slow_reading(serve: Serve) -> None:
+    """A backend that is back takes snapshots of all its rooms; they come as fast as it reads."""
+    served = await serve(limits=ServerLimits(backlog_bytes=4_194_304))
+    asked = 60
+    async with connected(served.endpoint) as peer:
+        for number in range(50):
+            await peer.result("room.create", room=f"r{number}", metadata={"a": "x" * 16_000})
+        for method, fields in (("room.list", {}), ("room.snapshot", {"room": "r0"})):
+            peer.send(*(request(1_000 + one, method, **fields) for one in range(asked)))
+            assert [(await peer.receive())["ok"] for _ in range(asked)] == [True] * asked
+    assert served.server.counters().get("cutoffs", 0) == 0
+
+
 class Sink(asyncio.Transport):
     """A transport whose network takes everything at once, so that writing never blocks."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from control.auth import Key
 from control.client import Client
@@ -77,6 +78,36 @@ def test_unusable_certificates_are_one_line_that_names_the_key(
     with pytest.raises(ConfigError) as refused:
         Source(write(tmp_path, key("a"), f"[control.tls]\n{tls}\n")).load()
     assert str(refused.value).startswith(complaint) and "\n" not in str(refused.value)
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_passphrase(tmp_path: Path) -> None:
+    """A daemon that waits for a terminal neither starts nor reloads."""
+    whole = Authority(tmp_path).issue_for_localhost().read_bytes()
+    private = serialization.load_pem_private_key(whole, None)
+    encrypted = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    (tmp_path / "c.pem").write_bytes(whole)
+    (tmp_path / "k.pem").write_bytes(encrypted)
+    tls = '[control.tls]\ncertificate = "c.pem"\nkey = "k.pem"\n'
+    with pytest.raises(ConfigError, match=r"control.tls.key: .*k.pem: is encrypted"):
+        Source(write(tmp_path, key("a"), tls)).load()
+
+
+@pytest.mark.parametrize(
+    ("parts", "complaint"),
+    [
+        ('[control.tls]\ncertificate = "a\\u0000"\nkey = "a"\n', "control.tls.certificate: "),
+        ('[[control.keys]]\nid = "b"\nsecret_file = "a\\u0000"\nscopes = ["read"]\n', "b: "),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_a_fault_of_the_configuration(
+    tmp_path: Path, parts: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        Source(write(tmp_path, key("a"), parts)).load()
 
 
 def test_a_key_without_a_secret_needs_an_authority_for_clients(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ NOISE_DBFS = -50.0
 def dbfs(sound: Pcm) -> float:
     """The level of 16-bit sound, at least -120."""
     power = float(np.mean((sound.astype(np.float64) / 32_768) ** 2))
-    return 10 * np.log10(max(power, 1e-12))
+    return float(10 * np.log10(max(power, 1e-12)))
 
 
 @functools.cache

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from control.commands import ParticipantGet, RoomClose, ServerInfo
+from control.commands import ParticipantGet, ParticipantRemove, RoomClose, ServerInfo
+from control.errors import ControlError
 from control.events import (
     ParticipantConnected,
     ParticipantDisconnected,
@@ -31,6 +32,20 @@ from tests.worker.test_worker import check, credentials
 OLD = pack_address("192.0.2.7", 4000)
 NEW = pack_address("192.0.2.8", 4000)
 HELLO = b"\x16\xfe\xfd" + bytes(60)  # a DTLS handshake record
+
+
+def test_a_late_goodbye_touches_nobody_in_the_next_room_of_the_same_name() -> None:
+    bench = Bench()
+    bench.room()
+    for _ in range(3):
+        bench.join("p")
+    bench.run(RoomClose(room="r"))
+    bench.room()
+    bench.join("q")
+    assert bench.join("p").participant.generation == 4
+    for late in (1, 2, 3):
+        with pytest.raises(ControlError, match="generation"):
+            bench.run(ParticipantRemove(room="r", participant="p", if_generation=late))
 
 
 class Twice:
@@ -212,5 +227,5 @@ def test_a_room_that_has_ended_does_not_take_its_successor_along() -> None:
     twice.registry.settle_room(ended)
     twice.bench.drain()
     assert twice.bench.told == []
-    assert twice.state().generation == 1
+    assert twice.state().generation == 3
     assert twice.bench.run(ServerInfo()).use["speakers"] == 1

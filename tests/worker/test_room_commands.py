@@ -7,6 +7,7 @@ import pytest
 from control.commands import (
     MutedResult,
     RoomCreate,
+    RoomListWithin,
     RoomLock,
     RoomMuteAll,
     RoomSync,
@@ -20,6 +21,7 @@ from control.commands import (
 from control.errors import ControlError, ErrorCode
 from control.events import ParticipantLeft, RoomClosed, RoomUpdated, TrackMuted
 from control.types import LeaveReason, Role
+from sfu.worker.commands.pages import PAGE_SIZE
 from tests.worker.harness import Bench
 
 
@@ -33,6 +35,22 @@ def test_an_update_answers_with_the_room_and_is_told() -> None:
     room = bench.run(RoomUpdate(room="r", slots=2, orphan_policy="close", if_version=1)).room
     assert (room.slots, room.orphan_policy, room.version) == (2, "close", 2)
     assert bench.told == [("r", RoomUpdated(state=room))]
+
+
+def test_a_list_within_prefixes_has_full_pages_and_tells_of_no_others() -> None:
+    bench = Bench()
+    for number in range(PAGE_SIZE + 1):
+        for place in ("hall", "club/a", "club/b"):
+            bench.run(RoomCreate(room=f"{place}{number}"))
+    within = ("club/a", "club/b")
+    first = bench.run(RoomListWithin(within=within))
+    assert (len(first.rooms), first.next_page) == (PAGE_SIZE, 1)
+    last = bench.run(RoomListWithin(within=within, page=2))
+    assert (len(last.rooms), last.next_page) == (2, None)
+    foreign = bench.run(RoomListWithin(within=within, prefix="hall"))
+    assert (foreign.rooms, foreign.next_page) == ([], None)
+    part = bench.run(RoomListWithin(within=within, prefix="club/b"))
+    assert (len(part.rooms), part.next_page) == (PAGE_SIZE, 1)
 
 
 def test_an_update_of_another_version_is_a_conflict_that_names_the_present_one() -> None:

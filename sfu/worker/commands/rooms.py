@@ -11,6 +11,7 @@ from control.commands import (
     RoomCreate,
     RoomGet,
     RoomList,
+    RoomListWithin,
     RoomLock,
     RoomMuteAll,
     RoomResult,
@@ -44,6 +45,7 @@ class RoomCommands:
             RoomCreate: self._create,
             RoomGet: self._get,
             RoomList: self._list,
+            RoomListWithin: self._list,
             RoomSnapshot: self._snapshot,
             RoomUpdate: self._update,
             RoomClose: self._close,
@@ -78,8 +80,11 @@ class RoomCommands:
         return RoomResult(room=self._registry.room(command.room).state())
 
     def _list(self, command: RoomList, now: float) -> RoomsResult:
+        within = command.within if isinstance(command, RoomListWithin) else ("",)
         rooms = [
-            room for name, room in self._registry.rooms.items() if name.startswith(command.prefix)
+            room
+            for name, room in self._registry.rooms.items()
+            if name.startswith(command.prefix) and name.startswith(within)
         ]
         shown, next_page = page_of(rooms, command.page)
         return RoomsResult(rooms=[room.state() for room in shown], next_page=next_page)
