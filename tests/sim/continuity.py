@@ -120,7 +120,7 @@ class TrackJudge:
         if advance <= 0:
             faults.append(f"time advances by {advance}")
         moved_at = self._moved_at()
-        if any(last.emitted <= at < heard.emitted for at in moved_at):
+        if moved_at and any(last.emitted <= at < heard.emitted for at in moved_at):
             if heard.speaker >= 0:
                 self._voices[heard.speaker] = heard.packet
             if step > 1:

@@ -36,6 +36,9 @@ class Stay:
     echo_group: str
 
 
+_NEVER_MOVED: list[float] = []
+
+
 @dataclass(slots=True)
 class Member:
     """One client's presence, from its join to its end, in a room and then perhaps in others.
@@ -68,6 +71,7 @@ class Member:
     never: tuple[str, ...] = ()
     is_paused: bool = False
     is_choosy: bool = False
+    _present: Stay | None = None  # where it is now, once somebody asked
     # The extremes of the one-way delay of its media so far; what jitter a timeline may show.
     delay_min_s: float = 1e9
     delay_max_s: float = 0.0
@@ -105,13 +109,17 @@ class Member:
 
     def stay_at(self, time: float) -> Stay:
         """Where it was at that time, and as whom."""
-        now = Stay(math.inf, self.room, self.number, self.echo_group)
-        return next((stay for stay in self.former if time <= stay.until), now)
+        for stay in self.former:
+            if time <= stay.until:
+                return stay
+        if self._present is None:
+            self._present = Stay(math.inf, self.room, self.number, self.echo_group)
+        return self._present
 
     @property
     def moved_at(self) -> list[float]:
         """When it changed rooms."""
-        return [stay.until for stay in self.former]
+        return [stay.until for stay in self.former] if self.former else _NEVER_MOVED
 
     def note_arrival(
         self, data: bytes, address: bytes, packet: int, now: float, *, is_fresh: bool
@@ -171,6 +179,7 @@ class Truth:
         member.former.append(Stay(now, member.room, member.number, member.echo_group))
         member.room, member.number, member.echo_group = to.room, to.number, to.echo_group
         member.generation, member.role = generation, role
+        member._present = None
         member.never, member.is_paused = (), False
         # What it said before is not heard any more, and what it says now is another talkspurt.
         member.audibility_changed_at.append(now)

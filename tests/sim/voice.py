@@ -109,7 +109,10 @@ class Uplink:
 
     def came_at(self, index: int, emitted: float, hold_s: float) -> tuple[float, bool] | None:
         """When what was emitted then came, itself or as a copy, and whether it was audible."""
-        ways = [(self.arrived[index], bool(self.audible[index])), *self.copied.get(index, ())]
+        arrived = self.arrived[index]
+        if 0 <= arrived <= emitted <= arrived + hold_s:
+            return arrived, bool(self.audible[index])
+        ways = self.copied.get(index, ())
         return next((way for way in ways if 0 <= way[0] <= emitted <= way[0] + hold_s), None)
 
 
