@@ -10,13 +10,18 @@ from tests.sim.decoding import Decodes, Silenced
 from tests.sim.expectations import Connected, Hears, HearsSome
 from tests.sim.listening import Ask
 from tests.sim.scenario import (
+    Blackhole,
     ChangeSsrc,
     CloseMicrophone,
+    Heal,
     Hush,
     Join,
+    Leave,
     Mute,
     Run,
     Scenario,
+    SetRole,
+    Step,
     Talk,
     Unmute,
 )
@@ -97,6 +102,50 @@ WRAPS = Scenario(
     slots=4,
 )
 
+
+def _ends(
+    name: str, end: tuple[Step, ...], back: tuple[Step, ...], packets: tuple[int, int] = (23, 26)
+) -> tuple[Step, ...]:
+    """Speech that ends so is followed by half a second of silence, and nothing after that."""
+    return (
+        Run(1.0),
+        *end,
+        Run(1.2),
+        Silenced(name, packets, within_s=1.2),
+        Run(0.5),
+        Silenced(name, (0, 0), within_s=0.5),
+        *back,
+    )
+
+
+LOST = (19, 26)
+ENDS_IN_SILENCE = Scenario(
+    "ends_in_silence",
+    (
+        Join("red", shape=STEADY),
+        listener("white"),
+        Run(1.0),
+        Talk("red"),
+        *_ends("white", (Mute("red"),), (Unmute("red"),)),
+        *_ends(
+            "white",
+            (SetRole("red", Role.LISTENER),),
+            (SetRole("red", Role.SPEAKER),),
+        ),
+        # That a publisher is lost is noticed up to a tenth of a second late.
+        *_ends("white", (Blackhole("red", "up"),), (Heal("red"),), packets=LOST),
+        *_ends("white", (CloseMicrophone("red"),), (Talk("red"),), packets=LOST),
+        # The first real packet ends it.
+        Run(1.0),
+        Mute("red"),
+        Run(0.2),
+        Unmute("red"),
+        Run(0.5),
+        Silenced("white", (8, 11), within_s=0.7),
+        Hears("white", ("red",), within_s=0.1),
+        *_ends("white", (Leave("red"),), ()),
+    ),
+)
 
 # A pause of its own by DTX, and what another takes over, end without the server's doing.
 ENDS_BY_ITSELF = Scenario(
@@ -194,6 +243,7 @@ SCENARIOS = (
     SILENT_UPLINK,
     SSRC_CHANGE,
     WRAPS,
+    ENDS_IN_SILENCE,
     ENDS_BY_ITSELF,
     CLOCK_DRIFT,
     MUTED_FOR_A_DAY,
