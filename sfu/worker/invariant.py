@@ -106,7 +106,7 @@ class Invariant:
         """What is wrong now; what was wrong before is looked at whosever turn it is."""
         again = {id(suspect.peer): suspect.peer for suspect in before.values()}
         for peer in (*again.values(), *self._take_turns()):
-            if not self._is_here(peer):
+            if not self._peers.is_here(peer):
                 continue
             for seat in _seats(peer):
                 if self._forwarder.egress_stream(seat.egress) != seat.stream:
@@ -127,9 +127,6 @@ class Invariant:
             taken.append(peer)
             egresses += peer.egress_count
         return taken
-
-    def _is_here(self, peer: Peer) -> bool:
-        return self._peers.by_row(peer.row) is peer
 
     def _describe(self, egress: int, suspect: _Suspect, now: float) -> Breach:
         peer, room = suspect.peer, suspect.peer.room

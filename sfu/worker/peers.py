@@ -134,6 +134,10 @@ class Peers:
         """By the local user fragment of a connectivity check."""
         return self._by_ufrag.get(ufrag)
 
+    def is_here(self, peer: Peer) -> bool:
+        """Whether it has not left meanwhile; what comes late of one that has is void."""
+        return self._by_row.get(peer.row) is peer
+
     def by_row(self, row: int) -> Peer | None:
         """By the forwarder's transport id."""
         return self._by_row.get(row)

@@ -304,7 +304,7 @@ class Registry:
         ban_s: float = 0.0,
     ) -> None:
         """Somebody leaves for this reason."""
-        assert self.is_here(peer), "it has left already, and its name may be another's"
+        assert self.peers.is_here(peer), "it has left already, and its name may be another's"
         peer.room.remove(peer.participant, reason, now, detail=detail, ban_s=ban_s)
         self.counters[f"left_{reason}"] += 1
         self._close(peer)
@@ -316,11 +316,11 @@ class Registry:
         if transport.has_news:
             for event in transport.events():
                 # Once it has left, somebody else may be here under its name and on its address.
-                if self.is_here(peer):
+                if self.peers.is_here(peer):
                     self._apply(peer, event, now)
             self.settle_room(peer.room)
         self._datagrams += transport.datagrams_to_send()
-        if self.is_here(peer):
+        if self.peers.is_here(peer):
             self.peer_timers.watch(peer)
 
     def settle_sign_of_life(self, peer: Peer, now: float) -> None:
@@ -329,10 +329,6 @@ class Registry:
             self.settle(peer, now)
         else:
             self._datagrams += peer.transport.datagrams_to_send()
-
-    def is_here(self, peer: Peer) -> bool:
-        """Whether it has not left meanwhile; what comes late of one that has is void."""
-        return self.peers.by_row(peer.row) is peer
 
     def peer(self, room: Room, participant: str) -> Peer:
         """The connection of somebody who is in the room."""

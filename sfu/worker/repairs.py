@@ -44,7 +44,7 @@ class Repairs:
         for peer in due:
             del self._waiting[peer]
         self._next_at = min(self._waiting.values(), default=None)
-        yield from (peer for peer in due if self._peers.by_row(peer.row) is peer)
+        yield from (peer for peer in due if self._peers.is_here(peer))
 
     def ask(self, peer: Peer, now: float) -> None:
         """Ask for what is due, and stand by for what will be."""

@@ -121,7 +121,7 @@ class Worker:
         self._now = now
         registry = self._registry
         for peer, data, address in self._backlog.take(HANDSHAKE_STEPS):
-            if registry.is_here(peer):
+            if registry.peers.is_here(peer):
                 self._guarded(peer, peer.transport.receive_dtls, data, address, now)
         for peer in islice(registry.peer_timers.due(now), PEERS_PER_TURN):
             self._guarded(peer, peer.transport.handle_timer, now)
@@ -255,7 +255,7 @@ class Worker:
 
     def _is_repeated(self, peer: Peer, egress: int, sequences: list[int]) -> bool:
         """Send again what a listener asked for; not twice within its round trip."""
-        if not self._registry.is_here(peer):
+        if not self._registry.peers.is_here(peer):
             return False
         rtt_s = peer.transport.reporter.rtt_s
         spacing_s = ROUND_TRIP_S if rtt_s is None else rtt_s
@@ -357,7 +357,7 @@ class Worker:
         if self._on_bug is None:
             raise error
         self._on_bug(error)
-        if self._registry.is_here(peer):
+        if self._registry.peers.is_here(peer):
             self._registry.depart(peer, LeaveReason.WORKER_LOST, self._now)
 
     def _flush(self, outbox: Batch) -> bool:
