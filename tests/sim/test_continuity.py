@@ -23,8 +23,9 @@ STEADY = Voice(pause_s=(0.0, 0.0))
 EGRESS_SSRC = 0xE0E0E0E0
 PAYLOAD_TYPE = 111
 DAY_S = 86_400.0
-# Publishers whose clocks stand still while others talk lag behind by this before it is mended.
-CLOCK_LAG_S = 0.5
+# Publishers whose clocks stand still while others talk lag behind by this before it is mended: a
+# shorter silence may be a network that stalled (BEHIND_TICKS_MAX in sfu/fast/_timeline.pxd).
+CLOCK_LAG_S = 1.0
 
 
 def session(number: int, way: str, *, sends: bool) -> Session:
