@@ -46,6 +46,7 @@ NEVER = Scenario(
         Run(1.0),
         Hears("white", ("red", "blue", "green"), within_s=0.2),
     ),
+    seeds=5,
 )
 
 ALWAYS_AND_FEW = Scenario(
@@ -76,6 +77,7 @@ ALWAYS_AND_FEW = Scenario(
         Run(0.5),
         Hears("white", ("red", "blue", "green"), only=True, within_s=0.3),
     ),
+    seeds=5,
 )
 
 PAUSES = Scenario(
@@ -107,7 +109,7 @@ PAUSES = Scenario(
         Run(0.5),
         Hears("white", ("red",), only=True, within_s=0.3),
     ),
-    seeds=8,
+    seeds=4,
 )
 
 TABLE = Scenario(
@@ -156,6 +158,7 @@ TABLE = Scenario(
         Run(0.5),
         Hears("red", ("blue",), only=True, within_s=0.3),
     ),
+    seeds=5,
 )
 
 CHOICES_ON_BAD_NETWORKS = Scenario(
@@ -186,6 +189,7 @@ CHOICES_ON_BAD_NETWORKS = Scenario(
         Ask("white", never=()),
         Run(1.0),
     ),
+    seeds=5,
 )
 
 LINES = Scenario(

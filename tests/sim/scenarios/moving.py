@@ -64,6 +64,7 @@ MOVE_A_SPEAKER = Scenario(
         Leave("red"),
         Run(1.0),
     ),
+    seeds=5,
 )
 
 MOVE_LISTENERS = Scenario(
@@ -101,6 +102,7 @@ MOVE_LISTENERS = Scenario(
         Run(1.0),
         Hears("guest3", ("red",), only=True, within_s=0.8),
     ),
+    seeds=5,
 )
 
 MOVE_ECHO_GROUPS = Scenario(
@@ -163,6 +165,7 @@ MOVE_WHILE_UNSETTLED = Scenario(
         Run(3.0),
         Hears("white", ("blue",), only=True, within_s=0.4),
     ),
+    seeds=5,
 )
 
 MOVES_ON_BAD_NETWORKS = Scenario(
@@ -196,6 +199,7 @@ MOVES_ON_BAD_NETWORKS = Scenario(
         Run(2.0),
         Hears("white", ("red",), within_s=0.5),
     ),
+    seeds=5,
 )
 
 RESTART = Scenario(

@@ -79,6 +79,7 @@ REORDER_AND_DUPLICATE = Scenario(
         Run(10.0),
         Hears("white", ("red", "blue"), within_s=4.0),
     ),
+    seeds=5,
 )
 
 SLOW_LINKS = Scenario(
@@ -97,6 +98,7 @@ SLOW_LINKS = Scenario(
         Hears("black", ("red", "blue", "green")),
         Connected(("white",)),
     ),
+    seeds=5,
 )
 
 NAT_REBIND = Scenario(
@@ -268,6 +270,7 @@ ADDRESS_REUSED = Scenario(
         Gone("white", LeaveReason.CONSENT_EXPIRED),
         Hears("black", ("blue",), only=True, within_s=0.3),
     ),
+    seeds=5,
 )
 
 NOISE = Scenario(
@@ -285,6 +288,7 @@ NOISE = Scenario(
         Hears("white", ("red", "blue"), within_s=0.3),
         GapBelow("white", gap_s=0.05, within_s=4.0),
     ),
+    seeds=5,
 )
 
 SWIZZLE = Scenario(
@@ -304,6 +308,7 @@ SWIZZLE = Scenario(
         Hears("white", ("red", "blue"), within_s=2.0),
         Hears("black", ("red", "blue"), within_s=2.0),
     ),
+    seeds=5,
 )
 
 SCENARIOS = (

@@ -58,7 +58,7 @@ PROTECTED_LINE = Scenario(
         Protected("white", copies=(1, 2), loss=(0.04, 0.18)),
         Protected("grey", copies=(0,), loss=(0.0, 0.0)),
     ),
-    seeds=6,
+    seeds=4,
 )
 
 # A fifth of what is said never comes to the server; every listener reports that.
@@ -147,7 +147,7 @@ REPAIRED_LINE = Scenario(
         Protected("white", copies=(1, 2), loss=(0.04, 0.2)),
         Protected("grey", copies=(0,), loss=(0.0, 0.0)),
     ),
-    seeds=6,
+    seeds=4,
 )
 
 SCENARIOS = (

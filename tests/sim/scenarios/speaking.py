@@ -79,6 +79,7 @@ THREE_TALKERS = Scenario(
         Run(1.5),
         Hears("white", ("red", "green"), only=True, within_s=1.0),
     ),
+    seeds=5,
 )
 
 EIGHT_NAMES = ("red", "blue", "green", "gold", "grey", "fay", "gus", "hal")
@@ -100,6 +101,7 @@ EIGHT_TALKERS = Scenario(
         Run(1.0),
         Hears("white", EIGHT_NAMES[5:], within_s=0.5),
     ),
+    seeds=5,
 )
 
 MUTE_CYCLES = Scenario(
@@ -126,6 +128,7 @@ MUTE_CYCLES = Scenario(
         Run(0.3),
         Hears("white", ("red", "blue"), within_s=0.3),
     ),
+    seeds=5,
 )
 
 ROLE_CHANGES = Scenario(
@@ -162,6 +165,7 @@ ROLE_CHANGES = Scenario(
         Run(0.5),
         Hears("white", ("red",), only=True, within_s=0.3),
     ),
+    seeds=5,
 )
 
 LISTENER_SENDS_MEDIA = Scenario(
@@ -206,6 +210,7 @@ LEAVE_WHILE_SPEAKING = Scenario(
         Run(1.0),
         Gone("green", LeaveReason.ROOM_CLOSED),
     ),
+    seeds=5,
 )
 
 REPLACE_DUPLICATE = Scenario(
@@ -228,6 +233,7 @@ REPLACE_DUPLICATE = Scenario(
         Run(1.0),
         Hears("white", ("red", "blue"), within_s=0.5),
     ),
+    seeds=5,
 )
 
 ECHO_GROUPS = Scenario(
@@ -280,6 +286,7 @@ LONG_MUTE = Scenario(
         *_pauses(700.0, 30_000, 2**30 + 7),
         *_pauses(0.2, 32_000, 1),
     ),
+    seeds=5,
 )
 
 DRAINED = Scenario(
