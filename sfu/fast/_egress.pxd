@@ -4,11 +4,14 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 from sfu.fast._rows cimport Egress, Outgoing
-from sfu.fast._rtp cimport ONE_BYTE_PROFILE, TICKS_20_MS, TWO_BYTE_PROFILE, write16, write32
+from sfu.fast._rtp cimport ONE_BYTE_PROFILE, RTP_HEADER_SIZE, TICKS_20_MS, TWO_BYTE_PROFILE, write16, write32
 from sfu.fast._timeline cimport EARLY_TICKS_MAX, OVERLAP_TICKS_MAX
 
-cdef enum:
-    FIXED_SIZE = 16     # the RTP header with one CSRC
+cdef inline uint32_t header_size(const Egress* egress, const Outgoing* out) noexcept nogil:
+    """How long the RTP header of `out` is on this egress."""
+    if out.is_lean:
+        return RTP_HEADER_SIZE
+    return RTP_HEADER_SIZE + 4 * <uint32_t>out.csrc_count + egress.extension_size
 
 cdef inline uint8_t write_element(
     uint8_t* block, uint8_t at, bint is_two_byte, uint8_t number, uint8_t size
@@ -76,17 +79,23 @@ cdef inline void write_header(
     """The RTP header of `out` as this listener negotiated it."""
     cdef int64_t sequence = out.index + egress.index_offset
     cdef int64_t time = out.time + egress.time_offset
+    cdef uint32_t extension_at = RTP_HEADER_SIZE + 4 * <uint32_t>out.csrc_count
+    cdef uint32_t index
     if sequence > egress.last_sequence:
         egress.last_sequence = sequence
         egress.last_time = time
         egress.last_ticks = out.ticks
-    data[0] = 0x91 if egress.extension_size else 0x81
+    data[0] = 0x80 if out.is_lean else 0x80 | out.csrc_count
     data[1] = (0x80 if out.marker else 0) | (egress.red_payload_type if out.form else egress.payload_type)
     write16(data + 2, <uint16_t>sequence)
     write32(data + 4, <uint32_t>time)
     write32(data + 8, egress.ssrc)
-    write32(data + 12, out.csrc)
+    if out.is_lean:
+        return
+    for index in range(out.csrc_count):
+        write32(data + RTP_HEADER_SIZE + 4 * index, out.csrcs[index])
     if egress.extension_size:
-        memcpy(data + FIXED_SIZE, egress.extension, egress.extension_size)
+        data[0] |= 0x10
+        memcpy(data + extension_at, egress.extension, egress.extension_size)
         if egress.level_at >= 0:
-            data[FIXED_SIZE + egress.level_at] = out.level
+            data[extension_at + egress.level_at] = out.level

@@ -6,10 +6,11 @@ ids are small integers given out by `add_*`; using one after `remove_*` raises K
 monotonic seconds and must not go backwards.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sfu.fast._batch import Batch
-from sfu.fast.records import Challenge, EgressStats, Gap, Slow, SourceLevel, SourceStats
+from sfu.fast.records import Challenge, EgressStats, Gap, Slow, SourceLevel, SourceStats, Tapped
 
 STUN: int
 DTLS: int
@@ -84,8 +85,12 @@ class Forwarder:
         """When `flush` has something to do, None for never."""
     def flush(self, now: float) -> None:
         """What has been held back for long enough goes out; drain afterwards."""
-    def add_slot(self, audience: int = -1) -> int:
-        """A virtual microphone; of an audience, which has at most 8."""
+    def add_slot(self, audience: int = -1, *, lean: bool = False) -> int:
+        """A virtual microphone; of an audience, which has at most 8.
+
+        `lean`: its packets carry no CSRC and no header extensions, for listeners whose line is too
+        narrow for either.
+        """
     def remove_slot(self, slot: int) -> None: ...
     def assign(self, slot: int, source: int, now: float) -> None:
         """`source` (-1: nobody) holds `slot` from now on. A source holds at most one slot."""
@@ -100,15 +105,27 @@ class Forwarder:
         payload: bytes,
         now: float,
         *,
-        csrc: int = 0,
+        at: float | None = None,
+        csrcs: Sequence[int] = (),
         level: int = 127,
         yields: bool = False,
+        marker: bool = False,
     ) -> bool:
         """Put an Opus packet made here at the end of a stream's timeline, due at `now`; drain
         afterwards. False when the last packet has not ended yet: nothing is sent.
 
-        With `yields` it is never put ahead of the clock: whoever takes the slot next, at whatever
-        moment, loses nothing.
+        With `at` it is stamped with that time (seconds, as `now`), whenever it is pushed; False
+        when the last packet ends more than 20 ms after it, or `at` is more than 500 ms before
+        `now` or 20 ms after it. With `yields` it is never put ahead of the clock: whoever takes the
+        slot next, at whatever moment, loses nothing. One or the other. `csrcs`: at most 3.
+        """
+    def tap(self, slot: int, on: bool) -> None:
+        """Tell by `taken` of every packet that gets its place on the slot, late, recovered and
+        pushed ones too.
+        """
+    def taken(self) -> list[Tapped]:
+        """What was placed on tapped slots since the last call, in that order; after a drained
+        input. At most 1,024: more are counted as `taps_dropped`.
         """
     def add_egress(
         self,
@@ -175,7 +192,8 @@ class Forwarder:
         """
     def counters(self) -> dict[str, int]:
         """`received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes
-        recovered repaired resent resends_refused held held_us`, and `dropped_<reason>`.
+        recovered repaired resent resends_refused taps_dropped held held_us`, and
+        `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

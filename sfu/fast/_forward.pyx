@@ -7,10 +7,10 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport ADDRESS_SIZE, Batch, Datagram
 from sfu.fast._intake cimport KIND_DTLS, KIND_RTCP, KIND_STUN, Intake
-from sfu.fast._rows cimport NOBODY, PAYLOAD_SIZE_MAX, RECOVERED_BITS, Pending, Slot, SlowRecord, Source
+from sfu.fast._rows cimport CSRCS_MAX, NOBODY, PAYLOAD_SIZE_MAX, RECOVERED_BITS, Pending, Slot, SlowRecord, Source
 from sfu.fast._rtp cimport opus_ticks
 from sfu.fast._tables cimport grown
-from sfu.fast._timeline cimport advance, advance_behind_clock
+from sfu.fast._timeline cimport advance, advance_behind_clock, advance_to
 
 from sfu.fast.records import Challenge, Gap, Slow
 
@@ -31,36 +31,55 @@ cdef list missing_after(const Source* source, int64_t sequence):
 
 cdef class Forwarder(Intake):
     def push(
-        self, int32_t stream, bytes payload not None, double now, *, uint32_t csrc=0, uint8_t level=127,
-        bint yields=False,
+        self, int32_t stream, bytes payload not None, double now, *, at=None, csrcs=(), uint8_t level=127,
+        bint yields=False, bint marker=False,
     ):
         cdef Slot* slot = &self.slots[self._stream(stream).slot]
         cdef uint32_t length = <uint32_t>PyBytes_GET_SIZE(payload)
+        cdef bint is_placed
         self._assert_drained()
         if opus_ticks(<const uint8_t*>PyBytes_AS_STRING(payload), length) == 0:
             raise ValueError("the payload is not an Opus packet")
         if length > PAYLOAD_SIZE_MAX:
             raise ValueError(f"a payload has at most {PAYLOAD_SIZE_MAX} bytes, not {length}")
+        if yields and at is not None:
+            raise ValueError("what yields has no time of its own")
+        self._set_csrcs(csrcs)
         self.outgoing.ticks = opus_ticks(<const uint8_t*>PyBytes_AS_STRING(payload), length)
-        if yields:
-            if not advance_behind_clock(slot, self.outgoing.ticks, now):
-                return False
-        elif not advance(slot, self.outgoing.ticks, now):
+        if at is not None:
+            is_placed = advance_to(slot, self.outgoing.ticks, at, now)
+        elif yields:
+            is_placed = advance_behind_clock(slot, self.outgoing.ticks, now)
+        else:
+            is_placed = advance(slot, self.outgoing.ticks, now)
+        if not is_placed:
             return False
         self.pushed = payload
         slot.needs_anchor = True        # the holder goes on after what was put in
         self.outgoing.index = slot.newest_index
         self.outgoing.time = slot.newest_time
-        self.outgoing.marker = False
+        self.outgoing.marker = marker
         self.outgoing.is_late = False
         self.outgoing.level = level & 0x7F
+        self.outgoing.claimed = level & 0x7F
         self.outgoing.echo_group = NOBODY
-        self.outgoing.csrc = csrc
+        self.outgoing.source = NOBODY
+        self.outgoing.voice = 0
         self.outgoing.payload = <const uint8_t*>PyBytes_AS_STRING(payload)
         self.outgoing.length = length
         self.now = now
         self._dispatch(slot)
         return True
+
+    cdef int _set_csrcs(self, csrcs) except -1:
+        """Whose voices are in what is pushed."""
+        cdef uint8_t index
+        if len(csrcs) > CSRCS_MAX:
+            raise ValueError(f"a packet names at most {CSRCS_MAX} sources, not {len(csrcs)}")
+        for index, csrc in enumerate(csrcs):
+            self.outgoing.csrcs[index] = csrc
+        self.outgoing.csrc_count = <uint8_t>len(csrcs)
+        return 0
 
     def receive(self, Batch inbox not None, double now):
         self._assert_drained()
@@ -172,6 +191,7 @@ cdef class Forwarder(Intake):
             "repaired": self.repaired,
             "resent": self.resent,
             "resends_refused": self.resends_refused,
+            "taps_dropped": self.taps.dropped,
             "held": self.held,
             "held_us": <uint64_t>(self.held_s * 1e6),
         }

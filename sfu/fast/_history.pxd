@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from sfu.fast._rows cimport PAYLOAD_SIZE_MAX, Outgoing
+from sfu.fast._rows cimport CSRCS_MAX, PAYLOAD_SIZE_MAX, Outgoing
 
 cdef enum:
     HISTORY_PACKETS = 64        # 1.3 s at 20 ms: beyond that no repetition comes in time
@@ -17,7 +17,9 @@ cdef struct Remembered:
     uint8_t level
     uint8_t copies[COPIES_MAX]  # by redundancy - 1: a bit for each earlier packet that was wrapped with it
     int32_t echo_group
-    uint32_t csrc
+    uint64_t voice
+    uint8_t csrc_count
+    uint32_t csrcs[CSRCS_MAX]
     uint32_t ticks
     uint32_t length
     uint64_t at                 # of all bytes ever remembered
@@ -62,7 +64,9 @@ cdef inline Remembered* remember(History* history, const Outgoing* out, double n
     one.level = out.level
     one.copies[0] = one.copies[1] = 0
     one.echo_group = out.echo_group
-    one.csrc = out.csrc
+    one.voice = out.voice
+    one.csrc_count = out.csrc_count
+    memcpy(one.csrcs, out.csrcs, sizeof(one.csrcs))
     one.ticks = out.ticks
     one.length = out.length
     one.at = at

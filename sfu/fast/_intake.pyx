@@ -405,6 +405,7 @@ cdef class Intake(Outlet):
             return
         packet.ticks = ticks
         source.is_measured = level >= 0
+        packet.claimed = <int16_t>(level & 0x7F) if level >= 0 else -1
         if level < 0:
             level = NO_LEVEL if packet.length <= DTX_SIZE_MAX else ASSUMED_LEVEL
         source.is_pausing = packet.length <= DTX_SIZE_MAX
@@ -435,7 +436,11 @@ cdef class Intake(Outlet):
             return
         out.level = packet.level
         out.echo_group = source.echo_group
-        out.csrc = source.csrc
+        out.claimed = packet.claimed
+        out.source = packet.source
+        out.voice = source.serial
+        out.csrc_count = 1
+        out.csrcs[0] = source.csrc
         out.payload = packet.payload
         out.length = packet.length
         self._dispatch(slot)

@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport Batch
-from sfu.fast._egress cimport FIXED_SIZE, anchor, is_early, write_header
+from sfu.fast._egress cimport anchor, header_size, is_early, write_header
 from sfu.fast._held cimport HOLD_S, as_carried, begins_packet, hold, hurry, is_complete, unlink
 from sfu.fast._history cimport History, Remembered, payload_of, recall, remember
 from sfu.fast._red cimport choose_copies, has_copies, stamp_red, wrap
@@ -15,6 +15,7 @@ from sfu.fast._rows cimport (
     FLOWING_S, FORMS, HELD_MAX, NOBODY, PAYLOAD_SIZE_MAX, RESENDS_MAX, SENT_MAX, Audience, Egress, Outgoing,
     Sent, Slot, Stream, Transport,
 )
+from sfu.fast._tap cimport keep_tapped
 
 from pylibsrtp._binding import ffi as _ffi
 from pylibsrtp._binding import lib as _lib
@@ -106,6 +107,9 @@ cdef class Outlet(Routes):
         out.placed_at = self.now
         note_flow(slot, out)
         out.slot = self.streams[slot.streams[0]].slot
+        out.is_lean = slot.is_lean
+        if slot.is_tapped:
+            keep_tapped(&self.taps, out)
         self.form_count = 0
         if slot.history != NULL:
             kept = remember(<History*>slot.history, out, self.now)
@@ -194,7 +198,7 @@ cdef class Outlet(Routes):
         self, Batch outbox, Egress* egress, Transport* transport, const Outgoing* out, uint32_t padding
     ) noexcept nogil:
         """Write, protect and append one packet; False when `outbox` has no room for it."""
-        cdef uint32_t size = FIXED_SIZE + egress.extension_size + out.length
+        cdef uint32_t size = header_size(egress, out) + out.length
         cdef uint8_t* data = outbox.reserve(size + padding + TRAILER_SIZE_MAX)
         cdef int protected = <int>(size + padding)
         if data == NULL:
@@ -300,7 +304,9 @@ cdef class Outlet(Routes):
         out.level = one.level
         out.form = sent.form
         out.echo_group = one.echo_group
-        out.csrc = one.csrc
+        out.is_lean = self.slots[self.streams[egress.stream].slot].is_lean
+        out.csrc_count = one.csrc_count
+        memcpy(out.csrcs, one.csrcs, sizeof(out.csrcs))
         out.ticks = one.ticks
         out.index = one.index
         out.time = one.time
@@ -390,14 +396,14 @@ cdef class Outlet(Routes):
                 if count < HELD_MAX:
                     egresses[count] = egress
                     packets[count] = as_carried(audience, item, egress.stream)
-                    size = egress.extension_size + packets[count].length
+                    size = header_size(egress, packets[count]) + packets[count].length
                     if egress.echo_group != packets[count].echo_group:
                         largest = max(largest, size)
                     count += 1
         while flush.part < count:
             egress = egresses[flush.part]
             if self._is_carried(egress, transport, packets[flush.part]):
-                padding = largest - egress.extension_size - packets[flush.part].length
+                padding = largest - header_size(egress, packets[flush.part]) - packets[flush.part].length
                 if flush.part == count - 1 or padding > PADDING_SIZE_MAX:
                     padding = 0
                 if not self._emit(outbox, egress, transport, packets[flush.part], padding):

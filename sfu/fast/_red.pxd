@@ -105,7 +105,7 @@ cdef inline uint8_t choose_copies(
     cdef int back
     for back in range(1, redundancy + 1):
         one = recall(history, newest.index - back)
-        if one == NULL or one.length > RED_LENGTH_MAX or one.csrc != newest.csrc:
+        if one == NULL or one.length > RED_LENGTH_MAX or one.voice != newest.voice:
             continue
         offset = newest.time - one.time
         if not 0 < offset <= RED_OFFSET_MAX or size + 4 + one.length > PAYLOAD_SIZE_MAX:

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._held cimport HoldList
 from sfu.fast._rows cimport Audience, Egress, Slot, Source, Stream, Transport
+from sfu.fast._tap cimport Taps
 from sfu.fast._tables cimport AddressTable, Ids
 
 cdef class Routes:
@@ -14,6 +15,7 @@ cdef class Routes:
     cdef Egress* egresses
     cdef Audience* audiences
     cdef HoldList holding
+    cdef Taps taps
     cdef int32_t transport_capacity
     cdef int32_t source_capacity
     cdef int32_t slot_capacity

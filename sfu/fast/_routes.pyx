@@ -18,10 +18,11 @@ from sfu.fast._rows cimport (
     Stream, Transport,
 )
 from sfu.fast._tables cimport AddressTable, Ids, grown
+from sfu.fast._tap cimport TapRecord, open_taps
 
 from pylibsrtp._binding import ffi as _ffi
 
-from sfu.fast.records import EgressStats, SourceLevel, SourceStats
+from sfu.fast.records import EgressStats, SourceLevel, SourceStats, Tapped
 
 cdef enum:
     SSRCS_MAX = 1024    # libsrtp keeps 0.4 KiB for each as long as the keys live
@@ -82,6 +83,8 @@ cdef class Routes:
             free(self.slots[index].history)
         for index in range(self.egress_capacity):
             free(self.egresses[index].sent)
+        free(self.taps.records)
+        free(self.taps.payloads)
         free(self.audiences)
         free(self.transports)
         free(self.sources)
@@ -283,7 +286,7 @@ cdef class Routes:
         self.audiences[audience].alive = False
         self.audience_rows.give_back(audience)
 
-    def add_slot(self, int32_t audience=NOBODY):
+    def add_slot(self, int32_t audience=NOBODY, *, bint lean=False):
         cdef int32_t row, stream, form
         if audience != NOBODY and self._audience(audience).slot_count >= AUDIENCE_SLOTS_MAX:
             raise OverflowError(f"an audience has at most {AUDIENCE_SLOTS_MAX} slots")
@@ -301,6 +304,7 @@ cdef class Routes:
             self.slots[row].streams[form] = NOBODY
         self.slots[row].audience = audience
         self.slots[row].needs_anchor = True
+        self.slots[row].is_lean = lean
         self._open_stream(row, 0, stream)
         if audience != NOBODY:
             self.audiences[audience].slots[self.audiences[audience].slot_count] = row
@@ -343,6 +347,35 @@ cdef class Routes:
             self._keep_history(row)
             self._open_stream(slot, <uint8_t>redundancy, self.stream_rows.take())
         return row.streams[redundancy]
+
+    def tap(self, int32_t slot, bint on):
+        cdef Slot* row = self._slot(slot)
+        if on and not open_taps(&self.taps):
+            raise MemoryError
+        row.is_tapped = on
+
+    def taken(self):
+        cdef list told = []
+        cdef int32_t index
+        cdef TapRecord* record
+        self._assert_drained()
+        for index in range(self.taps.count):
+            record = &self.taps.records[index]
+            told.append(new_record(Tapped, (
+                record.slot,
+                record.source,
+                record.csrc,
+                record.index,
+                record.time,
+                record.ticks,
+                record.claimed,
+                record.marker,
+                PyBytes_FromStringAndSize(<char*>self.taps.payloads + record.at, record.length),
+                record.placed_at,
+            )))
+        self.taps.count = 0
+        self.taps.used = 0
+        return told
 
     # ---- egresses
 

@@ -1,6 +1,6 @@
 # The rows of the forwarder's tables. README.md tells what they mean.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport ADDRESS_SIZE
 
@@ -10,6 +10,7 @@ cdef enum:
     EGRESS_TABLE_MAX = 1048576   # 16 for each transport
     TRANSPORT_EGRESSES_MAX = 16  # seven m-lines of an offer, twice over
     TRANSPORT_ADDRESSES_MAX = 8  # a client has a few interfaces; more is an attack
+    CSRCS_MAX = 3                # of a packet: as many voices as a listener can tell apart
     CHALLENGES_MAX = 64          # in one batch: more talkers than anybody could hear
     EXTENSION_SIZE_MAX = 28      # header, level and a 16-byte MID, padded
     MID_SIZE_MAX = 16
@@ -97,6 +98,8 @@ cdef struct Slot:
     bint alive
     bint needs_anchor
     bint has_packets
+    bint is_lean                # its packets have neither CSRC nor header extensions
+    bint is_tapped              # `taken` tells of its packets
     int32_t source
     int32_t streams[FORMS]      # NOBODY for a form that nobody ever asked for
     int32_t audience
@@ -161,13 +164,18 @@ cdef struct Egress:
 cdef struct Outgoing:
     bint is_late
     bint marker
+    bint is_lean
     uint8_t level               # with the voice bit
+    int16_t claimed             # what the packet itself said of its level, -1 for nothing
     uint8_t form                # above 0: the payload is RED
     uint8_t blocks              # of it, before the newest
     int32_t stream
     int32_t slot
     int32_t echo_group
-    uint32_t csrc
+    int32_t source              # NOBODY: made here
+    uint64_t voice              # the source's serial, 0: made here
+    uint8_t csrc_count
+    uint32_t csrcs[CSRCS_MAX]
     uint32_t ticks              # how long it lasts
     uint32_t length
     const uint8_t* payload
@@ -196,6 +204,7 @@ cdef struct Pending:
     const uint8_t* payload
     bint marker
     uint8_t level
+    int16_t claimed             # of the level, -1: nothing
     uint32_t timestamp
     int64_t sequence
 

@@ -71,6 +71,27 @@ cdef inline bint advance_behind_clock(Slot* slot, uint32_t ticks, double now) no
     slot.newest_at = now
     return True
 
+cdef inline bint advance_to(Slot* slot, uint32_t ticks, double at, double now) noexcept nogil:
+    """The next index, at `at` on the room clock, or up to EARLY_TICKS_MAX later: where the last packet ends.
+
+    False, and nothing is changed, when that would be later still, or `at` is more than AHEAD_TICKS_MAX
+    before `now` or EARLY_TICKS_MAX after it.
+    """
+    cdef int64_t time = clock_ticks(at)
+    cdef int64_t age = clock_ticks(now) - time
+    if age > AHEAD_TICKS_MAX or age < -EARLY_TICKS_MAX:
+        return False
+    if slot.has_packets and time < slot.newest_time + slot.newest_ticks:
+        if slot.newest_time + slot.newest_ticks - time > EARLY_TICKS_MAX:
+            return False
+        time = slot.newest_time + slot.newest_ticks
+    slot.has_packets = True
+    slot.newest_index += 1
+    slot.newest_time = time
+    slot.newest_ticks = ticks
+    slot.newest_at = now
+    return True
+
 cdef inline bint is_out_of_step(Slot* slot, int64_t sequence, uint32_t timestamp, double now) noexcept nogil:
     """Whether the holder's own numbers no longer continue the slot's timeline."""
     cdef int32_t step = <int32_t>(timestamp - slot.newest_timestamp)

@@ -46,6 +46,21 @@ class SourceLevel(NamedTuple):
     pausing: bool = False  # the last packet was comfort noise: what follows may be a pause
 
 
+class Tapped(NamedTuple):
+    """A packet that was placed on a tapped slot."""
+
+    slot: int
+    source: int  # -1: it was pushed
+    csrc: int  # the first one, 0 without
+    index: int  # its place on the slot's stream; a gap is a loss, or a packet that is late
+    time_ticks: int  # where it begins on the room clock, 48 kHz
+    ticks: int  # how long it lasts, 48 kHz
+    level: int  # as the packet claims it, 0..127 = -dBov; -1: it claims none
+    marker: bool
+    payload: bytes  # one Opus packet
+    at: float  # when it was placed, seconds
+
+
 class SourceStats(NamedTuple):
     """What a receiver report about this source says (RFC 3550 6.4.1, A.3, A.8)."""
 

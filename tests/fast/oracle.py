@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from pylibsrtp import Error as SrtpError
 
-from sfu.fast import DTLS, RTCP, STUN, Batch, Challenge, Gap, Slow
+from sfu.fast import DTLS, RTCP, STUN, Batch, Challenge, Gap, Slow, Tapped
 from tests.fast.oracle_packet import (
     RtpPacket,
     build_header,
@@ -22,7 +23,7 @@ from tests.fast.oracle_packet import (
 )
 from tests.fast.oracle_red import Block, parse_red
 from tests.fast.oracle_source import OracleSource
-from tests.fast.oracle_stream import OracleEgress, Placed, room_clock
+from tests.fast.oracle_stream import Mark, OracleEgress, Placed, room_clock
 from tests.fast.oracle_tables import OracleSlot, OracleTables, OracleTransport, Waiting
 
 REASONS = (
@@ -31,11 +32,12 @@ REASONS = (
 ).split()
 COUNTERS = (
     "received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes "
-    "recovered repaired resent resends_refused held held_us"
+    "recovered repaired resent resends_refused taps_dropped held held_us"
 ).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64
 RESENDS_MAX = 64
+TAPPED_MAX = 1_024
 RESEND_AGE_S = 0.5
 ADDRESSES_MAX = 8
 EGRESSES_MAX = 16
@@ -52,6 +54,7 @@ class OracleForwarder(OracleTables):
         self._slow: list[Slow] = []
         self._fresh: list[int] = []
         self._gapped: list[int] = []
+        self._taken: list[Tapped] = []
 
     # The way of a datagram ----------------------------------------------------------------------
 
@@ -224,18 +227,13 @@ class OracleForwarder(OracleTables):
         )
         if isinstance(place, str):
             return place
-        placed = Placed(
-            *place,
-            payload=waiting.payload,
-            csrc=source.csrc,
-            level_byte=waiting.level_byte,
-            echo_group=source.echo_group,
-            ticks=ticks,
-        )
-        self._fan_out(self._slots[source.slot], placed)
+        claimed = None if packet.level_byte is None else packet.level_byte & 0x7F
+        mark = Mark(waiting.source, (source.csrc,), waiting.level_byte, claimed, source.echo_group)
+        self._fan_out(self._slots[source.slot], Placed(*place, waiting.payload, ticks, mark))
         return None
 
     def _fan_out(self, slot: OracleSlot, packet: Placed) -> None:
+        self._tell(slot, packet)
         kept = slot.history.remember(packet, self._now) if slot.history else None
         for redundancy, stream in sorted(slot.streams.items()):
             egresses = [self._egresses[egress] for egress in self._streams[stream].egresses]
@@ -251,6 +249,33 @@ class OracleForwarder(OracleTables):
                 assert payload is not None
                 self._send(egress, packet, payload, redundancy)
 
+    def _tell(self, slot: OracleSlot, packet: Placed) -> None:
+        """Keep a packet of a tapped slot for `taken`."""
+        if not slot.tapped:
+            return
+        if len(self._taken) >= TAPPED_MAX:
+            self._counters["taps_dropped"] += 1
+            return
+        self._taken.append(
+            Tapped(
+                slot.id,
+                -1 if packet.mark.source is None else packet.mark.source,
+                packet.mark.csrcs[0] if packet.mark.csrcs else 0,
+                packet.stream_index,
+                packet.time,
+                packet.ticks,
+                -1 if packet.mark.claimed is None else packet.mark.claimed,
+                packet.marker,
+                packet.payload,
+                self._now,
+            )
+        )
+
+    def taken(self) -> list[Tapped]:
+        """See `Forwarder`."""
+        taken, self._taken = self._taken, []
+        return taken
+
     def _send(self, egress: OracleEgress, packet: Placed, payload: bytes, redundancy: int) -> None:
         row = self._transports[egress.transport]
         if row.send is None or row.route is None:
@@ -264,7 +289,8 @@ class OracleForwarder(OracleTables):
         if redundancy:
             layout = layout._replace(payload_type=egress.red_payload_type)
         try:
-            data = row.send.protect(build_header(layout, stamp) + payload)
+            lean = self._slots[self._streams[egress.stream].slot].lean
+            data = row.send.protect(build_header(layout, stamp, lean=lean) + payload)
         except SrtpError:
             self._counters["protect_errors"] += 1
             return
@@ -309,20 +335,22 @@ class OracleForwarder(OracleTables):
         payload: bytes,
         now: float,
         *,
-        csrc: int = 0,
+        at: float | None = None,
+        csrcs: Sequence[int] = (),
         level: int = 127,
         yields: bool = False,
+        marker: bool = False,
     ) -> bool:
         """See `Forwarder`."""
         self._now = now
         ticks = opus_ticks(payload)
         assert ticks is not None
         slot = self._slots[self._streams[stream].slot]
-        place = slot.timeline.append(ticks, now, yields=yields)
+        place = slot.timeline.append(ticks, now, at=at, yields=yields)
         if place is None:
             return False
-        placed = Placed(*place, False, False, payload, csrc, level, None, ticks)
-        self._fan_out(slot, placed)
+        mark = Mark(None, tuple(csrcs), level, level, None)
+        self._fan_out(slot, Placed(*place, marker, False, payload, ticks, mark))
         return True
 
     def accept(self, handle: int) -> None:

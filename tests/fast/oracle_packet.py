@@ -186,25 +186,25 @@ class Stamp(NamedTuple):
     marker: bool
     sequence: int
     timestamp: int
-    csrc: int
+    csrcs: tuple[int, ...]
     level_byte: int
 
 
-def build_header(layout: HeaderLayout, stamp: Stamp) -> bytes:
-    """The header of a forwarded packet: one CSRC, level and MID in the listener's own ids."""
-    block = _extension_block(layout, stamp)
-    first = 0x80 | 0x01 | (0x10 if block else 0)
+def build_header(layout: HeaderLayout, stamp: Stamp, *, lean: bool) -> bytes:
+    """The header of a forwarded packet: whose voices, level and MID in the listener's own ids."""
+    csrcs = () if lean else stamp.csrcs
+    block = b"" if lean else _extension_block(layout, stamp)
+    first = 0x80 | len(csrcs) | (0x10 if block else 0)
     second = (0x80 if stamp.marker else 0) | layout.payload_type
     fixed = struct.pack(
-        "!BBHIII",
+        "!BBHII",
         first,
         second,
         stamp.sequence & 0xFFFF,
         stamp.timestamp & 0xFFFFFFFF,
         layout.ssrc,
-        stamp.csrc,
     )
-    return fixed + block
+    return fixed + b"".join(struct.pack("!I", csrc) for csrc in csrcs) + block
 
 
 def _extension_block(layout: HeaderLayout, stamp: Stamp) -> bytes:

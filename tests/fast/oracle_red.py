@@ -119,7 +119,7 @@ class History:
 
 def _may_accompany(earlier: Placed, newest: Placed) -> bool:
     return (
-        earlier.csrc == newest.csrc
+        earlier.mark.voice == newest.mark.voice
         and len(earlier.payload) <= BLOCK_BYTES_MAX
         and 0 < newest.time - earlier.time <= OFFSET_MAX
     )

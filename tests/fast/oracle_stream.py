@@ -31,25 +31,38 @@ def room_clock(now: float) -> int:
     return math.floor(now * CLOCK_HZ + 0.5)
 
 
+class Mark(NamedTuple):
+    """Whose voice a packet is. `source` and `echo_group` None: made here, nobody's echo."""
+
+    source: int | None
+    csrcs: tuple[int, ...]
+    level_byte: int
+    claimed: int | None  # of the level, by the packet itself
+    echo_group: int | None
+
+    @property
+    def voice(self) -> tuple[int | None, int]:
+        """What tells one speaker from another; all that is made here is one."""
+        return (None, 0) if self.source is None else (self.source, self.csrcs[0])
+
+
 class Placed(NamedTuple):
-    """A packet with its place on a stream. `echo_group` None: made here, nobody's echo."""
+    """A packet with its place on a stream."""
 
     stream_index: int
     time: int
     marker: bool
     late: bool
     payload: bytes
-    csrc: int
-    level_byte: int
-    echo_group: int | None
     ticks: int
+    mark: Mark
 
 
 class Timeline:
     """The index V and the time of a stream's packets, period by period of one holder."""
 
     def __init__(self) -> None:
-        self.index = -1
+        self.index = 0
         self.time: int | None = None
         self.anchored = False
         # Of the present period: the source's sequence numbers, and how the newest was placed.
@@ -96,9 +109,16 @@ class Timeline:
         # As if there had been an anchor here: what is older would share its place with another.
         self.oldest, self.offset = sequence + 1, self.index - sequence
 
-    def append(self, ticks: int, now: float, *, yields: bool) -> tuple[int, int] | None:
+    def append(
+        self, ticks: int, now: float, *, at: float | None, yields: bool
+    ) -> tuple[int, int] | None:
         """Index and time of a packet made here, at the end of the timeline; None when too early."""
-        if yields and self.time is not None:
+        if at is not None and yields:
+            raise ValueError("what yields has no time of its own")
+        if at is not None:
+            if not self._step_to(room_clock(at), ticks, room_clock(now)):
+                return None
+        elif yields and self.time is not None:
             frames = math.floor((room_clock(now) - self.time) / FRAME_TICKS)
             if frames * FRAME_TICKS < self.newest_ticks:
                 return None
@@ -146,6 +166,17 @@ class Timeline:
 
     def _advance(self, sequence: int, timestamp: int, now: float) -> None:
         self.newest, self.newest_timestamp, self.newest_at = sequence, timestamp, now
+
+    def _step_to(self, time: int, ticks: int, clock: int) -> bool:
+        """Move to a packet's own time, or up to 20 ms later to the end of the last packet."""
+        if not clock - AHEAD_TICKS_MAX <= time <= clock + EARLY_TICKS_MAX:
+            return False
+        end = time if self.time is None else self.time + self.newest_ticks
+        if end - time > EARLY_TICKS_MAX:
+            return False
+        self.time, self.newest_ticks = max(time, end), ticks
+        self.index += 1
+        return True
 
     def _step(self, ticks: int, now: float) -> bool:
         """Move to the next packet's place; False when its time has not come."""
@@ -211,7 +242,7 @@ class OracleEgress:
 
     def stamp(self, packet: Placed) -> Stamp | None:
         """The header fields of `packet` on this egress; None when it is not carried."""
-        if packet.echo_group == self.echo_group:
+        if packet.mark.echo_group == self.echo_group:
             self.anchored = False
             return None
         if packet.late and not (self.anchored and packet.stream_index >= self.anchor_index):
@@ -225,11 +256,11 @@ class OracleEgress:
         if not packet.late:
             self.sequence, self.timestamp = sequence, timestamp
             self.last_ticks = packet.ticks
-        return Stamp(packet.marker, sequence, timestamp, packet.csrc, packet.level_byte)
+        return Stamp(packet.marker, sequence, timestamp, packet.mark.csrcs, packet.mark.level_byte)
 
     def is_early(self, packet: Placed) -> bool:
         """Whether `packet` is left out until what this track carried before has ended."""
-        if self.anchored or packet.late or packet.echo_group == self.echo_group:
+        if self.anchored or packet.late or packet.mark.echo_group == self.echo_group:
             return False
         return FRAME_TICKS < self._overlap(packet) <= OVERLAP_TICKS_MAX
 

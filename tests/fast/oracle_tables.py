@@ -31,6 +31,9 @@ class OracleSlot:
     streams: dict[int, int] = field(default_factory=dict)
     history: History | None = None
     holder: int = -1
+    id: int = -1
+    lean: bool = False
+    tapped: bool = False
 
 
 @dataclass
@@ -170,10 +173,10 @@ class OracleTables:
         if row.slot >= 0:
             self._timeline_of(row).restart()
 
-    def add_slot(self) -> int:
+    def add_slot(self, *, lean: bool = False) -> int:
         """See `Forwarder`."""
         slot = self._take_id()
-        self._slots[slot] = OracleSlot()
+        self._slots[slot] = OracleSlot(id=slot, lean=lean)
         self.slot_stream(slot)
         return slot
 
@@ -199,6 +202,10 @@ class OracleTables:
             self._sources[row.holder].slot = -1
         row.holder = source
         row.timeline.restart()
+
+    def tap(self, slot: int, on: bool) -> None:
+        """See `Forwarder`."""
+        self._slots[slot].tapped = on
 
     def slot_stream(self, slot: int, redundancy: int = 0) -> int:
         """See `Forwarder`."""

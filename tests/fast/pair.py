@@ -119,9 +119,10 @@ class Pair:
         self.call("remove_source", source)
         del self.sources[source]
 
-    def add_slot(self) -> None:
+    def add_slot(self, *, lean: bool = False, tapped: bool = False) -> None:
         """A slot, and its plain stream."""
-        slot = self.call("add_slot")
+        slot = self.call("add_slot", lean=lean)
+        self.call("tap", slot, tapped)
         self.slots.append(slot)
         self.stream_of(slot)
 
@@ -214,6 +215,7 @@ class Pair:
         """Counters, sizes, levels and statistics agree."""
         assert self.fast.counters() == self.oracle.counters()
         assert self.fast.sizes() == self.oracle.sizes()
+        self._compare_taken()
         assert self.fast.behind(self.now) == [], "a healthy forwarder leaves nobody out"
         for fast, oracle in self.sources:
             assert self.fast.source_stats(fast) == self.oracle.source_stats(oracle)
@@ -226,6 +228,14 @@ class Pair:
         for fast, oracle in self.egresses:
             _close(self.fast.egress_stats(fast), self.oracle.egress_stats(oracle))
             self.stream_of_egress(Both((fast, oracle)))
+
+    def _compare_taken(self) -> None:
+        fast, oracle = self.fast.taken(), self.oracle.taken()
+        assert [one[2:] for one in fast] == [one[2:] for one in oracle]
+        for mine, theirs in zip(fast, oracle, strict=True):
+            assert Both((mine.slot, theirs.slot)) in self.slots
+            source = Both((mine.source, theirs.source))
+            assert source in self.sources or source == (-1, -1)
 
 
 def _drain(

@@ -57,7 +57,7 @@ class Driver:
         for source in pair.sources:
             pair.call("set_audible", source, True)
         for source in list(pair.sources)[:2]:
-            pair.add_slot()
+            pair.add_slot(tapped=True)
             pair.call("assign", pair.slots[-1], source, pair.now)
         for _ in range(4):
             self.add_egress(rng)
@@ -101,7 +101,7 @@ class Driver:
     def resize_room(self, rng: random.Random) -> None:
         """A slot comes or goes."""
         if len(self.pair.slots) < SLOTS_MAX and rng.random() < 0.7:
-            self.pair.add_slot()
+            self.pair.add_slot(lean=rng.random() < 0.3, tapped=rng.random() < 0.5)
         elif self.pair.slots:
             self.pair.remove_slot(rng.choice(self.pair.slots))
 
@@ -182,10 +182,17 @@ class Driver:
         stream = _pick(rng, self.pair.streams)
         if stream is not None:
             payload = b"\x78" + rng.randbytes(rng.randrange(60))
-            level = rng.choice((0, 30, 127))
-            yields = rng.random() < 0.5
+            at = self.pair.now - rng.choice((-0.021, 0.0, 0.0501, 0.1, 0.2, 0.6))
             self.pair.call(
-                "push", stream, payload, self.pair.now, csrc=77, level=level, yields=yields
+                "push",
+                stream,
+                payload,
+                self.pair.now,
+                at=rng.choice((None, None, None, at)),
+                csrcs=(77, 78, 79)[: rng.randrange(4)],
+                level=rng.choice((0, 30, 127)),
+                yields=rng.random() < 0.4,
+                marker=rng.random() < 0.3,
             )
             self.pair.compare_output()
 
