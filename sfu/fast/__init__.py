@@ -9,7 +9,7 @@ from sfu.fast._mmsg import Mmsg
 from sfu.fast._stun import PathChecks
 from sfu.fast._swarm import Swarm
 from sfu.fast.measured import Aside, ListenerStats, Onset, Position, TrackStats
-from sfu.fast.records import Challenge, EgressStats, Gap, Slow, SourceLevel, SourceStats
+from sfu.fast.records import Challenge, Delivery, EgressStats, Gap, Slow, SourceLevel, SourceStats
 
 __all__ = [
     "ADDRESS_BYTES",
@@ -20,6 +20,7 @@ __all__ = [
     "Aside",
     "Batch",
     "Challenge",
+    "Delivery",
     "EgressStats",
     "Forwarder",
     "Gap",

@@ -9,7 +9,7 @@ monotonic seconds and must not go backwards.
 from typing import Any
 
 from sfu.fast._batch import Batch
-from sfu.fast.records import Challenge, EgressStats, Gap, Slow, SourceLevel, SourceStats
+from sfu.fast.records import Challenge, Delivery, EgressStats, Gap, Slow, SourceLevel, SourceStats
 
 STUN: int
 DTLS: int
@@ -124,6 +124,7 @@ class Forwarder:
         mid: bytes = b"",
         red_payload_type: int = 0,
         repeats: bool = False,
+        transport_cc_extension: int = 0,
     ) -> int:
         """An output track of a transport. `first_sequence` is in [1, 32767].
 
@@ -133,7 +134,8 @@ class Forwarder:
         another egress of the transport has, or had when it sent under the same keys.
 
         A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
-        header two-byte form (RFC 8285 4.3).
+        header two-byte form (RFC 8285 4.3). With `transport_cc_extension` its packets carry a
+        transport-wide number while the transport is `set_stamped`.
         """
     def remove_egress(self, egress: int) -> None: ...
     def subscribe(self, egress: int, stream: int) -> None:
@@ -154,6 +156,20 @@ class Forwarder:
         rest is counted as refused.
         """
     def egress_stats(self, egress: int) -> EgressStats: ...
+    def set_stamped(self, transport: int, on: bool) -> None:
+        """Number the packets of all egresses that agreed on it in one transport-wide sequence, and
+        remember the newest 512 until the listener tells what came of them. Switching off forgets
+        them; the numbers go on when it is switched on again.
+        """
+    def deliveries(self, transport: int, feedback: bytes, now: float) -> list[Delivery]:
+        """What transport-wide feedback tells (RTPFB format 15, from after the two SSRCs on, without
+        RTCP padding) of packets that are remembered, in the order in which they left. Each packet
+        is told of once, none that left more than 10 s ago.
+
+        Empty and counted (`feedback_malformed`) when it is malformed or about what was never sent.
+        """
+    def wire_bytes(self, transport: int) -> int:
+        """What was sent on its egresses, with IP and UDP headers and whatever was sent again."""
     def receive(self, inbox: Batch, now: float) -> None:
         """Take a batch; `inbox` must stay unchanged until `drain` returns False."""
     def drain(self, outbox: Batch) -> bool:
@@ -175,7 +191,8 @@ class Forwarder:
         """
     def counters(self) -> dict[str, int]:
         """`received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes
-        recovered repaired resent resends_refused held held_us`, and `dropped_<reason>`.
+        recovered repaired resent resends_refused stamped feedback_malformed held held_us`, and
+        `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

@@ -172,6 +172,8 @@ cdef class Forwarder(Intake):
             "repaired": self.repaired,
             "resent": self.resent,
             "resends_refused": self.resends_refused,
+            "stamped": self.stamped,
+            "feedback_malformed": self.feedback_malformed,
             "held": self.held,
             "held_us": <uint64_t>(self.held_s * 1e6),
         }

@@ -56,6 +56,14 @@ class SourceStats(NamedTuple):
     jitter_ticks: int
 
 
+class Delivery(NamedTuple):
+    """What became of a packet that carried a transport-wide number. Times are seconds."""
+
+    sent_at: float
+    arrived_at: float | None  # on the receiver's clock; None: lost, or sent again since
+    size: int  # bytes on the wire, with IP and UDP headers
+
+
 class EgressStats(NamedTuple):
     """What a sender report about this egress says. Times are seconds, `rtp_time` is 32 bit."""
 
