@@ -144,6 +144,8 @@ class Forwarder:
         """
     def egress_stream(self, egress: int) -> int:
         """The stream that it carries, -1 for nothing."""
+    def carriers(self, stream: int) -> int:
+        """How many egresses carry it."""
     def behind(self, now: float) -> list[int]:
         """Egresses that should have carried packets and have not for a second: subscribed, with
         keys and a route, of another echo group than the newest packet's, while the stream flows

@@ -488,6 +488,9 @@ cdef class Routes:
     def egress_stream(self, int32_t egress):
         return self._egress(egress).stream
 
+    def carriers(self, int32_t stream):
+        return self._stream(stream).count
+
     def behind(self, double now):
         cdef list found = []
         cdef int32_t egress
