@@ -165,7 +165,7 @@ def _targets(
 
     names = arguments.target or ["rostrum"]
     cpu = cores.server[0] if cores.server else None
-    if "janus" not in names:
+    if not any(name.startswith("janus") for name in names):
         yield [_target(name, Place(cpu=cpu), arguments, options) for name in names]
         return
     with joined_namespaces() as pair, inside(pair.load):
@@ -175,10 +175,12 @@ def _targets(
 
 def _target(name: str, place: Place, arguments: argparse.Namespace, options: LoadOptions) -> Target:
     from bench.targets.janus import Janus
+    from bench.targets.janus_mixes import AudioBridge, StreamedMix
     from bench.targets.rostrum import AttachedRostrum, Rostrum
 
-    if name == "janus":
-        return Janus(place)
+    for kind in (Janus, AudioBridge, StreamedMix):
+        if name == kind.name:
+            return kind(place)
     if name == "rostrum":
         return Rostrum(place, settings=[f"media.segmentation={options.segmentation}"])
     return AttachedRostrum(
@@ -269,9 +271,9 @@ def _add_target(command: argparse.ArgumentParser) -> None:
         "--target",
         action="append",
         metavar="NAME",
-        help="rostrum (a daemon of its own, the default), janus, or the control address of a "
-        "running rostrum (HOST:PORT or unix:/PATH); given several times they are measured one "
-        "after the other",
+        help="rostrum (a daemon of its own, the default), janus, janus-audiobridge, "
+        "janus-streaming, or the control address of a running rostrum (HOST:PORT or unix:/PATH); "
+        "given several times they are measured one after the other",
     )
     group.add_argument(
         "--attach",

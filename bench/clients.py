@@ -1,7 +1,7 @@
 """Virtual WebRTC clients: each a connected UDP socket with ICE, DTLS, SRTP and RTCP of its own.
 
-To a server they are browsers; here each is a small state machine without a task. A `Crowd` drives
-thousands: its `pump` sends what is due, reads what has come and runs the timers, every few
+To a server they are browsers; here each is a small state machine without a task. A `bench.crowd`
+drives thousands: its `pump` sends what is due, reads what has come and runs the timers, every few
 milliseconds. Media never reaches Python: `sfu.fast.Swarm` sends and measures it.
 
 Times are `time.time_ns`, the clock of the kernel's receive timestamps.
@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import Counter
-from dataclasses import dataclass
-from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Session
@@ -22,17 +19,17 @@ from pylibsrtp import Session
 from bench import rtcp
 from bench.connectivity import Checks, answers
 from bench.descriptions import Local, Remote, build_answer, build_offer, parse
-from bench.handshake import Handshake, HandshakeError, Handshakes
+from bench.handshake import Handshake, HandshakeError
 from bench.lifecycle import State, Times
 from bench.replies import Replies
 from bench.sockets import open_socket
-from bench.timers import Timers
-from sfu.fast import DTLS, STUN, Swarm
+from sfu.fast import DTLS, STUN
 from sfu.fast.measured import ListenerStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bench.crowd import Crowd
     from bench.talking import Microphone
     from bench.targets import Lines, Role
 
@@ -48,63 +45,15 @@ CONSENT_NS = 2_500 * MS
 REPORT_NS = 5_000 * MS
 # After this a person would have given up.
 CONNECT_WITHIN_NS = 20_000 * MS
-# About a millisecond of reading; then what is due is sent before the rest is read.
-SLICE_DATAGRAMS = 512
 # Looked for this often; the arrival itself is exact, the kernel has stamped it.
 FIRST_AUDIO_NS = 50 * MS
-
-
-@dataclass(frozen=True)
-class Kit:
-    """What all clients of a load share."""
-
-    handshakes: Handshakes
-    draw: Random
-    is_ipv6: bool = False
-
-
-class Crowd:
-    """Clients that are measured together, in one swarm."""
-
-    def __init__(self, kit: Kit, *, decrypt_every: int = 1) -> None:
-        self.kit = kit
-        self.swarm = Swarm(decrypt_every)
-        self.timers = Timers()
-        self.clients: dict[int, Client] = {}
-        self.counts: Counter[str] = Counter()
-        self.joining = 0
-        self.connected = 0
-
-    def pump(self) -> None:
-        """Do everything that is due, and take everything that has come."""
-        swarm, clients = self.swarm, self.clients
-        read = swarm.totals()["datagrams"]
-        while True:
-            swarm.tick(time.time_ns())
-            for aside in swarm.poll(SLICE_DATAGRAMS):
-                client = clients.get(aside.client)
-                if client is not None:
-                    client.take(aside.kind, aside.data, time.time_ns())
-            before, read = read, swarm.totals()["datagrams"]
-            if read - before < SLICE_DATAGRAMS:
-                break
-        self.timers.run(time.time_ns())
-        swarm.tick(time.time_ns())
-
-    def client(self, name: str, role: Role) -> Client:
-        """A new client, which has done nothing yet."""
-        return Client(self, name, role)
-
-    def close(self) -> None:
-        """Let everybody vanish. Idempotent."""
-        for client in list(self.clients.values()):
-            client.vanish()
-        self.swarm.close()
 
 
 class Client:
     """One person's connection; a `bench.targets.Peer`. Joining again is another client."""
 
+    # Whether it offers what lets a server adapt to its line: transport-wide feedback and RED.
+    adapts: ClassVar[bool] = False
     __slots__ = (
         "_checks",
         "_crowd",
@@ -165,7 +114,11 @@ class Client:
     def offer(self, lines: Lines) -> str:
         """An SDP offer as browsers make it."""
         offer = build_offer(
-            self._local, sends=lines.sends, receives=lines.receives, count=lines.count
+            self._local,
+            sends=lines.sends,
+            receives=lines.receives,
+            count=lines.count,
+            adapts=self.adapts,
         )
         self.times.offer = time.time_ns()
         return offer
@@ -206,7 +159,7 @@ class Client:
         """
         remote, crowd = self._remote, self._crowd
         assert remote is not None and self.state is State.NEW, "connect() follows the negotiation"
-        address = remote.address(is_ipv6=crowd.kit.is_ipv6)
+        address = self._reach(remote.address(is_ipv6=crowd.kit.is_ipv6))
         self._socket = open_socket(address, crowd.kit.is_ipv6)
         self._id = crowd.swarm.add_client(self._socket.fileno())
         crowd.clients[self._id] = self
@@ -218,6 +171,10 @@ class Client:
         now_ns = time.time_ns()
         crowd.timers.at(now_ns + CONNECT_WITHIN_NS, self._give_up)
         self._check(now_ns)
+
+    def _reach(self, server: tuple[str, int]) -> tuple[str, int]:
+        """Where to send what is for the server."""
+        return server
 
     def take(self, kind: int, data: bytes, now_ns: int) -> None:
         """A datagram that is no media."""

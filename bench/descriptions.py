@@ -13,9 +13,12 @@ from ipaddress import ip_address
 
 LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 OPUS_PAYLOAD_TYPE = 111
 LEVEL_EXTENSION = 1
+TRANSPORT_CC_EXTENSION = 3
 MID_EXTENSION = 4
+RED_PAYLOAD_TYPE = 63
 
 _REVERSED = {
     "sendonly": "recvonly",
@@ -52,6 +55,7 @@ class Line:
     payload_type: int = -1  # of Opus
     level_extension: int = 0
     mid_extension: int = 0
+    transport_cc_extension: int = 0
     ssrcs: list[int] = field(default_factory=list)
 
 
@@ -74,15 +78,20 @@ class Remote:
         raise ValueError(f"no {'IPv6' if is_ipv6 else 'IPv4'} candidate in the description")
 
 
-def build_offer(local: Local, *, sends: bool, receives: int, count: int) -> str:
+def build_offer(
+    local: Local, *, sends: bool, receives: int, count: int, adapts: bool = False
+) -> str:
     """An offer with `count` audio m-lines: the first sends, too, when `sends`; the first `receives`
-    of them receive.
+    of them receive. `adapts`: RED and transport-wide feedback are offered as well.
     """
+    number = TRANSPORT_CC_EXTENSION if adapts else 0
     media: list[str] = []
     for index in range(count):
         sending, receiving = sends and index == 0, index < receives
         direction = "sendrecv" if sending and receiving else "sendonly" if sending else "recvonly"
-        line = Line(str(index), direction, OPUS_PAYLOAD_TYPE, LEVEL_EXTENSION, MID_EXTENSION)
+        line = Line(
+            str(index), direction, OPUS_PAYLOAD_TYPE, LEVEL_EXTENSION, MID_EXTENSION, number
+        )
         media += _media(local, line, setup="actpass", others=True)
     return _text(local, [str(index) for index in range(count)], media)
 
@@ -163,6 +172,8 @@ def _take_extension(line: Line, value: str) -> None:
         line.level_extension = identifier
     elif uri == MID_URI:
         line.mid_extension = identifier
+    elif uri == TRANSPORT_CC_URI:
+        line.transport_cc_extension = identifier
 
 
 def _text(local: Local, mids: list[str], media: list[str]) -> str:
@@ -179,8 +190,17 @@ def _text(local: Local, mids: list[str], media: list[str]) -> str:
 
 
 def _media(local: Local, line: Line, *, setup: str, others: bool) -> list[str]:
-    """One m-line; `others`: offer the codecs beside Opus, too."""
+    """One m-line; `others`: offer the codecs beside Opus, too. Where feedback is offered, so is
+    RED, as browsers do.
+    """
     codecs = _OTHER_CODECS if others else ()
+    adapting: list[str] = []
+    if others and line.transport_cc_extension:
+        codecs = ((RED_PAYLOAD_TYPE, "red/48000/2"), *codecs)
+        adapting = [
+            f"a=fmtp:{RED_PAYLOAD_TYPE} {line.payload_type}/{line.payload_type}",
+            f"a=rtcp-fb:{line.payload_type} transport-cc",
+        ]
     numbers = " ".join(str(number) for number in (line.payload_type, *(n for n, _ in codecs)))
     lines = [
         f"m=audio 9 UDP/TLS/RTP/SAVPF {numbers}",
@@ -198,6 +218,7 @@ def _media(local: Local, line: Line, *, setup: str, others: bool) -> list[str]:
         f"a=rtpmap:{line.payload_type} opus/48000/2",
         f"a=fmtp:{line.payload_type} minptime=10;useinbandfec=1",
         *(f"a=rtpmap:{number} {codec}" for number, codec in codecs),
+        *adapting,
     ]
     if line.direction.startswith("send"):
         lines += [f"a=msid:voice voice{line.mid}", f"a=ssrc:{local.ssrc} cname:{local.ufrag}"]
@@ -205,5 +226,9 @@ def _media(local: Local, line: Line, *, setup: str, others: bool) -> list[str]:
 
 
 def _extensions(line: Line) -> list[str]:
-    pairs = ((line.level_extension, LEVEL_URI), (line.mid_extension, MID_URI))
+    pairs = (
+        (line.level_extension, LEVEL_URI),
+        (line.mid_extension, MID_URI),
+        (line.transport_cc_extension, TRANSPORT_CC_URI),
+    )
     return [f"a=extmap:{number} {uri}" for number, uri in pairs if number]

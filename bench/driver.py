@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from bench.clients import Crowd
+from bench.crowd import Crowd
 from bench.selfwatch import SelfWatch
 
 # Arrivals are stamped by the kernel and packets when they are built, so nothing is measured more

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.clients import MS, Client, Crowd
+from bench.clients import MS, Client
+from bench.crowd import Crowd
 from bench.lifecycle import State, Times
 from bench.quantiles import quantile
 from bench.results import Joins, Stage

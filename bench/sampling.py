@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bench.clients import Client, Crowd
+from bench.clients import Client
+from bench.crowd import Crowd
 from bench.quantiles import quantile
 from bench.report import Live
 from bench.results import Figures, Histogram, Second, Series

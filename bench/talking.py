@@ -21,7 +21,8 @@ from sfu.fast import Swarm
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bench.clients import Client, Crowd
+    from bench.clients import Client
+    from bench.crowd import Crowd
     from sfu.fast.measured import Onset
 
 STEP_NS = 20_000_000

@@ -8,7 +8,8 @@ from collections.abc import Coroutine, Sequence
 from itertools import count
 from typing import Any
 
-from bench.clients import Client, Crowd
+from bench.clients import Client
+from bench.crowd import Crowd
 from bench.joining import Joining, Seat
 from bench.lifecycle import State
 from bench.targets import Target

@@ -12,7 +12,8 @@ from ipaddress import ip_address
 from random import Random
 from typing import Any, Self, TypeVar
 
-from bench.clients import Client, Crowd, Kit
+from bench.clients import Client
+from bench.crowd import Crowd, Kit
 from bench.driver import drive
 from bench.handshake import Handshakes
 from bench.joining import Joining, Seat

@@ -17,7 +17,6 @@ from bench.targets import TargetError
 MESSAGE_BYTES_MAX: Final = 8_191
 _ANSWER_BYTES_MAX: Final = 1 << 20
 _ANSWER_WITHIN_S: Final = 60.0
-_PLUGIN: Final = "janus.plugin.videoroom"
 
 Json = dict[str, Any]
 
@@ -75,9 +74,9 @@ class JanusApi:
         self._socket.close()
         self._fail("the connection is closed")
 
-    async def attach(self) -> int:
-        """A new handle, which is one client to Janus."""
-        attached = await self._ask({"janus": "attach", "plugin": _PLUGIN})
+    async def attach(self, plugin: str) -> int:
+        """A new handle of a plugin (`videoroom`), which is one client to Janus."""
+        attached = await self._ask({"janus": "attach", "plugin": f"janus.plugin.{plugin}"})
         handle = int(attached["data"]["id"])
         self._connected[handle] = asyncio.Event()
         return handle

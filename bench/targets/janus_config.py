@@ -7,14 +7,13 @@ that what is in /etc does not matter.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.targets import Place, TargetError
 
-_PLUGIN: Final = "libjanus_videoroom.so"
 _TRANSPORT: Final = "libjanus_pfunix.so"
 # Debian's, and where `make install` puts them.
 _ROOTS: Final = (Path("/usr"), Path("/usr/local"), Path("/opt/janus"))
@@ -27,18 +26,21 @@ class Installed:
     """The parts of Janus that a run needs."""
 
     program: Path
-    plugin: Path
+    plugins: tuple[Path, ...]
     transport: Path
 
 
-def find_janus(roots: Iterable[Path] = _ROOTS) -> Installed:
+def find_janus(
+    roots: Iterable[Path] = _ROOTS, plugins: Sequence[str] = ("videoroom",)
+) -> Installed:
     """Raises TargetError, which says how to get it, when it or a part of it is missing."""
     roots = tuple(roots)
     programs = [str(root / "bin") for root in roots]
     program = shutil.which("janus", path=":".join(programs))
     if program is None:
         raise TargetError("janus is not installed: apt-get install janus")
-    return Installed(Path(program), _library(roots, _PLUGIN), _library(roots, _TRANSPORT))
+    libraries = tuple(_library(roots, f"libjanus_{plugin}.so") for plugin in plugins)
+    return Installed(Path(program), libraries, _library(roots, _TRANSPORT))
 
 
 def _library(roots: tuple[Path, ...], name: str) -> Path:
@@ -62,17 +64,21 @@ class Settings:
 def write_config(folder: Path, installed: Installed, place: Place, settings: Settings) -> Path:
     """Fill `folder`; returns the path of the socket that the API will be on."""
     api = folder / "api"
-    for kind, library in (("plugins", installed.plugin), ("transports", installed.transport)):
+    parts = {"plugins": installed.plugins, "transports": (installed.transport,)}
+    for kind, libraries in parts.items():
         (folder / kind).mkdir()
-        (folder / kind / library.name).symlink_to(library)
+        for library in libraries:
+            (folder / kind / library.name).symlink_to(library)
     for kind in ("events", "loggers"):
         (folder / kind).mkdir()
     (folder / "janus.jcfg").write_text(_core(folder, place, settings))
     (folder / "janus.transport.pfunix.jcfg").write_text(
         _section("general", enabled=True, json="compact", path=str(api), type="SOCK_SEQPACKET")
     )
-    # Rooms and participants by the names the load gives them.
-    (folder / "janus.plugin.videoroom.jcfg").write_text(_section("general", string_ids=True))
+    for library in installed.plugins:
+        plugin = library.name.removeprefix("libjanus_").removesuffix(".so")
+        # Rooms and participants by the names the load gives them.
+        (folder / f"janus.plugin.{plugin}.jcfg").write_text(_section("general", string_ids=True))
     return api
 
 

@@ -9,7 +9,16 @@ from sfu.fast._mmsg import Mmsg
 from sfu.fast._stun import PathChecks
 from sfu.fast._swarm import Swarm
 from sfu.fast.measured import Aside, ListenerStats, Onset, Position, TrackStats
-from sfu.fast.records import Challenge, EgressStats, Gap, Slow, SourceLevel, SourceStats, Tapped
+from sfu.fast.records import (
+    Challenge,
+    Delivery,
+    EgressStats,
+    Gap,
+    Slow,
+    SourceLevel,
+    SourceStats,
+    Tapped,
+)
 
 __all__ = [
     "ADDRESS_BYTES",
@@ -20,6 +29,7 @@ __all__ = [
     "Aside",
     "Batch",
     "Challenge",
+    "Delivery",
     "EgressStats",
     "Forwarder",
     "Gap",

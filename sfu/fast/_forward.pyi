@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from sfu.fast._batch import Batch
-from sfu.fast.records import Challenge, EgressStats, Gap, Slow, SourceLevel, SourceStats, Tapped
+from sfu.fast.records import (
+    Challenge,
+    Delivery,
+    EgressStats,
+    Gap,
+    Slow,
+    SourceLevel,
+    SourceStats,
+    Tapped,
+)
 
 STUN: int
 DTLS: int
@@ -88,8 +97,8 @@ class Forwarder:
     def add_slot(self, audience: int = -1, *, lean: bool = False) -> int:
         """A virtual microphone; of an audience, which has at most 8.
 
-        `lean`: its packets carry no CSRC and no header extensions, for listeners whose line is too
-        narrow for either.
+        `lean`: its packets carry no CSRC and no header extensions but the number of a stamped
+        transport, for listeners whose line is too narrow for either.
         """
     def remove_slot(self, slot: int) -> None: ...
     def assign(self, slot: int, source: int, now: float) -> None:
@@ -141,6 +150,7 @@ class Forwarder:
         mid: bytes = b"",
         red_payload_type: int = 0,
         repeats: bool = False,
+        transport_cc_extension: int = 0,
     ) -> int:
         """An output track of a transport. `first_sequence` is in [1, 32767].
 
@@ -150,7 +160,8 @@ class Forwarder:
         another egress of the transport has, or had when it sent under the same keys.
 
         A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
-        header two-byte form (RFC 8285 4.3).
+        header two-byte form (RFC 8285 4.3). With `transport_cc_extension` its packets carry a
+        transport-wide number while the transport is `set_stamped`.
         """
     def remove_egress(self, egress: int) -> None: ...
     def subscribe(self, egress: int, stream: int) -> None:
@@ -159,6 +170,8 @@ class Forwarder:
         """
     def egress_stream(self, egress: int) -> int:
         """The stream that it carries, -1 for nothing."""
+    def carriers(self, stream: int) -> int:
+        """How many egresses carry it."""
     def behind(self, now: float) -> list[int]:
         """Egresses that should have carried packets and have not for a second: subscribed, with
         keys and a route, of another echo group than the newest packet's, while the stream flows
@@ -171,6 +184,20 @@ class Forwarder:
         rest is counted as refused.
         """
     def egress_stats(self, egress: int) -> EgressStats: ...
+    def set_stamped(self, transport: int, on: bool) -> None:
+        """Number the packets of all egresses that agreed on it in one transport-wide sequence, and
+        remember the newest 512 until the listener tells what came of them. Switching off forgets
+        them; the numbers go on when it is switched on again.
+        """
+    def deliveries(self, transport: int, feedback: bytes, now: float) -> list[Delivery]:
+        """What transport-wide feedback tells (RTPFB format 15, from after the two SSRCs on, without
+        RTCP padding) of packets that are remembered, in the order in which they left. Each packet
+        is told of once, none that left more than 10 s ago.
+
+        Empty and counted (`feedback_malformed`) when it is malformed or about what was never sent.
+        """
+    def wire_bytes(self, transport: int) -> int:
+        """What was sent on its egresses, with IP and UDP headers and whatever was sent again."""
     def receive(self, inbox: Batch, now: float) -> None:
         """Take a batch; `inbox` must stay unchanged until `drain` returns False."""
     def drain(self, outbox: Batch) -> bool:
@@ -192,7 +219,8 @@ class Forwarder:
         """
     def counters(self) -> dict[str, int]:
         """`received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes
-        recovered repaired resent resends_refused taps_dropped held held_us`, and
+        recovered repaired resent resends_refused taps_dropped stamped feedback_malformed held
+        held_us`, and
         `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:

@@ -192,6 +192,8 @@ cdef class Forwarder(Intake):
             "resent": self.resent,
             "resends_refused": self.resends_refused,
             "taps_dropped": self.taps.dropped,
+            "stamped": self.stamped,
+            "feedback_malformed": self.feedback_malformed,
             "held": self.held,
             "held_us": <uint64_t>(self.held_s * 1e6),
         }

@@ -4,8 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport Batch
 from sfu.fast._history cimport Remembered
-from sfu.fast._routes cimport Routes
 from sfu.fast._rows cimport FORMS, PAYLOAD_SIZE_MAX, RESENDS_MAX, Audience, Egress, Outgoing, Slot, Transport
+from sfu.fast._stamping cimport Stamping
 
 # Where the fan-out of `outgoing` stands, and that of a held tick: either can pause when the outbox is full.
 cdef struct FanOut:
@@ -26,7 +26,7 @@ cdef struct Flush:
     int32_t part                # of what that egress's transport gets
     uint64_t number
 
-cdef class Outlet(Routes):
+cdef class Outlet(Stamping):
     cdef double now
     cdef Outgoing outgoing
     cdef Outgoing forms[FORMS]  # of `outgoing`, those that somebody carries
@@ -58,7 +58,8 @@ cdef class Outlet(Routes):
         self, Egress* egress, Transport* transport, const Outgoing* out
     ) noexcept nogil
     cdef bint _emit(
-        self, Batch outbox, Egress* egress, Transport* transport, const Outgoing* out, uint32_t padding
+        self, Batch outbox, Egress* egress, Transport* transport, const Outgoing* out, uint32_t padding,
+        int32_t stamp,
     ) noexcept nogil
     cdef bint _start_due_flush(self) noexcept nogil
     cdef void _start_flush(self, int32_t audience) noexcept nogil

@@ -10,11 +10,12 @@ from sfu.fast._egress cimport anchor, header_size, is_early, write_header
 from sfu.fast._held cimport HOLD_S, as_carried, begins_packet, hold, hurry, is_complete, unlink
 from sfu.fast._history cimport History, Remembered, payload_of, recall, remember
 from sfu.fast._red cimport choose_copies, has_copies, stamp_red, wrap
-from sfu.fast._routes cimport Routes
 from sfu.fast._rows cimport (
-    FLOWING_S, FORMS, HELD_MAX, NOBODY, PAYLOAD_SIZE_MAX, RESENDS_MAX, SENT_MAX, Audience, Egress, Outgoing,
+    FLOWING_S, FORMS, HELD_MAX, NO_STAMP, NOBODY, PAYLOAD_SIZE_MAX, RESENDS_MAX, SENT_MAX, Audience, Egress, Outgoing,
     Sent, Slot, Stream, Transport,
 )
+from sfu.fast._stamping cimport Stamping
+from sfu.fast._stamps cimport next_stamp, note_departure
 from sfu.fast._tap cimport keep_tapped
 
 from pylibsrtp._binding import ffi as _ffi
@@ -38,7 +39,9 @@ cdef enum:
     RESEND_TIMES = 2            # of one packet: a line that loses it three times has other needs
 
 
-cdef inline void note_sent(Egress* egress, const Outgoing* out, uint32_t padding) noexcept nogil:
+cdef inline void note_sent(
+    Egress* egress, const Outgoing* out, uint32_t padding, int32_t stamp
+) noexcept nogil:
     """Remember how a packet left; one that leaves again is remembered already."""
     cdef int64_t sequence = out.index + egress.index_offset
     cdef Sent* sent = &egress.sent[sequence % SENT_MAX]
@@ -47,6 +50,7 @@ cdef inline void note_sent(Egress* egress, const Outgoing* out, uint32_t padding
     sent.sequence = sequence
     sent.form = out.form
     sent.padding = <uint8_t>padding
+    sent.stamp = stamp
     sent.times = 0
     egress.resends = min(RESEND_BURST, egress.resends + RESEND_SHARE)
 
@@ -61,7 +65,7 @@ cdef inline void note_flow(Slot* slot, const Outgoing* out) noexcept nogil:
     slot.newest_echo_group = out.echo_group
 
 
-cdef class Outlet(Routes):
+cdef class Outlet(Stamping):
     def set_segmented(self, int32_t audience, bint segmented):
         cdef Audience* row = self._audience(audience)
         self._assert_drained()
@@ -165,7 +169,7 @@ cdef class Outlet(Routes):
                 egress = &self.egresses[stream.egresses[self.fan_out.cursor]]
                 transport = &self.transports[egress.transport]
                 if self._is_carried(egress, transport, out):
-                    if not self._emit(outbox, egress, transport, out, 0):
+                    if not self._emit(outbox, egress, transport, out, 0, next_stamp(transport, egress)):
                         return True
                 self.fan_out.cursor += 1
             self.fan_out.form += 1
@@ -195,17 +199,18 @@ cdef class Outlet(Routes):
         return True
 
     cdef bint _emit(
-        self, Batch outbox, Egress* egress, Transport* transport, const Outgoing* out, uint32_t padding
+        self, Batch outbox, Egress* egress, Transport* transport, const Outgoing* out, uint32_t padding,
+        int32_t stamp,
     ) noexcept nogil:
         """Write, protect and append one packet; False when `outbox` has no room for it."""
-        cdef uint32_t size = header_size(egress, out) + out.length
+        cdef uint32_t size = header_size(egress, out, stamp) + out.length
         cdef uint8_t* data = outbox.reserve(size + padding + TRAILER_SIZE_MAX)
         cdef int protected = <int>(size + padding)
         if data == NULL:
             return False
         if egress.needs_anchor:
             anchor(egress, out)
-        write_header(data, egress, out)
+        write_header(data, egress, out, stamp)
         memcpy(data + size - out.length, out.payload, out.length)
         if out.form > 0:
             stamp_red(data + size - out.length, out.blocks, egress.payload_type)
@@ -223,8 +228,12 @@ cdef class Outlet(Routes):
         egress.octets += out.length
         self.forwarded += 1
         self.forwarded_bytes += <uint32_t>protected
+        transport.wire_bytes += <uint32_t>protected + transport.datagram_overhead
+        if stamp != NO_STAMP:
+            self.stamped += 1
+            note_departure(transport, stamp, <uint32_t>protected + transport.datagram_overhead, self.now)
         if egress.sent != NULL:
-            note_sent(egress, out, padding)
+            note_sent(egress, out, padding, stamp)
         return True
 
     # ---- what is sent again
@@ -319,7 +328,7 @@ cdef class Outlet(Routes):
             out.payload = self.wrapped[0]
             if out.length == 0:
                 return True
-        if not self._emit(outbox, egress, transport, &out, sent.padding):
+        if not self._emit(outbox, egress, transport, &out, sent.padding, sent.stamp):
             return False
         self.resent += self.forwarded - forwarded
         self.forwarded = forwarded
@@ -386,7 +395,7 @@ cdef class Outlet(Routes):
         cdef Egress* egress
         cdef uint32_t size, padding, largest = 0
         cdef int32_t count = 0
-        cdef int32_t line, item, slot
+        cdef int32_t line, item, slot, stamp
         for line in range(transport.egress_count):
             egress = &self.egresses[transport.egresses[line]]
             slot = NOBODY if egress.stream == NOBODY else self.streams[egress.stream].slot
@@ -396,17 +405,19 @@ cdef class Outlet(Routes):
                 if count < HELD_MAX:
                     egresses[count] = egress
                     packets[count] = as_carried(audience, item, egress.stream)
-                    size = header_size(egress, packets[count]) + packets[count].length
+                    stamp = next_stamp(transport, egress)
+                    size = header_size(egress, packets[count], stamp) + packets[count].length
                     if egress.echo_group != packets[count].echo_group:
                         largest = max(largest, size)
                     count += 1
         while flush.part < count:
             egress = egresses[flush.part]
             if self._is_carried(egress, transport, packets[flush.part]):
-                padding = largest - header_size(egress, packets[flush.part]) - packets[flush.part].length
+                stamp = next_stamp(transport, egress)
+                padding = largest - header_size(egress, packets[flush.part], stamp) - packets[flush.part].length
                 if flush.part == count - 1 or padding > PADDING_SIZE_MAX:
                     padding = 0
-                if not self._emit(outbox, egress, transport, packets[flush.part], padding):
+                if not self._emit(outbox, egress, transport, packets[flush.part], padding, stamp):
                     return False
             flush.part += 1
         flush.part = 0

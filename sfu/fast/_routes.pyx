@@ -17,6 +17,7 @@ from sfu.fast._rows cimport (
     PACKETS_BURST_MAX, SENT_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX, TRANSPORT_EGRESSES_MAX, Audience, Egress, Sent, Slot, Source,
     Stream, Transport,
 )
+from sfu.fast._stamps cimport overhead_of
 from sfu.fast._tables cimport AddressTable, Ids, grown
 from sfu.fast._tap cimport TapRecord, open_taps
 
@@ -85,6 +86,8 @@ cdef class Routes:
             free(self.egresses[index].sent)
         free(self.taps.records)
         free(self.taps.payloads)
+        for index in range(self.transport_capacity):
+            free(self.transports[index].stamps)
         free(self.audiences)
         free(self.transports)
         free(self.sources)
@@ -114,6 +117,8 @@ cdef class Routes:
         while row.address_count > 0:
             row.address_count -= 1
             self.addresses.drop(row.addresses[row.address_count])
+        free(row.stamps)
+        row.stamps = NULL
         row.alive = False
         self.sessions.pop(transport, None)
         self.spent.pop(transport, None)
@@ -155,6 +160,7 @@ cdef class Routes:
     def route(self, int32_t transport, bytes address not None):
         cdef Transport* row = self._transport(transport)
         memcpy(row.address, self._address(address), ADDRESS_SIZE)
+        row.datagram_overhead = overhead_of(row.address)
         row.is_routed = True
 
     def reidentify(self, int32_t transport, *, uint32_t csrc, int32_t echo_group):
@@ -393,10 +399,13 @@ cdef class Routes:
         bytes mid not None=b"",
         uint8_t red_payload_type=0,
         bint repeats=False,
+        uint8_t transport_cc_extension=0,
     ):
         cdef Transport* owner = self._transport(transport)
         cdef int32_t row, index
         cdef Egress* egress
+        cdef const uint8_t* name
+        cdef uint8_t length
         if not 1 <= first_sequence <= 32767:
             raise ValueError(f"first_sequence is 1 to 32767, not {first_sequence}")
         check_payload_types(payload_type, red_payload_type)
@@ -421,13 +430,14 @@ cdef class Routes:
         egress.last_sequence = first_sequence - 1
         egress.first_timestamp = first_timestamp
         egress.sent_at = egress.excused_at = -INFINITY
-        write_extension(
-            egress,
-            level_extension,
-            mid_extension,
-            <const uint8_t*>PyBytes_AS_STRING(mid),
-            <uint8_t>PyBytes_GET_SIZE(mid),
-        )
+        name = <const uint8_t*>PyBytes_AS_STRING(mid)
+        length = <uint8_t>PyBytes_GET_SIZE(mid)
+        write_extension(&egress.plain, level_extension, mid_extension, name, length, 0)
+        if transport_cc_extension > 0:
+            write_extension(
+                &egress.stamped, level_extension, mid_extension, name, length, transport_cc_extension
+            )
+            write_extension(&egress.stamped_lean, 0, 0, name, 0, transport_cc_extension)
         if repeats:
             egress.sent = <Sent*>calloc(SENT_MAX, sizeof(Sent))
             if egress.sent == NULL:
@@ -511,6 +521,9 @@ cdef class Routes:
 
     def egress_stream(self, int32_t egress):
         return self._egress(egress).stream
+
+    def carriers(self, int32_t stream):
+        return self._stream(stream).count
 
     def behind(self, double now):
         cdef list found = []

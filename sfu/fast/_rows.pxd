@@ -1,6 +1,6 @@
 # The rows of the forwarder's tables. README.md tells what they mean.
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport ADDRESS_SIZE
 
@@ -12,7 +12,7 @@ cdef enum:
     TRANSPORT_ADDRESSES_MAX = 8  # a client has a few interfaces; more is an attack
     CSRCS_MAX = 3                # of a packet: as many voices as a listener can tell apart
     CHALLENGES_MAX = 64          # in one batch: more talkers than anybody could hear
-    EXTENSION_SIZE_MAX = 28      # header, level and a 16-byte MID, padded
+    EXTENSION_SIZE_MAX = 32      # header, level, a 16-byte MID and a transport-wide number, padded
     MID_SIZE_MAX = 16
     AUDIENCE_SLOTS_MAX = 8       # of one room, which has up to six
     FORMS = 3                    # of a slot's packets: plain, in RED with one earlier packet, with two
@@ -24,6 +24,8 @@ cdef enum:
     DROP_REASONS = 19
     RESENDS_MAX = 64             # of one egress at a time: what one NACK can ask for, four times over
     SENT_MAX = 64                # packets of an egress that may be asked for again
+    DEPARTURES_MAX = 512         # 3.4 s of three talkers; feedback comes every 50 to 250 ms
+    NO_STAMP = -1
     RECOVERED_BITS = 64          # of `Source.recovered`, `arrived` and `asked`
     GAPS_MAX = 256               # sources with a new gap in a batch; of more, some are not asked again
 
@@ -33,12 +35,29 @@ cdef extern from * nogil:
     """
     const double FLOWING_S      # without a packet for so long a stream pauses, and nobody misses anything
 
+# A stamped packet whose listener has not told yet what came of it.
+cdef struct Departure:
+    double sent_at
+    uint16_t size               # on the wire
+    bint is_again               # it left twice: nobody can tell which of both came
+    bint is_told
+
+cdef struct Stamps:
+    int64_t first               # what was stamped before is forgotten
+    int64_t reference           # of the newest feedback, unwrapped, in 64 ms
+    bint has_reference
+    Departure departures[DEPARTURES_MAX]
+
 cdef struct Transport:
     bint alive
     void* receive               # srtp_t, NULL before the keys
     void* send
     bint is_routed
     uint8_t address[ADDRESS_SIZE]
+    uint8_t datagram_overhead   # of IP and UDP, by that address
+    uint64_t wire_bytes
+    Stamps* stamps              # NULL while its packets are not to be stamped
+    int64_t next_stamp          # the transport-wide number, unwrapped
     int32_t source
     int32_t address_count
     uint8_t addresses[TRANSPORT_ADDRESSES_MAX][ADDRESS_SIZE]
@@ -129,7 +148,15 @@ cdef struct Sent:
     uint8_t form
     uint8_t padding
     uint8_t times               # sent again
+    int32_t stamp               # the transport-wide number that it had, NO_STAMP for none
     double again_at             # the last of them
+
+# A header extension block, ready but for what differs from packet to packet.
+cdef struct Extension:
+    uint8_t size                # 0: no such block
+    int32_t level_at            # offset of the level byte, -1 without
+    int32_t stamp_at            # of the transport-wide number, -1 without
+    uint8_t block[EXTENSION_SIZE_MAX]
 
 cdef struct Egress:
     bint alive
@@ -142,11 +169,12 @@ cdef struct Egress:
     uint32_t ssrc
     uint8_t payload_type
     uint8_t red_payload_type    # 0: the listener takes no RED
-    uint8_t extension_size
     Sent* sent                  # SENT_MAX of them if the listener may ask for packets again
     double resends              # that it may still get
-    int32_t level_at           # offset of the level byte in `extension`, -1 without
-    uint8_t extension[EXTENSION_SIZE_MAX]
+    Extension plain             # of its packets as a rule
+    Extension lean              # of packets of a lean slot: empty
+    Extension stamped_lean      # the number alone
+    Extension stamped           # of those with a transport-wide number; empty if that was not agreed on
     int64_t last_sequence
     int64_t index_offset        # sequence = V + this
     int64_t oldest_index

@@ -52,7 +52,8 @@ class Tapped(NamedTuple):
     slot: int
     source: int  # -1: it was pushed
     csrc: int  # the first one, 0 without
-    index: int  # its place on the slot's stream; a gap is a loss, or a packet that is late
+    # Its place on the slot's stream; a gap is a loss, or a packet that is late.
+    index: int  # type: ignore[assignment]  # a tuple has a method of that name
     time_ticks: int  # where it begins on the room clock, 48 kHz
     ticks: int  # how long it lasts, 48 kHz
     level: int  # as the packet claims it, 0..127 = -dBov; -1: it claims none
@@ -69,6 +70,14 @@ class SourceStats(NamedTuple):
     highest_sequence: int  # extended, 32 bit
     expected: int
     jitter_ticks: int
+
+
+class Delivery(NamedTuple):
+    """What became of a packet that carried a transport-wide number. Times are seconds."""
+
+    sent_at: float
+    arrived_at: float | None  # on the receiver's clock; None: lost, or sent again since
+    size: int  # bytes on the wire, with IP and UDP headers
 
 
 class EgressStats(NamedTuple):

@@ -61,7 +61,9 @@ class _Suspect(NamedTuple):
 
 
 class Invariant:
-    """Of one worker. `tell` gets each breach once; counts `invariant_breaches`."""
+    """Of one worker. `tell` gets each breach once; counts `invariant_breaches`, and those egresses
+    that are nobody's as `egresses_stray`.
+    """
 
     def __init__(
         self,
@@ -115,7 +117,16 @@ class Invariant:
         if behind:
             owners = {seat.egress: peer for peer in self._peers for seat in _seats(peer)}
             for egress in behind:
-                yield egress, owners[egress], "behind"
+                owner = owners.get(egress)
+                if owner is None:
+                    self._silence_stray(egress)
+                else:
+                    yield egress, owner, "behind"
+
+    def _silence_stray(self, egress: int) -> None:
+        """An m-line that no participant has, so that nobody can be told of it: a row left over."""
+        self._counters["egresses_stray"] += 1
+        self._forwarder.subscribe(egress, -1)
 
     def _take_turns(self) -> list[Peer]:
         """Whose turn it is: each once in a round, up to EGRESSES_PER_LOOK egresses."""

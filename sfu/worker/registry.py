@@ -65,6 +65,7 @@ REASON_DRAINED = "drained"
 # Those that exist from the start, so that a dashboard sees a zero and not a gap.
 _COUNTERS = (
     "bugs",
+    "egresses_stray",
     "ice_restarts",
     "invariant_breaches",
     "joins",

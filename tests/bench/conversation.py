@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from random import Random
 
-from bench.clients import Client, Crowd, Kit
+from bench.clients import Client
+from bench.crowd import Crowd, Kit
 from bench.handshake import Handshakes
 from bench.lifecycle import State
 from bench.talking import Microphone, Phrasebook, Podium
@@ -31,17 +32,23 @@ class Conversation:
     after_leaving: State  # of the first listener
 
 
-async def converse(target: Target, *, speakers: int, listeners: int) -> Conversation:
-    """Needs a started target without that room."""
+async def converse(
+    target: Target, *, speakers: int, listeners: int, tracks: int | None = None
+) -> Conversation:
+    """Needs a started target without that room. `tracks`: that a listener gets, if not one of each
+    speaker.
+    """
     is_ipv6 = ip_address(target.media_address).version == 6
     crowd = Crowd(Kit(Handshakes(), Random(1), is_ipv6))
     try:
-        return await _converse(target, crowd, speakers, listeners)
+        return await _converse(target, crowd, speakers, listeners, tracks or speakers)
     finally:
         crowd.close()
 
 
-async def _converse(target: Target, crowd: Crowd, speakers: int, listeners: int) -> Conversation:
+async def _converse(
+    target: Target, crowd: Crowd, speakers: int, listeners: int, tracks: int
+) -> Conversation:
     await target.create_room(ROOM, slots=3, speakers=speakers)
     stage = [await _join(target, crowd, f"s{index}", "speaker") for index in range(speakers)]
     await _pump_until(crowd, lambda: _are_connected(stage))
@@ -55,7 +62,7 @@ async def _converse(target: Target, crowd: Crowd, speakers: int, listeners: int)
 
     await _pump_until(
         crowd,
-        lambda: all(len(tracks) == speakers and min(tracks) >= 10 for tracks in heard()),
+        lambda: all(len(each) == tracks and min(each) >= 10 for each in heard()),
     )
     result = heard()
     await target.leave(ROOM, "l0")

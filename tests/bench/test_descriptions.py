@@ -9,6 +9,9 @@ from bench.descriptions import (
     LEVEL_EXTENSION,
     MID_EXTENSION,
     OPUS_PAYLOAD_TYPE,
+    RED_PAYLOAD_TYPE,
+    TRANSPORT_CC_EXTENSION,
+    TRANSPORT_CC_URI,
     Local,
     build_answer,
     build_offer,
@@ -75,6 +78,19 @@ def test_an_offer_says_what_a_client_wants(
     ids = {one.uri.rpartition(":")[2]: one.id for one in first.rtp.headerExtensions}
     assert ids == {"ssrc-audio-level": LEVEL_EXTENSION, "mid": MID_EXTENSION}
     assert [one.ssrc for one in first.ssrc] == ([LOCAL.ssrc] if sends else [])
+
+
+def test_a_client_that_adapts_offers_red_and_feedback() -> None:
+    """Numbered like a browser's; the others stay where they are."""
+    text = build_offer(LOCAL, sends=False, receives=2, count=2, adapts=True)
+    for media in SessionDescription.parse(text).media:
+        opus, red = media.rtp.codecs[:2]
+        assert (opus.payloadType, red.payloadType) == (OPUS_PAYLOAD_TYPE, RED_PAYLOAD_TYPE)
+        assert red.name == "red"
+        assert [(one.type, one.parameter) for one in opus.rtcpFeedback] == [("transport-cc", None)]
+        ids = {one.uri: one.id for one in media.rtp.headerExtensions}
+        assert ids[TRANSPORT_CC_URI] == TRANSPORT_CC_EXTENSION
+    assert len(sdp.parse_offer(text).media) == 2
 
 
 def test_the_daemon_takes_the_offer() -> None:

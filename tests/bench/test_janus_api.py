@@ -87,7 +87,7 @@ async def test_a_refusal_is_told_with_its_reason(both: tuple[JanusApi, Played]) 
     played.data(await played.read(), {"error": "no such room", "error_code": 426})
     with pytest.raises(JanusError, match="no such room"):
         await task
-    task2 = asyncio.create_task(api.attach())
+    task2 = asyncio.create_task(api.attach("videoroom"))
     played.answer(await played.read(), janus="error", error={"reason": "no such plugin"})
     with pytest.raises(JanusError, match="no such plugin"):
         await task2
@@ -95,7 +95,7 @@ async def test_a_refusal_is_told_with_its_reason(both: tuple[JanusApi, Played]) 
 
 async def test_a_connected_client_is_noticed(both: tuple[JanusApi, Played]) -> None:
     api, played = both
-    attaching = asyncio.create_task(api.attach())
+    attaching = asyncio.create_task(api.attach("videoroom"))
     played.answer(await played.read(), janus="success", data={"id": 5})
     handle = await attaching
     assert not await api.wait_connected(handle, within_s=0)
@@ -122,7 +122,7 @@ async def test_silence_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(janus_api, "_ANSWER_WITHIN_S", 0.01)
     with pytest.raises(TargetError, match="did not answer `attach`"):
-        await both[0].attach()
+        await both[0].attach("videoroom")
 
 
 async def test_a_message_that_janus_would_cut_off_is_not_sent(

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from bench.clients import Crowd, Kit
+from bench.crowd import Crowd, Kit
 from bench.handshake import Handshakes
 from bench.joining import Joining, Seat, _stages
 from bench.lifecycle import Times

@@ -12,12 +12,13 @@ from random import Random
 
 import pytest
 
-from bench.clients import Crowd, Kit
+from bench.crowd import Crowd, Kit
 from bench.handshake import Handshakes
 from bench.namespaces import inside, joined_namespaces
 from bench.targets import JoinRefused, Lines, Place, TargetError, processes
 from bench.targets.janus import Janus
 from bench.targets.janus_config import Installed, Settings, find_janus, write_config
+from bench.targets.janus_mixes import AudioBridge, StreamedMix
 from bench.targets.processes import ServerProcess, command_at, read_pss_kib, read_usage
 from bench.targets.rostrum import AttachedRostrum, Rostrum, http_get
 from control import Key
@@ -264,6 +265,18 @@ async def test_janus_is_started_heard_and_stopped(is_ipv6: bool) -> None:
 
 
 @needs.janus
+@pytest.mark.parametrize("kind", [AudioBridge, StreamedMix])
+async def test_a_mix_of_janus_is_one_track_whoever_speaks(kind: type[AudioBridge]) -> None:
+    with joined_namespaces() as pair, inside(pair.load):
+        async with kind(Place(pair.server_ipv4, namespace=pair.server)) as target:
+            heard = await converse(target, speakers=2, listeners=3, tracks=1)
+            counters = await target.counters()
+    assert [len(tracks) for tracks in heard.heard] == [1, 1, 1]
+    assert heard.lost == heard.auth_errors == 0
+    assert counters["notices_webrtcup"] == 5
+
+
+@needs.janus
 async def test_janus_tells_whom_it_refuses_and_why() -> None:
     with joined_namespaces() as pair, inside(pair.load):
         async with Janus(Place(pair.server_ipv4, namespace=pair.server)) as target:
@@ -296,7 +309,9 @@ async def test_janus_on_loopback_is_refused_before_it_starts(address: str) -> No
 
 
 def test_janus_gets_one_loop_one_address_and_only_what_it_needs(tmp_path: Path) -> None:
-    installed = Installed(Path("/x/janus"), Path("/x/libroom.so"), Path("/x/libunix.so"))
+    installed = Installed(
+        Path("/x/janus"), (Path("/x/libjanus_videoroom.so"),), Path("/x/libunix.so")
+    )
     api = write_config(tmp_path, installed, Place("198.18.0.1"), Settings())
     core = (tmp_path / "janus.jcfg").read_text()
     for line in (
@@ -308,12 +323,15 @@ def test_janus_gets_one_loop_one_address_and_only_what_it_needs(tmp_path: Path) 
     ):
         assert f"\t{line}\n" in core
     assert "stun" not in core
-    assert [path.name for path in (tmp_path / "plugins").iterdir()] == ["libroom.so"]
+    assert [path.name for path in (tmp_path / "plugins").iterdir()] == ["libjanus_videoroom.so"]
+    assert "string_ids = true" in (tmp_path / "janus.plugin.videoroom.jcfg").read_text()
     assert f'path = "{api}"' in (tmp_path / "janus.transport.pfunix.jcfg").read_text()
 
 
 def test_the_default_of_janus_itself_can_be_asked_for(tmp_path: Path) -> None:
-    installed = Installed(Path("/x/janus"), Path("/x/libroom.so"), Path("/x/libunix.so"))
+    installed = Installed(
+        Path("/x/janus"), (Path("/x/libjanus_videoroom.so"),), Path("/x/libunix.so")
+    )
     write_config(tmp_path, installed, Place("2001:2::1"), Settings(event_loops=0))
     core = (tmp_path / "janus.jcfg").read_text()
     assert "event_loops" not in core

@@ -235,6 +235,7 @@ class OracleTables:
         mid: bytes = b"",
         red_payload_type: int = 0,
         repeats: bool = False,
+        transport_cc_extension: int = 0,  # packets look as without it until they are stamped
     ) -> int:
         """See `Forwarder`."""
         layout = HeaderLayout(payload_type, ssrc, level_extension, mid_extension, mid)

@@ -130,6 +130,7 @@ class Driver:
             mid=rng.choice((b"", b"0", b"audio", b"sixteen-bytes-16")),
             red_payload_type=rng.choice((0, RED_PAYLOAD_TYPE, 64)),
             repeats=rng.random() < 0.8,
+            transport_cc_extension=rng.choice((0, 5, 200)),
         )
         stream = self._some_stream(rng)
         if stream is not None:

@@ -173,6 +173,19 @@ def test_packets_of_a_lean_slot_have_12_bytes_of_header(stage: Stage) -> None:
     assert drained(forwarder) == sent
 
 
+def test_a_lean_packet_of_a_stamped_transport_carries_its_number_alone(stage: Stage) -> None:
+    forwarder = stage.forwarder
+    slot = forwarder.add_slot(lean=True)
+    listener = Listener(8, forwarder, level_extension=1, transport_cc_extension=5)
+    forwarder.subscribe(listener.egress, forwarder.slot_stream(slot))
+    forwarder.set_stamped(listener.transport, True)
+    forwarder.push(forwarder.slot_stream(slot), TALK, NOW, csrcs=(1, 2))
+    [(data, _)] = drained(forwarder)
+    assert len(data) == 12 + 8 + len(TALK) + TAG_BYTES
+    heard = listener.hear(data)
+    assert (heard.csrcs, heard.elements) == ((), ((5, bytes(2)),))
+
+
 def test_earlier_pushed_packets_go_with_the_next_in_red_whoever_is_in_them() -> None:
     """A mix is one voice, its speakers change."""
     stage = RedStage()

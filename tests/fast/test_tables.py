@@ -192,6 +192,7 @@ USES: dict[str, Callable[[Forwarder, int], object]] = {
     "remove_slot": lambda f, i: f.remove_slot(i),
     "assign": lambda f, i: f.assign(i, -1, NOW),
     "slot_stream": lambda f, i: f.slot_stream(i),
+    "carriers": lambda f, i: f.carriers(i),
     "push": lambda f, i: f.push(i, TALK, NOW),
     "remove_egress": lambda f, i: f.remove_egress(i),
     "subscribe": lambda f, i: f.subscribe(i, -1),
@@ -246,6 +247,22 @@ def test_a_transport_takes_everything_of_its_own_with_it() -> None:
     assert forwarder.sizes() == EMPTY | {"slots": 1, "streams": 1}
     assert not passed(forwarder, NOW, (talker.talk(), talker.address))
     assert forwarder.counters()["dropped_unvalidated"] == 1
+
+
+def test_a_stream_tells_how_many_carry_it() -> None:
+    forwarder = Forwarder()
+    slot = forwarder.add_slot()
+    plain, red = forwarder.slot_stream(slot), forwarder.slot_stream(slot, 1)
+    transport = forwarder.add_transport()
+    egress = _add_egress(forwarder, transport, red_payload_type=63)
+    assert forwarder.carriers(plain) == 0
+    forwarder.subscribe(egress, plain)
+    forwarder.subscribe(egress, plain)
+    assert (forwarder.carriers(plain), forwarder.carriers(red)) == (1, 0)
+    forwarder.subscribe(egress, red)
+    assert (forwarder.carriers(plain), forwarder.carriers(red)) == (0, 1)
+    forwarder.remove_transport(transport)
+    assert forwarder.carriers(red) == 0
 
 
 def test_a_slot_that_goes_leaves_its_listeners_silent() -> None:

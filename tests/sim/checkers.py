@@ -12,8 +12,8 @@ from typing import Protocol
 from control.types import LeaveReason
 from tests.sim.client import ClientState, SimClient
 from tests.sim.continuity import JUDGED_AFTER_S, TrackJudge
-from tests.sim.downlink import SERVER_SILENCE, CopyOf, Heard
-from tests.sim.offer import LEVEL_URI, MID_URI
+from tests.sim.downlink import SERVER_SILENCE, CopyOf, Heard, extension_elements
+from tests.sim.offer import LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from tests.sim.truth import Member, Truth, Violation
 from tests.sim.world import World
 
@@ -147,27 +147,9 @@ def extension_fault(client: SimClient, heard: Heard) -> str:
         uri = expected.get(identifier)
         if uri == MID_URI and value.decode() != line.mid:
             return f"MID {value!r} instead of {line.mid}"
-        if uri not in (MID_URI, LEVEL_URI):
+        if uri not in (MID_URI, LEVEL_URI, TRANSPORT_CC_URI):
             return f"header extension {identifier} was not negotiated"
     return ""
-
-
-def extension_elements(block: bytes) -> Iterable[tuple[int, bytes]]:
-    """The elements of an RTP header extension (RFC 8285 4.2, 4.3)."""
-    one_byte = block[:2] == b"\xbe\xde"
-    offset = 4
-    while offset < len(block):
-        if block[offset] == 0:
-            offset += 1
-            continue
-        if one_byte:
-            identifier, length = block[offset] >> 4, (block[offset] & 15) + 1
-            offset += 1
-        else:
-            identifier, length = block[offset], block[offset + 1]
-            offset += 2
-        yield identifier, block[offset : offset + length]
-        offset += length
 
 
 class ContinuityChecker:

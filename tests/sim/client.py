@@ -19,7 +19,7 @@ from aioice import stun
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 
-from sfu.transport.address import pack_address, unpack_address
+from sfu.transport.address import is_ipv4, pack_address, unpack_address
 from sfu.transport.dtls import DtlsState, SrtpProfile
 from tests.sim.checks import build_check, is_good_answer
 from tests.sim.clock import Clock
@@ -27,10 +27,18 @@ from tests.sim.downlink import Downlink, Heard
 from tests.sim.fake_dtls import CERTIFICATE_BYTES, FakeDtlsClient, client_for, fingerprint_of
 from tests.sim.feedback import Feedback
 from tests.sim.network import Link
-from tests.sim.offer import LEVEL_URI, Answer, AnswerLine, OfferShape, random_shape
+from tests.sim.offer import (
+    LEVEL_URI,
+    TRANSPORT_CC_URI,
+    Answer,
+    AnswerLine,
+    OfferShape,
+    random_shape,
+)
 from tests.sim.red import RedEncoder
 from tests.sim.rtcp import parse_compound
-from tests.sim.voice import Microphone, Voice
+from tests.sim.shape import ClientShape
+from tests.sim.voice import Microphone
 
 # From the answer of the daemon to the client's first check: the backend's part of the way.
 SIGNALLING_S = 0.03
@@ -38,6 +46,8 @@ SIGNALLING_S = 0.03
 FIRST_CHECKS_S = 0.2
 # Without an answer for this long a client may no longer send (RFC 7675 5.1).
 CONSENT_EXPIRES_S = 30.0
+
+IPV4_HEADER_BYTES, IPV6_HEADER_BYTES = 28, 48
 
 _PROFILES = {
     SrtpProfile.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
@@ -75,26 +85,6 @@ class ClientCounts:
     bad_answers: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientShape:
-    """What a scenario says of a client."""
-
-    lines: int = 3
-    sends: bool = True
-    voice: Voice = Voice()
-    profiles: tuple[SrtpProfile, ...] = tuple(SrtpProfile)
-    # Offers RED; as a publisher it sends so many copies with each packet.
-    red: bool = False
-    copies: int = 0
-    nack: bool = False
-    xr: bool = False
-    # A packet that comes later than this after its time is of no use.
-    jitter_buffer_s: float = 0.12
-    report_s: tuple[float, float] = (1.5, 2.5)
-    # Chromium's interval for checks on the selected pair, spread as RFC 7675 5.1 asks.
-    consent_s: tuple[float, float] = (2.0, 3.0)
-
-
 class SimClient:
     """One connection of one person; joining again is another client."""
 
@@ -122,6 +112,8 @@ class SimClient:
             red=shape.red,
             nack=shape.nack,
             xr=shape.xr,
+            transport_cc=shape.transport_cc,
+            remb=shape.remb_bps is not None,
         )
         self.addresses: list[bytes] = []
         self.downlink = Downlink()
@@ -147,6 +139,11 @@ class SimClient:
         return self.addresses[-1]
 
     @property
+    def header_bytes(self) -> int:
+        """IP and UDP headers of each of its datagrams."""
+        return IPV4_HEADER_BYTES if is_ipv4(self.address) else IPV6_HEADER_BYTES
+
+    @property
     def is_open(self) -> bool:
         """Whether the client still does anything."""
         return self.state is not ClientState.CLOSED
@@ -166,6 +163,7 @@ class SimClient:
         line = answer.lines[0]
         self.downlink.red_payload_type = line.red_payload_type
         self.downlink.may_repeat = self.shape.nack
+        self.downlink.transport_cc_extension = line.extensions.get(TRANSPORT_CC_URI, 0)
         if self.shape.sends:
             red = None
             if self.shape.copies:
@@ -382,6 +380,8 @@ class SimClient:
         session.unprotect(data)
         heard.delivered = now
         self.counts.media_received += 1
+        if heard.wide >= 0:
+            self.feedback.note_stamped(heard, now)
         highest = self.downlink.deliver(heard)
         if self.shape.nack and highest >= 0:
             self.feedback.note_gap(heard, highest, now)

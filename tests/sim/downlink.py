@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -10,7 +11,7 @@ from pylibsrtp import Session
 
 from tests.sim import red
 from tests.sim.rtcp import Compound, ReportBlock, parse_compound
-from tests.sim.voice import IDENTITY, SILENCE, TABLES_OF_CONTENTS
+from tests.sim.voice import IDENTITY, SILENCE, TABLES_OF_CONTENTS, TICKS_PER_S
 
 _HEADER = Struct("!BBHII")
 _OUR_TABLES = frozenset(TABLES_OF_CONTENTS.values())
@@ -21,6 +22,7 @@ UNKNOWN = -2
 NUMBER_REUSED_S = 60.0
 # DLSR has 32 bits of 1/65536 s: 18 hours.
 DELAY_MAX = 2**32 - 1
+JITTER_MAX = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,40 @@ def _identify(data: bytes, offset: int) -> tuple[int, int]:
     return (SERVER_SILENCE if data[offset:] == SILENCE else UNKNOWN), 0
 
 
+def extension_elements(block: bytes) -> Iterator[tuple[int, bytes]]:
+    """The elements of an RTP header extension (RFC 8285 4.2, 4.3)."""
+    one_byte = block[:2] == b"\xbe\xde"
+    offset = 4
+    while offset < len(block):
+        if block[offset] == 0:
+            offset += 1
+            continue
+        if one_byte:
+            identifier, length = block[offset] >> 4, (block[offset] & 15) + 1
+            offset += 1
+        else:
+            identifier, length = block[offset], block[offset + 1]
+            offset += 2
+        yield identifier, block[offset : offset + length]
+        offset += length
+
+
+def _wide(block: bytes, extension: int) -> int:
+    """The transport-wide number in a header extension, negative for none."""
+    for identifier, value in extension_elements(block):
+        if identifier == extension and len(value) == 2:
+            return int.from_bytes(value, "big")
+    return -1
+
+
 class Heard:
     """One media packet as it left the server. `speaker` is a client's index, `packet` its packet's.
 
     `emitted` is when it was due: when it `left`, or, if it was held back for its tick, when it came
     to the server. `delivered` is when the client got it and could read it, None while it has not.
     `copies` are the packets that came with it in RED: offset in ticks, speaker, packet. `repeats`
-    is when it was sent again; `wire` is what was sent, as much as tells it from another text.
+    is when it was sent again; `wire` is what was sent, as much as tells it from another text;
+    `wide` is its number among all that was stamped for this client, negative for none.
     """
 
     __slots__ = (
@@ -66,6 +95,7 @@ class Heard:
         "speaker",
         "ssrc",
         "timestamp",
+        "wide",
         "wire",
     )
 
@@ -87,6 +117,7 @@ class Heard:
             offset = end
         if first & 0x20:
             plain = plain[: len(plain) - plain[-1]]
+        self.wide = -1
         self.octets = len(plain) - offset
         self.copies: tuple[CopyOf, ...] = ()
         self.repeats: list[float] = []
@@ -118,13 +149,22 @@ class Reception:
     base: int
     highest: int
     received: int = 0
+    # RFC 3550 A.8, in ticks: how much the way of the last packet differed from those before.
+    jitter: float = 0.0
+    way_before: float | None = None
     expected_before: int = 0
     received_before: int = 0
     last_report: int = 0
     last_report_at: float = 0.0
 
-    def note(self, sequence: int) -> None:
+    def note(self, sequence: int, timestamp: int, now: float) -> None:
         """A packet came."""
+        way = now * TICKS_PER_S - timestamp
+        if self.way_before is not None:
+            # Timestamps wrap; what is left of a wrap is no jitter.
+            difference = abs((way - self.way_before + 2**31) % 2**32 - 2**31)
+            self.jitter += (difference - self.jitter) / 16
+        self.way_before = way
         ahead = (sequence - self.highest) & 0xFFFF
         if ahead < 0x8000:
             self.highest += ahead
@@ -139,9 +179,9 @@ class Reception:
         fraction = min(255, lost_now * 256 // expected_now) if lost_now > 0 < expected_now else 0
         delay = int((now - self.last_report_at) * 65_536) if self.last_report else 0
         delay = min(delay, DELAY_MAX)
-        return ReportBlock(
-            ssrc, fraction, expected - self.received, self.highest, 0, self.last_report, delay
-        )
+        lost = expected - self.received
+        jitter = min(int(self.jitter), JITTER_MAX)
+        return ReportBlock(ssrc, fraction, lost, self.highest, jitter, self.last_report, delay)
 
 
 @dataclass(slots=True)
@@ -154,6 +194,7 @@ class Downlink:
     datagrams: int = 0
     last_delivered: dict[int, float] = field(default_factory=dict)
     red_payload_type: int = 0
+    transport_cc_extension: int = 0
     may_repeat: bool = False
     # What was sent again and when, in order.
     repeats: list[tuple[float, Heard]] = field(default_factory=list)
@@ -193,6 +234,8 @@ class Downlink:
             self.faults.append(f"SSRC {heard.ssrc:08x} is not in the answer")
             return heard
         track.append(heard)
+        if self.transport_cc_extension and heard.extension:
+            heard.wide = _wide(heard.extension, self.transport_cc_extension)
         if self.may_repeat:
             heard.wire = data
             self._recent[heard.ssrc, heard.sequence] = heard
@@ -215,8 +258,8 @@ class Downlink:
             highest = -1
         else:
             highest = reception.highest & 0xFFFF
-        reception.note(heard.sequence)
         assert heard.delivered is not None
+        reception.note(heard.sequence, heard.timestamp, heard.delivered)
         self.last_delivered[heard.speaker] = heard.delivered
         return highest
 

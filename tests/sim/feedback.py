@@ -1,4 +1,5 @@
-"""What a client says and hears about packets, beside the packets: reports, NACK, reference times.
+"""What a client says and hears about packets, beside the packets: reports, NACK, reference times,
+when each stamped packet came, and the most that it can take.
 
 It asks for what it misses as a browser does: once a later packet has shown the gap and reordering
 had its chance, again after each round trip, and no longer than its jitter buffer waits.
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.sim import rtcp
 from tests.sim.downlink import Heard
+from tests.sim.transport_cc import CLOCK_WRAPS_S, Arrivals
 from tests.sim.voice import TICKS_PER_S, Microphone
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ GAP_MAX = 64
 ASKED_MAX = 10
 # What a browser remembers of what it sent: its pacer's history of packets.
 SENT_MAX = 128
+# From the first stamped packet after the last feedback to the next; browsers take 50 to 250 ms.
+TRANSPORT_WIDE_S = 0.1
+# So many clients have a clock that comes round in the middle of the run.
+COMES_ROUND = 0.1
 # Until a round trip is known.
 ROUND_TRIP_S = 0.1
 
@@ -51,6 +57,8 @@ class Feedback:
         self.round_trips: list[float] = []
         # Of checks, which every client has.
         self.check_round_trip_s = ROUND_TRIP_S
+        self._arrivals: Arrivals | None = None
+        self._is_telling = False
 
     def start(self, delay_s: float) -> None:
         """Report regularly, the first time after `delay_s`."""
@@ -90,6 +98,29 @@ class Feedback:
             client.send_rtcp(self._compound(now, rtcp.build_nack(self._own_ssrc, ssrc, sequences)))
         if self._is_asking:
             client.wire.clock.at(now + REORDER_S, self._ask_timer)
+
+    # Stamped packets
+
+    def note_stamped(self, heard: Heard, now: float) -> None:
+        """A packet came with a number that counts over the whole connection."""
+        if self._arrivals is None:
+            rng = self._client.random
+            offset_s = rng.uniform(0.0, CLOCK_WRAPS_S)
+            if rng.random() < COMES_ROUND:
+                offset_s = CLOCK_WRAPS_S - now - rng.uniform(0.0, 5.0)
+            self._arrivals = Arrivals(offset_s)
+        self._arrivals.note(heard.wide, now)
+        if not self._is_telling:
+            self._is_telling = True
+            self._client.wire.clock.at(now + TRANSPORT_WIDE_S, self._tell_timer, heard.ssrc)
+
+    def _tell_timer(self, media_ssrc: int, now: float) -> None:
+        """By itself and not within a compound packet, as browsers do (RFC 5506)."""
+        assert self._arrivals is not None
+        self._is_telling = False
+        data = self._arrivals.take(self._own_ssrc, media_ssrc)
+        if data and self._client.is_open:
+            self._client.send_rtcp(data)
 
     # Answers
 
@@ -137,6 +168,9 @@ class Feedback:
                 self._to_answer = None
                 delay = rtcp.DelaySince(ssrc, reference, int((now - came_at) * 65_536))
                 more += rtcp.build_delay_since(self._own_ssrc, delay)
+        if client.shape.remb_bps is not None:
+            ssrcs = list(client.downlink.tracks)
+            more += rtcp.build_remb(self._own_ssrc, client.shape.remb_bps, ssrcs)
         client.send_rtcp(self._compound(now, more))
         clock = client.wire.clock
         clock.at(now + client.random.uniform(*client.shape.report_s), self._report_timer)

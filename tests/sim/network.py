@@ -4,15 +4,22 @@ A link decides, for each datagram, when it arrives: never (loss, a full queue, a
 or twice. Conditions are data and may change at any moment; what is under way is not touched.
 Jitter keeps the order of datagrams, as a queue in a router does; only `reorder` lets one be
 overtaken.
+
+With a rate there is a bottleneck before all that: a queue that holds so many bytes. What finds it
+full is dropped, and what waits in it is delayed, as on the narrow lines that people have.
 """
 
 from __future__ import annotations
 
 import random
+from collections import deque
 from dataclasses import dataclass
 
 # IPv4 and UDP headers count against the rate of a link.
 HEADER_BYTES = 28
+# What a narrow line's queue holds at least, and for how long it delays at most beyond that.
+QUEUE_BYTES_MIN = 1_500
+QUEUE_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,12 @@ class Conditions:
     blackhole: bool = False
 
 
+def narrow(rate_bps: float, latency_s: float = 0.020) -> Conditions:
+    """A line of this rate whose queue holds 0.4 s of it, or one large datagram."""
+    queue_bytes = max(QUEUE_BYTES_MIN, round(rate_bps * QUEUE_S / 8))
+    return Conditions(latency_s=latency_s, rate_bps=rate_bps, queue_bytes=queue_bytes)
+
+
 @dataclass(slots=True)
 class LinkCounts:
     """The truth of a link since it began, in datagrams."""
@@ -70,6 +83,8 @@ class LinkCounts:
     swallowed: int = 0
     reordered: int = 0
     duplicated: int = 0
+    # When a datagram last found the queue full; negative for never.
+    overflowed_at: float = -1.0
 
     @property
     def dropped(self) -> int:
@@ -87,10 +102,14 @@ class Link:
         self._random = random.Random(seed)
         self._bad = False
         self._run = 0
-        self._busy_until = 0.0
+        # What has not left the bottleneck: when each will have, and its bytes.
+        self._queue: deque[tuple[float, int]] = deque()
+        self._queued_bytes = 0
         self._last_arrival = 0.0
 
-    def transit(self, size_bytes: int, now: float) -> tuple[float, ...]:
+    def transit(
+        self, size_bytes: int, now: float, header_bytes: int = HEADER_BYTES
+    ) -> tuple[float, ...]:
         """When a datagram that enters now comes out: no, one or two times, the copy last."""
         conditions = self.conditions
         self.counts.offered += 1
@@ -100,9 +119,10 @@ class Link:
         if self._is_lost(conditions):
             self.counts.lost += 1
             return ()
-        leaves = self._leave_queue(size_bytes + HEADER_BYTES, now, conditions)
+        leaves = self._leave_queue(size_bytes + header_bytes, now, conditions)
         if leaves is None:
             self.counts.overflowed += 1
+            self.counts.overflowed_at = now
             return ()
         return self._arrivals(leaves, conditions)
 
@@ -131,15 +151,22 @@ class Link:
         self._last_arrival = max(self._last_arrival, until)
 
     def _leave_queue(self, size_bytes: int, now: float, conditions: Conditions) -> float | None:
-        """When the last bit has left the bottleneck, None when its queue has no room."""
+        """When the last bit has left the bottleneck, None when its queue has no room.
+
+        What waits leaves at the rate there was when it came, and what comes later after it.
+        """
+        queue = self._queue
+        while queue and queue[0][0] <= now:
+            self._queued_bytes -= queue.popleft()[1]
+        start = queue[-1][0] if queue else now
         if conditions.rate_bps is None:
-            return now
-        start = max(now, self._busy_until)
-        waiting_bytes = (start - now) * conditions.rate_bps / 8
-        if waiting_bytes + size_bytes > conditions.queue_bytes:
+            return start
+        if self._queued_bytes + size_bytes > conditions.queue_bytes:
             return None
-        self._busy_until = start + size_bytes * 8 / conditions.rate_bps
-        return self._busy_until
+        leaves = start + size_bytes * 8 / conditions.rate_bps
+        queue.append((leaves, size_bytes))
+        self._queued_bytes += size_bytes
+        return leaves
 
     def _arrivals(self, leaves: float, conditions: Conditions) -> tuple[float, ...]:
         chance = self._random.random

@@ -32,6 +32,16 @@ class OfferShape:
     red_payload_type: int = 0
     nack: bool = False
     xr: bool = False
+    # 0 leaves transport-wide feedback out of the offer.
+    transport_cc_extension: int = 0
+    remb: bool = False
+
+    @property
+    def feedback(self) -> list[str]:
+        """What it offers to tell of packets beside regular reports (RFC 4585 4.2)."""
+        offered = {"transport-cc": self.transport_cc_extension > 0, "goog-remb": self.remb}
+        offered["nack"] = self.nack
+        return [name for name, is_offered in offered.items() if is_offered]
 
     def mid(self, index: int) -> str:
         """The identification of an m-line, in either browser's style."""
@@ -48,6 +58,8 @@ def random_shape(
     red: bool = False,
     nack: bool = False,
     xr: bool = False,
+    transport_cc: bool = False,
+    remb: bool = False,
 ) -> OfferShape:
     """A client unlike the others: extension ids, payload type and style of its own."""
     level, mid, other = rng.sample(range(1, 15), 3)
@@ -69,7 +81,14 @@ def random_shape(
         red_payload_type=rng.choice((63, 97, 110, 126)) if red else 0,
         nack=nack,
         xr=xr,
+        transport_cc_extension=_free_extension(level, mid, other) if transport_cc else 0,
+        remb=remb,
     )
+
+
+def _free_extension(*taken: int) -> int:
+    """An extension id that no other has."""
+    return next(number for number in range(1, 15) if number not in taken)
 
 
 def build_offer(shape: OfferShape) -> str:
@@ -108,8 +127,7 @@ def _section(shape: OfferShape, index: int) -> list[str]:
         "a=sendrecv" if sends else "a=recvonly",
         "a=rtcp-mux",
         f"a=rtpmap:{payload_type} opus/48000/2",
-        f"a=rtcp-fb:{payload_type} transport-cc",
-        *(f"a=rtcp-fb:{payload_type} nack" for _ in range(shape.nack)),
+        *(f"a=rtcp-fb:{payload_type} {name}" for name in shape.feedback),
         *("a=rtcp-xr:rcvr-rtt=all" for _ in range(shape.xr)),
         f"a=fmtp:{payload_type} minptime=10;useinbandfec=1",
         *_red_lines(shape),
@@ -139,6 +157,7 @@ def _extensions(shape: OfferShape) -> list[str]:
         (shape.level_extension, LEVEL_URI),
         (shape.other_extension, SEND_TIME_URI),
         (shape.mid_extension, MID_URI),
+        (shape.transport_cc_extension, TRANSPORT_CC_URI),
     )
     return [f"a=extmap:{identifier} {uri}" for identifier, uri in wanted if identifier]
 
@@ -240,6 +259,7 @@ def faults_of(shape: OfferShape, answer: Answer) -> list[str]:
         faults.append("not ICE-lite with a host candidate")
     offered = {LEVEL_URI: shape.level_extension, MID_URI: shape.mid_extension}
     offered[SEND_TIME_URI] = shape.other_extension
+    offered[TRANSPORT_CC_URI] = shape.transport_cc_extension
     for index, line in enumerate(answer.lines):
         faults += [f"m-line {index}: {fault}" for fault in _line_faults(shape, line, index)]
         for uri, identifier in line.extensions.items():
@@ -266,14 +286,18 @@ def _line_faults(shape: OfferShape, line: AnswerLine, index: int) -> list[str]:
 
 
 def _repair_faults(shape: OfferShape, line: AnswerLine) -> list[str]:
-    """RED, NACK and reference times are accepted where they were offered, and only there."""
+    """RED, NACK, reference times and feedback about the line are accepted where they were offered,
+    and only there.
+    """
     faults = []
     if line.red_payload_type != shape.red_payload_type:
         faults.append(f"RED as {line.red_payload_type}, offered as {shape.red_payload_type}")
     if shape.red_payload_type and line.payload_types[1:2] != (shape.red_payload_type,):
         faults.append(f"payload types {line.payload_types}")
-    if ("nack" in line.feedback) is not shape.nack:
+    if line.feedback != set(shape.feedback):
         faults.append(f"feedback {sorted(line.feedback)}")
+    if (TRANSPORT_CC_URI in line.extensions) is not bool(shape.transport_cc_extension):
+        faults.append(f"extensions {sorted(line.extensions)}")
     if line.has_reference_time is not shape.xr:
         faults.append(f"reference times: {line.has_reference_time}")
     return faults

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from control.types import Role
-from tests.sim.client import ClientShape
 from tests.sim.listening import Ask
 from tests.sim.moving import Move
 from tests.sim.scenario import (
@@ -24,6 +23,7 @@ from tests.sim.scenario import (
     Talk,
     Unmute,
 )
+from tests.sim.shape import ClientShape
 from tests.sim.truth import Member
 from tests.sim.voice import Voice
 

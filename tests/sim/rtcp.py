@@ -1,5 +1,6 @@
 """RTCP as a client writes and reads it: compound packets of SR, RR, SDES and BYE (RFC 3550 6),
-generic NACK (RFC 4585 6.2.1), receiver reference time and its answer (RFC 3611 4.4, 4.5)."""
+generic NACK (RFC 4585 6.2.1), receiver reference time and its answer (RFC 3611 4.4, 4.5), the most
+a receiver says it can take (draft-alvestrand-rmcat-remb-03)."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ from dataclasses import dataclass
 from struct import Struct, iter_unpack, pack, unpack_from
 
 SENDER_REPORT, RECEIVER_REPORT, DESCRIPTION, GOODBYE = 200, 201, 202, 203
-TRANSPORT_FEEDBACK, EXTENDED_REPORT = 205, 207
+TRANSPORT_FEEDBACK, PAYLOAD_FEEDBACK, EXTENDED_REPORT = 205, 206, 207
 GENERIC_NACK = 1
+APPLICATION = 15
 REFERENCE_TIME, DELAY_SINCE_LAST = 4, 5
 # Seconds from 1900, where NTP begins, to 1970.
 NTP_EPOCH = 2_208_988_800
@@ -117,6 +119,15 @@ def build_nack(ssrc: int, media_ssrc: int, sequences: list[int]) -> bytes:
             items.append((sequence & 0xFFFF, 0))
     head = pack("!BBHII", 0x80 | GENERIC_NACK, TRANSPORT_FEEDBACK, 2 + len(items), ssrc, media_ssrc)
     return head + b"".join(pack("!HH", *item) for item in items)
+
+
+def build_remb(ssrc: int, bitrate_bps: int, ssrcs: list[int]) -> bytes:
+    """The most that may be sent on these SSRCs together; rounded down to 18 bits."""
+    exponent = max(0, bitrate_bps.bit_length() - 18)
+    body = pack("!II4s", ssrc, 0, b"REMB")
+    body += (len(ssrcs) << 24 | exponent << 18 | bitrate_bps >> exponent).to_bytes(4, "big")
+    body += b"".join(pack("!I", one) for one in ssrcs)
+    return pack("!BBH", 0x80 | APPLICATION, PAYLOAD_FEEDBACK, len(body) // 4) + body
 
 
 def build_reference_time(ssrc: int, ntp: int) -> bytes:

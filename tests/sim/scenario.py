@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from control.types import LeaveReason, Role
 from sfu.transport.address import pack_address
-from tests.sim.client import ClientShape
 from tests.sim.network import Conditions
+from tests.sim.shape import ClientShape
 
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from control.commands import (
     ParticipantJoin,
@@ -33,12 +33,13 @@ from tests.sim.checkers import (
     SizesChecker,
     SpeakersChecker,
 )
-from tests.sim.client import SIGNALLING_S, ClientShape, SimClient
+from tests.sim.client import SIGNALLING_S, SimClient
 from tests.sim.fake_dtls import FakeDtlsFactory
 from tests.sim.network import Link
 from tests.sim.offer import build_offer, faults_of, parse_answer
 from tests.sim.reports import ReportChecker
 from tests.sim.scenario import Join, Run, Scenario, Step
+from tests.sim.shape import ClientShape, with_repairs
 from tests.sim.truth import Member, RoomTruth, Truth, Violation
 from tests.sim.world import Server, World
 
@@ -58,18 +59,6 @@ class Outcome:
     virtual_s: float
     delivered: int
     events: int
-
-
-def with_repairs(shape: ClientShape, rng: random.Random) -> ClientShape:
-    """The shape of somebody whose browser has RED, NACK and reference times, or has not.
-
-    A shape that speaks of any of them stays as it is.
-    """
-    if shape.red or shape.nack or shape.xr:
-        return shape
-    red, nack, xr = (rng.random() < 0.5 for _ in range(3))
-    copies = rng.randrange(3) if red and shape.sends else 0
-    return replace(shape, red=red, copies=copies, nack=nack, xr=xr)
 
 
 class Simulation:

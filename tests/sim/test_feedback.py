@@ -7,7 +7,6 @@ import struct
 import pytest
 
 from control.types import Role
-from tests.sim.client import ClientShape
 from tests.sim.network import Conditions, Link, Runs
 from tests.sim.reports import nack_fault
 from tests.sim.rtcp import (
@@ -20,6 +19,7 @@ from tests.sim.rtcp import (
     parse_compound,
 )
 from tests.sim.scenario import Join, Run, Scenario, Talk
+from tests.sim.shape import ClientShape
 from tests.sim.simulation import Simulation
 from tests.sim.voice import Voice
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.sim.network import HEADER_BYTES, Bursts, Conditions, Link
+from tests.sim.network import HEADER_BYTES, Bursts, Conditions, Link, narrow
 
 PACKETS = 20_000
 
@@ -80,6 +80,41 @@ def test_a_slow_link_queues_up_to_its_bound_and_then_drops() -> None:
     assert link.counts.overflowed == 20 - len(passed)
     assert passed[-1] == pytest.approx(len(passed) * (100 + HEADER_BYTES) * 8 / 16_000)
     assert link.transit(100, 10.0)[0] == pytest.approx(10.0 + 0.064)
+
+
+def test_what_waits_in_a_queue_is_late_by_what_is_before_it() -> None:
+    link = Link("seed", Conditions(latency_s=0.02, rate_bps=16_000))
+    delays = [link.transit(72, n * 0.02)[0] - n * 0.02 for n in range(10)]
+    # 100 bytes are 50 ms, and one comes every 20 ms.
+    assert delays == pytest.approx([0.07 + n * 0.03 for n in range(10)])
+
+
+def test_a_queue_counts_the_headers_that_it_is_told() -> None:
+    link = Link("seed", Conditions(latency_s=0.0, rate_bps=8_000))
+    assert link.transit(52, 0.0, 48)[0] == pytest.approx(0.1)
+
+
+def test_a_line_that_opens_drops_nothing_for_what_waited_when_it_was_narrow() -> None:
+    link = Link("seed", narrow(14_000))
+    while link.transit(100, 0.0):
+        pass
+    assert link.counts.overflowed == 1 and link.counts.overflowed_at == 0.0
+    link.conditions = narrow(400_000)
+    arrivals = [link.transit(100, n * 0.02) for n in range(1, 100)]
+    assert link.counts.overflowed == 1
+    assert arrivals == sorted(arrivals)
+    assert arrivals[-1][0] - 99 * 0.02 == pytest.approx(0.02 + 128 * 8 / 400_000)
+
+
+def test_a_line_that_narrows_holds_no_more_bytes_than_it_may() -> None:
+    link = Link("seed", narrow(400_000))
+    for _ in range(100):
+        link.transit(100, 0.0)
+    link.conditions = narrow(20_000)
+    assert link.transit(100, 0.0) == ()
+    passed = [fate for n in range(1, 300) if (fate := link.transit(100, n * 0.02))]
+    assert len(passed) == pytest.approx(6.0 * 20_000 / 8 / 128, abs=15)
+    assert passed[-1][0] - 299 * 0.02 <= 0.02 + 1_628 * 8 / 20_000
 
 
 def test_a_black_hole_swallows_everything_until_it_is_healed() -> None:

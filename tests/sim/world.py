@@ -103,7 +103,7 @@ class World:
         """A client sends; the network decides when it arrives."""
         now = self.clock.now
         self.recent.append((data, client.address))
-        for arrival in client.up.transit(len(data), now):
+        for arrival in client.up.transit(len(data), now, client.header_bytes):
             tick = math.ceil(arrival * ARRIVALS_PER_S) / ARRIVALS_PER_S
             self.clock.at(tick, self._arrive, (data, client, client.address, packet))
 
@@ -219,7 +219,7 @@ class World:
         if address != client.address:
             return  # whatever is sent to where it was is lost
         is_copy = False
-        for arrival in client.down.transit(len(data), now):
+        for arrival in client.down.transit(len(data), now, client.header_bytes):
             self.clock.at(arrival, self._deliver, (client, data, heard, is_copy))
             is_copy = True
 

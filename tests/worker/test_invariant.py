@@ -151,6 +151,44 @@ def test_nobody_is_looked_at_where_nobody_is() -> None:
     assert bench.worker.next_deadline() is None
 
 
+def test_a_track_of_nobody_is_counted_and_silenced_and_the_others_are_looked_at() -> None:
+    bench = room_of("a", "b")
+    forwarder = bench.forwarder
+    row = bench.worker._registry.peers.of("r", "a").row  # type: ignore[union-attr]
+    stray = forwarder.add_egress(
+        row, ssrc=1, payload_type=111, first_sequence=1, first_timestamp=0, echo_group=9
+    )
+    forwarder.subscribe(stray, bench.seats("a")[0].stream)
+    seat = bench.seats("b")[2]
+
+    class Stub:
+        """The forwarder as it is, but for two egresses that get nothing."""
+
+        egress_stream = staticmethod(forwarder.egress_stream)
+        egress_stats = staticmethod(forwarder.egress_stats)
+        level = staticmethod(forwarder.level)
+        subscribe = staticmethod(forwarder.subscribe)
+
+        @staticmethod
+        def behind(now: float) -> list[int]:
+            both = (stray, seat.egress)
+            return [egress for egress in both if forwarder.egress_stream(egress) >= 0]
+
+    registry = bench.worker._registry
+    told: list[Breach] = []
+    invariant = Invariant(
+        Stub(),  # type: ignore[arg-type]
+        registry.peers,
+        counters=registry.counters,
+        tell=told.append,
+    )
+    for second in range(STRIKES):
+        invariant.look(100.0 + second)
+    assert forwarder.egress_stream(stray) == -1
+    assert bench.worker.counters()["egresses_stray"] == 1
+    assert [breach.participant for breach in told] == ["b"]
+
+
 def test_whoever_is_behind_for_good_is_told_once_and_mended_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

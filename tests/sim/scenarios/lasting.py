@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from control.types import Role
-from tests.sim.client import ClientShape
 from tests.sim.decoding import Decodes, Silenced
 from tests.sim.expectations import Connected, Hears, HearsSome
 from tests.sim.listening import Ask
@@ -26,6 +25,7 @@ from tests.sim.scenario import (
     Unmute,
 )
 from tests.sim.scenarios.speaking import STEADY, listener
+from tests.sim.shape import ClientShape
 from tests.sim.voice import Voice
 
 TWO = (Join("red", shape=STEADY), Join("blue", shape=STEADY), listener("white"), Run(1.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from control.types import Role
-from tests.sim.client import ClientShape
 from tests.sim.expectations import Hears
 from tests.sim.listening import Ask, Line
 from tests.sim.moving import Move
@@ -11,6 +10,7 @@ from tests.sim.network import Conditions
 from tests.sim.scenario import Hush, Join, Link, Mute, Run, Scenario, SetRole, Talk, Unmute
 from tests.sim.scenarios.networks import SCRAMBLED, WIFI
 from tests.sim.scenarios.speaking import LOUD, STEADY, listener
+from tests.sim.shape import ClientShape
 
 ONE_LINE = ClientShape(sends=False, lines=1)
 TWO_LINES = ClientShape(sends=False, lines=2)

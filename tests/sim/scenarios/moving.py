@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from control.types import Role
-from tests.sim.client import ClientShape
 from tests.sim.expectations import Connected, GapBelow, Hears
 from tests.sim.moving import Move, RestartIce
 from tests.sim.network import Conditions
@@ -23,6 +22,7 @@ from tests.sim.scenario import (
 )
 from tests.sim.scenarios.networks import SCRAMBLED, WIFI
 from tests.sim.scenarios.speaking import STEADY, listener
+from tests.sim.shape import ClientShape
 
 MOVE_A_SPEAKER = Scenario(
     "move_a_speaker",

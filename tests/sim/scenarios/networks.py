@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from control.types import LeaveReason, Role
-from tests.sim.client import ClientShape
 from tests.sim.expectations import Connected, GapBelow, Gone, HeardFromStart, Hears
 from tests.sim.network import Bursts, Conditions
 from tests.sim.scenario import (
@@ -21,6 +20,7 @@ from tests.sim.scenario import (
     Vanish,
 )
 from tests.sim.scenarios.speaking import LOUD, STEADY, listener
+from tests.sim.shape import ClientShape
 from tests.sim.voice import Voice
 
 WIFI = Conditions(latency_s=0.015, jitter_s=0.04, loss=0.01, bursts=Bursts(0.02, 0.35))

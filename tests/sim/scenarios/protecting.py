@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from control.types import Role
-from tests.sim.client import ClientShape
 from tests.sim.decoding import Decodes
 from tests.sim.moving import Move
 from tests.sim.network import Bursts, Conditions
 from tests.sim.protecting import Protected
 from tests.sim.scenario import Join, Link, Run, Scenario, Step, Talk
 from tests.sim.scenarios.speaking import STEADY
+from tests.sim.shape import ClientShape
 
 # As browsers report: every 5 s, spread.
 REPORT_S = (4.0, 6.0)

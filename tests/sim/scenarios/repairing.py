@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from control.types import Role
-from tests.sim.client import ClientShape
 from tests.sim.decoding import Decodes, RoundTrips
 from tests.sim.network import Conditions, Runs
 from tests.sim.scenario import Direction, Hush, Join, Link, Mute, Run, Scenario, Step, Talk, Unmute
 from tests.sim.scenarios.networks import CELLULAR, SCRAMBLED, WIFI
 from tests.sim.scenarios.speaking import STEADY, listener
+from tests.sim.shape import ClientShape
 from tests.sim.voice import Voice
 
 ALWAYS = Voice(pause_s=(0.0, 0.0))

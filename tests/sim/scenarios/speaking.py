@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from control.types import LeaveReason, Role
-from tests.sim.client import ClientShape
 from tests.sim.expectations import Connected, Gone, Hears, HearsSome
 from tests.sim.network import Conditions
 from tests.sim.scenario import (
@@ -23,6 +22,7 @@ from tests.sim.scenario import (
     Talk,
     Unmute,
 )
+from tests.sim.shape import ClientShape
 from tests.sim.voice import Voice
 
 LISTENER = ClientShape(sends=False)

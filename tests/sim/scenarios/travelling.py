@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from control.types import Role
-from tests.sim.client import ClientShape
 from tests.sim.decoding import Decodes
 from tests.sim.expectations import Connected, GapBelow, Hears
 from tests.sim.moving import RestartIce
@@ -21,6 +20,7 @@ from tests.sim.scenario import (
 )
 from tests.sim.scenarios.networks import CELLULAR, LOSSY
 from tests.sim.scenarios.speaking import STEADY, listener
+from tests.sim.shape import ClientShape
 
 RURAL = Conditions(latency_s=0.09, jitter_s=0.15, loss=0.03, bursts=Bursts(0.02, 0.1))
 TWO = (Join("red", shape=STEADY), Join("blue", shape=STEADY), listener("white"), Run(1.0))

@@ -1,0 +1,101 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Which packets carry a transport-wide number, and what became of them. README.md has the theory."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free
+
+from sfu.fast._routes cimport Routes
+from sfu.fast._rows cimport Departure, Stamps, Transport
+from sfu.fast._rtp cimport read16
+from sfu.fast._stamps cimport departure_of, unwrapped
+from sfu.fast._told cimport MALFORMED, NOT_CAME, TOLD_HEADER_SIZE, Chunks, deltas_at, next_delta, next_status
+
+from sfu.fast.records import Delivery
+
+cdef double TICK_S = 250e-6
+cdef double TOLD_AGE_S = 10.0       # what left before that says nothing of the line as it is now
+cdef enum:
+    REFERENCE_TICKS = 256           # 64 ms
+    REFERENCE_SPAN = 0x1000000      # 24 bits
+
+
+cdef object new_record = tuple.__new__
+
+
+cdef int64_t unwrap_reference(Stamps* stamps, uint32_t reference):
+    """Continue the receiver's clock, of which feedback carries 24 bits: 12 days."""
+    cdef int64_t ahead
+    if not stamps.has_reference:
+        stamps.has_reference = True
+        stamps.reference = reference
+        return stamps.reference
+    ahead = (<int64_t>reference - stamps.reference) & (REFERENCE_SPAN - 1)
+    if ahead >= REFERENCE_SPAN // 2:
+        return stamps.reference + ahead - REFERENCE_SPAN
+    stamps.reference += ahead
+    return stamps.reference
+
+
+cdef class Stamping(Routes):
+    def set_stamped(self, int32_t transport, bint on):
+        cdef Transport* row = self._transport(transport)
+        self._assert_drained()
+        if on == (row.stamps != NULL):
+            return
+        if not on:
+            free(row.stamps)
+            row.stamps = NULL
+            return
+        row.stamps = <Stamps*>calloc(1, sizeof(Stamps))
+        if row.stamps == NULL:
+            raise MemoryError
+        row.stamps.first = row.next_stamp
+
+    def wire_bytes(self, int32_t transport):
+        return self._transport(transport).wire_bytes
+
+    def deliveries(self, int32_t transport, bytes feedback not None, double now):
+        cdef Transport* row = self._transport(transport)
+        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(feedback)
+        cdef uint32_t length = <uint32_t>min(PyBytes_GET_SIZE(feedback), 0xFFFF)
+        cdef int at = deltas_at(data, length)
+        if at == MALFORMED:
+            self.feedback_malformed += 1
+            return []
+        if row.stamps == NULL:
+            return []
+        if unwrapped(row, read16(data)) + read16(data + 2) > row.next_stamp:
+            self.feedback_malformed += 1    # of what was never sent
+            return []
+        return self._told(row, feedback, <uint32_t>at, now)
+
+    cdef list _told(self, Transport* row, bytes feedback, uint32_t deltas_at, double now):
+        """What well-formed feedback says that was not known."""
+        cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(feedback)
+        cdef Chunks chunks = Chunks(data, TOLD_HEADER_SIZE, deltas_at, 0, 0)
+        cdef int64_t first = unwrapped(row, read16(data))
+        cdef int64_t ticks = REFERENCE_TICKS * unwrap_reference(
+            row.stamps, (<uint32_t>data[4] << 16) | (<uint32_t>data[5] << 8) | data[6]
+        )
+        cdef int64_t number
+        cdef int status
+        cdef Departure* departure
+        cdef list found = []
+        data += deltas_at
+        for number in range(first, first + read16(<const uint8_t*>PyBytes_AS_STRING(feedback) + 2)):
+            status = next_status(&chunks)
+            if status != NOT_CAME:
+                ticks += next_delta(data, status)
+                data += status
+            departure = departure_of(row, number)
+            if departure == NULL or departure.is_told:
+                continue
+            departure.is_told = True
+            if now - departure.sent_at > TOLD_AGE_S:
+                continue
+            came = status != NOT_CAME and not departure.is_again
+            found.append(new_record(Delivery, (
+                departure.sent_at, ticks * TICK_S if came else None, departure.size,
+            )))
+        return found

@@ -1,0 +1,70 @@
+# What a listener tells of stamped packets: transport-wide feedback, after the two SSRCs
+# (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1). Nothing is read beyond its length.
+
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t
+
+from sfu.fast._rtp cimport read16
+
+cdef enum:
+    TOLD_HEADER_SIZE = 8
+    TOLD_PACKETS_MAX = 8192     # 27 s of six talkers: what an outage may leave to be told at once
+    TOLD_REST_MAX = 3           # padding up to a whole word
+    NOT_CAME = 0
+    CAME_SOON = 1               # within 63.75 ms of the one before
+    CAME = 2
+    MALFORMED = -1
+
+cdef struct Chunks:
+    const uint8_t* data
+    uint32_t at
+    uint32_t end
+    uint16_t chunk              # the present one, and how many packets it still tells of
+    uint32_t left
+
+cdef inline int next_status(Chunks* chunks) noexcept nogil:
+    """NOT_CAME, CAME_SOON or CAME for the next packet; MALFORMED where there is none."""
+    cdef int status
+    if chunks.left == 0:
+        if chunks.at + 2 > chunks.end:
+            return MALFORMED
+        chunks.chunk = read16(chunks.data + chunks.at)
+        chunks.at += 2
+        if not chunks.chunk & 0x8000:
+            chunks.left = chunks.chunk & 0x1FFF
+            if chunks.left == 0:
+                return MALFORMED
+        else:
+            chunks.left = 7 if chunks.chunk & 0x4000 else 14
+    chunks.left -= 1
+    if not chunks.chunk & 0x8000:
+        status = (chunks.chunk >> 13) & 3
+    elif chunks.chunk & 0x4000:
+        status = (chunks.chunk >> (2 * chunks.left)) & 3
+    else:
+        status = (chunks.chunk >> chunks.left) & 1
+    return status if status <= CAME else MALFORMED
+
+cdef inline int deltas_at(const uint8_t* data, uint32_t length) noexcept nogil:
+    """Where the arrival times begin, after as many statuses as the header says; MALFORMED if anything
+    of it does not fit."""
+    cdef Chunks chunks
+    cdef uint32_t count, index, size = 0
+    cdef int status
+    if length < TOLD_HEADER_SIZE:
+        return MALFORMED
+    count = read16(data + 2)
+    if not 1 <= count <= TOLD_PACKETS_MAX:
+        return MALFORMED
+    chunks = Chunks(data, TOLD_HEADER_SIZE, length, 0, 0)
+    for index in range(count):
+        status = next_status(&chunks)
+        if status == MALFORMED:
+            return MALFORMED
+        size += <uint32_t>status        # one byte, or two with a sign
+    if chunks.at + size > length or length - chunks.at - size > TOLD_REST_MAX:
+        return MALFORMED
+    return <int>chunks.at
+
+cdef inline int next_delta(const uint8_t* data, int status) noexcept nogil:
+    """How many 250 us after the packet before it one came."""
+    return data[0] if status == CAME_SOON else <int16_t>read16(data)

@@ -1,0 +1,284 @@
+"""The rooms' mixes: which are made, from when on and for how long, and the way of their sound.
+
+Theory. A mix is a stream like any other: a slot of the forwarder that nobody holds, onto which the
+frames of one encoder are pushed. So RED, repeats and numbering come for free, and a listener goes
+from a slot to a mix and back by one table write. A room has one mix for each tier, which everybody
+shares, and for each who may be heard one of its own: everything but its echo group. What is mixed
+are the room's slots: taps bring their packets here, speakers are described to the mixer before
+their first packet, and frames come back to be pushed. Only who holds a slot is decoded.
+
+A mix begins with the first who asks for it and ends LINGER_S after the last has gone, so that a
+line that wavers between two tiers finds the encoder running. Who has gone is seen by what egresses
+carry, at a look every second: nobody says goodbye, so nothing can be forgotten. With its last mix a
+room's taps are off, and a room without taps costs nothing.
+
+The arithmetic is `sfu.mixing`, behind a `MixPort`: in a thread of its own in the daemon, in line in
+the simulator. Should it break, all mixes cease at once and listeners go to what remains; when it is
+back, everything that is still carried is ordered anew.
+
+files: `mix_outputs` one room's mixes, `mix_sources` what the mixer is told of speakers, `mix_port`
+the way to the arithmetic and back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sfu.listening.tiers import MIXES, Tier
+from sfu.mixing.orders import Frame, Order, Packet
+from sfu.worker.mix_outputs import MixKey, Output, RoomMixes
+from sfu.worker.mix_port import MixPort, Taken
+
+if TYPE_CHECKING:
+    from sfu.fast import Forwarder
+    from sfu.stage import Room
+    from sfu.worker.peers import Peers
+
+# How often it is looked at what nobody hears any more.
+LOOK_EVERY_S = 1.0
+# Of all rooms. One encoder takes 0.5 to 2 % of a core; beyond this the mixing thread might not keep
+# its deadlines, and who asks for one more hears slots.
+OUTPUTS_MAX = 64
+# A frame that follows the last within this follows it without a pause.
+PAUSE_S = 0.001
+
+COUNTERS = ("mix_failures", "mix_frames", "mix_frames_refused", "mixes_refused", "mixes_started")
+
+
+class Mixes:
+    """Of one worker; without a `port` there are none.
+
+    `on_ceased` is called with each room whose mixes break off: its listeners are to be sent what
+    remains. The forwarder's tables may be written then.
+    """
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        peers: Peers,
+        *,
+        port: MixPort | None,
+        counters: Counter[str],
+    ) -> None:
+        self.on_ceased: Callable[[Room], None] = lambda room: None
+        self._forwarder = forwarder
+        self._peers = peers
+        self._port = port
+        self._counters = counters
+        counters.update(dict.fromkeys(COUNTERS, 0))
+        self._mixed: dict[Room, RoomMixes] = {}  # those that have outputs
+        self._by_output: dict[int, tuple[RoomMixes, Output]] = {}
+        self._by_slot: dict[int, tuple[RoomMixes, int]] = {}
+        self._frames: deque[tuple[Output, Frame]] = deque()
+        self._last_number = 0
+        self._starts = 0 if port is None else port.starts
+        self._was_running = True
+        self._next_look_at = 0.0
+
+    @property
+    def is_available(self) -> bool:
+        """Whether anybody can be sent a mix at this time."""
+        return self._port is not None and self._port.is_running
+
+    def sizes(self) -> dict[str, int]:
+        """How many there are now, by name."""
+        return {"rooms_mixed": len(self._mixed), "mixes": len(self._by_output)}
+
+    # Rooms
+
+    def open(self) -> RoomMixes:
+        """The mixes of a new room; its `room` is to be set before it asks for any."""
+        return RoomMixes(
+            self._new_number(),
+            self._peers,
+            add=self._add,
+            is_available=self._can_mix,
+        )
+
+    def follow(self, room: Room) -> None:
+        """Something may have been done to `room`: it may have other slots, or be closed."""
+        mixes = self._mixed.get(room)
+        if mixes is None:
+            return
+        if room.is_closed:
+            for output in list(mixes.outputs.values()):
+                self._drop(mixes, output)
+        elif room.slot_ids != mixes.slot_ids:
+            self._untap(mixes)
+            self._tap(mixes, room)
+            self._send([mixes.closing(), *mixes.opening()])
+
+    # Inputs
+
+    def handle_timer(self, now: float) -> None:
+        """Mix what is due if that is done here, and stop what nobody hears any more."""
+        if self._port is None:
+            return
+        deadline = self._port.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._port.handle_timer(now)
+            self.receive(now)
+        if self._mixed and now >= self._next_look_at:
+            self._next_look_at = now + LOOK_EVERY_S
+            for mixes, output in list(self._by_output.values()):
+                if output.is_over(now):
+                    self._drop(mixes, output)
+
+    def receive(self, now: float) -> None:
+        """The port has something: frames, which `push_next` sends on, levels, or it broke."""
+        if self._port is None:
+            return
+        self._watch_port()
+        frames, measured = self._port.take()
+        for frame in frames:
+            _, output = self._by_output.get(frame.output, (None, None))
+            if output is not None:  # else it was stopped meanwhile
+                output.is_flowing = True
+                self._frames.append((output, frame))
+        for source, level in measured:
+            self._believe(source, level)
+
+    def push_next(self, now: float) -> bool:
+        """Push the next frame; drain the forwarder and ask again. False when there is none."""
+        while self._frames:
+            output, frame = self._frames.popleft()
+            if output.number not in self._by_output:
+                continue
+            ends_at = frame.at + frame.ticks / 48_000
+            is_out = self._forwarder.push(
+                output.stream(0),
+                frame.payload,
+                now,
+                at=frame.at,
+                csrcs=frame.csrcs,
+                level=frame.level,
+                marker=frame.at - output.ends_at > PAUSE_S,
+            )
+            self._counters["mix_frames" if is_out else "mix_frames_refused"] += 1
+            output.ends_at = ends_at
+            if is_out:
+                return True
+        return False
+
+    def collect(self, now: float) -> None:
+        """After a drained batch: what came on the tapped slots goes to the mixer."""
+        if not self._mixed:
+            return
+        by_slot: dict[int, list[Packet]] = {}
+        for slot, *packet in self._forwarder.taken():
+            by_slot.setdefault(slot, []).append(Packet(*packet))
+        for slot, packets in by_slot.items():
+            mixes, index = self._by_slot.get(slot, (None, 0))
+            if mixes is None or mixes.room is None:
+                continue
+            sources = {packet.source: None for packet in packets}
+            orders = list(mixes.sources.describe(sources, mixes.room))
+            self._send(orders, [Taken(mixes.number, index, packets)])
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timer` has something to do, None for never."""
+        if self._port is None:
+            return None
+        deadlines = [self._port.next_deadline()]
+        if self._mixed:
+            deadlines.append(self._next_look_at)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    # Inside
+
+    def _can_mix(self) -> bool:
+        return self.is_available
+
+    def _new_number(self) -> int:
+        self._last_number += 1
+        return self._last_number
+
+    def _send(self, orders: Sequence[Order], taken: Sequence[Taken] = ()) -> None:
+        assert self._port is not None, "without a port nothing is mixed"
+        self._port.send(orders, taken)
+
+    def _add(self, mixes: RoomMixes, key: MixKey) -> Output | None:
+        """Begin a mix; None when there are as many as there can be."""
+        assert mixes.room is not None, "it was opened with its room"
+        slot = self._free_slot(mixes, key)
+        if slot is None:
+            self._counters["mixes_refused"] += 1
+            return None
+        output = Output(self._new_number(), key, slot, self._forwarder)
+        mixes.outputs[key] = output
+        self._by_output[output.number] = (mixes, output)
+        self._counters["mixes_started"] += 1
+        if mixes.room in self._mixed:
+            self._send([mixes.starting(output)])
+        else:
+            self._mixed[mixes.room] = mixes
+            self._tap(mixes, mixes.room)
+            self._send(mixes.opening())
+        return output
+
+    def _free_slot(self, mixes: RoomMixes, key: MixKey) -> int | None:
+        if len(self._by_output) >= OUTPUTS_MAX:
+            return None
+        if key.minus is not None and not mixes.has_room_for_one:
+            return None
+        try:
+            return self._forwarder.add_slot(lean=MIXES[Tier(key.tier)].is_lean)
+        except OverflowError:  # rooms have taken all that the tables hold
+            return None
+
+    def _drop(self, mixes: RoomMixes, output: Output) -> None:
+        """End a mix, and with the last of a room all of its mixing."""
+        assert mixes.room is not None, "it has outputs"
+        del mixes.outputs[output.key]
+        del self._by_output[output.number]
+        self._forwarder.remove_slot(output.slot)
+        if mixes.outputs:
+            self._send([mixes.stopping(output)])
+        else:
+            del self._mixed[mixes.room]
+            self._untap(mixes)
+            self._send([mixes.closing()])
+
+    def _tap(self, mixes: RoomMixes, room: Room) -> None:
+        mixes.slot_ids = tuple(room.slot_ids)
+        for index, slot in enumerate(mixes.slot_ids):
+            self._by_slot[slot] = (mixes, index)
+            self._forwarder.tap(slot, True)
+
+    def _untap(self, mixes: RoomMixes) -> None:
+        """Slots that are gone took their taps along."""
+        left = () if mixes.room is None else mixes.room.slot_ids
+        for slot in mixes.slot_ids:
+            del self._by_slot[slot]
+            if slot in left:
+                self._forwarder.tap(slot, False)
+        mixes.slot_ids = ()
+
+    def _watch_port(self) -> None:
+        """Notice that it broke, and that it is back and knows nothing any more."""
+        assert self._port is not None, "asked only where there is one"
+        is_running, starts = self._port.is_running, self._port.starts
+        if self._was_running and not (is_running and starts == self._starts):
+            self._counters["mix_failures"] += 1
+            for _, output in self._by_output.values():
+                output.is_flowing = False
+            for mixes in list(self._mixed.values()):
+                self._tell(mixes)
+        self._was_running = is_running
+        if starts != self._starts:
+            self._starts = starts
+            for mixes in self._mixed.values():
+                self._send(mixes.opening())
+
+    def _tell(self, mixes: RoomMixes) -> None:
+        assert mixes.room is not None, "it has outputs"
+        self.on_ceased(mixes.room)
+
+    def _believe(self, source: int, level: int | None) -> None:
+        """What was decoded counts, for as long as the mixer says so."""
+        peer = self._peers.by_source(source)
+        mixes = None if peer is None else self._mixed.get(peer.room)
+        if mixes is not None and source in mixes.sources:
+            self._forwarder.set_measured_level(source, level)
