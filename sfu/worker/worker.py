@@ -207,20 +207,12 @@ class Worker:
         sizes = {
             "rooms": len(registry.rooms),
             "rooms_segmented": len(registry.rooms) if registry.segmentation.is_on else 0,
-            "participants_moderator": 0,
-            "participants_speaker": 0,
-            "participants_listener": 0,
             "dtls_waiting": len(self._backlog),
             "timers": len(registry.peer_timers) + len(registry.room_timers),
         }
         for copies, listeners in registry.peers.protected().items():
             sizes[f"listeners_{copies}"] = listeners
-        for room in registry.rooms.values():
-            counts = room.state().counts
-            sizes["participants_moderator"] += counts.moderator
-            sizes["participants_speaker"] += counts.speaker
-            sizes["participants_listener"] += counts.listener
-        return sizes | self.forwarder.sizes()
+        return sizes | registry.census.sizes() | self.forwarder.sizes()
 
     # What compiled code leaves to Python
 
