@@ -95,6 +95,12 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "packets_per_s_per_core": ("packets per s of server CPU", "higher"),
     "packets_per_s_per_listener": ("packets, each listener", "neither"),
     "received_packets": ("packets received", "neither"),
+    "cpu_ms_per_s_per_listener": ("server CPU a second, by listener", "lower"),
+    "cpu_ms_per_s_per_further_listener": ("server CPU a second, each further listener", "lower"),
+    "mixing_cpu_percent": ("of it mixing", "lower"),
+    "mix_tick_p99_ms": ("mixing of a tick, p99", "lower"),
+    "mix_late_p99_ms": ("lateness of a mixing tick, p99", "lower"),
+    "mix_skipped_ticks": ("mixing ticks skipped", "lower"),
     "forwarded_packets": ("packets the server says it forwarded", "neither"),
     "wire_kbps_per_listener": ("on the wire, each listener", "lower"),
     "rss_kib_per_listener": ("server memory, each listener", "lower"),
@@ -115,12 +121,23 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "calm_delay_p99_ms": ("added delay without the load, p99", "neither"),
     "calm_gap_p99_ms": ("extra gap without the load, p99", "neither"),
     "calm_gap_max_ms": ("worst extra gap without the load", "neither"),
+    "settle_max_s": ("narrow lines: slowest to settle", "lower"),
+    "tail_drops": ("narrow lines: dropped after that", "lower"),
+    "climb_max_s": ("narrow lines: slowest to be whole again", "lower"),
+    "other_tier_changes": ("tier changes of other listeners", "lower"),
     "rss_growth_kib_per_hour": ("server memory, growth per hour", "lower"),
     "rss_growth_ratio": ("server memory, growth over the run", "lower"),
     "open_files_growth": ("open files more than before", "lower"),
     "threads_growth": ("threads more than before", "lower"),
 }
 NAMES = tuple(_GLOSSARY)
+# Of one line of a ladder: `line_80_settle_s`.
+_OF_LINE = re.compile(r"line_(?P<kbps>\d+)_(?P<what>settle|climb|carried)_(?:s|kbps)$")
+_WHAT_OF_LINE: dict[str, tuple[str, Direction]] = {
+    "settle": ("settled after", "lower"),
+    "climb": ("whole again after", "lower"),
+    "carried": ("carried at the end", "neither"),
+}
 
 # Left out of the summary on a terminal: those who want them find them in the JSON and on the page.
 DETAILS = frozenset(
@@ -160,6 +177,10 @@ def describe(name: str) -> Figure:
     if name in _GLOSSARY:
         label, better = _GLOSSARY[name]
         return Figure(name, label, base or rate, better)  # the label says per what
+    of_line = _OF_LINE.match(name)
+    if of_line:
+        label, better = _WHAT_OF_LINE[of_line["what"]]
+        return Figure(name, f"line of {of_line['kbps']} kbit/s: {label}", base, better)
     unit = base + rate
     return Figure(name, name.replace("_", " "), unit, _direction(name, unit))
 
@@ -181,9 +202,13 @@ def _direction(name: str, unit: str) -> Direction:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """The glossary's order, then the others by name."""
+    """The glossary's order, then the others by name, numbers in it by their size."""
     place = {name: index for index, name in enumerate(NAMES)}
-    return sorted(set(names), key=lambda name: (place.get(name, len(place)), name))
+
+    def key(name: str) -> tuple[int, str]:
+        return place.get(name, len(place)), re.sub(r"\d+", lambda digits: f"{digits[0]:>9}", name)
+
+    return sorted(set(names), key=key)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

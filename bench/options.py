@@ -8,6 +8,8 @@ from typing import Literal
 from bench.speech import Talk
 
 Segmentation = Literal["on", "off", "auto"]
+Mode = Literal["auto", "forward", "mix"]
+LINES_KBPS = "400,150,80,45,28,20,14"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,26 @@ class LoadOptions:
     churn_rate: float = 20.0  # churn, soak: joins per s, and as many leaves
     stay_s: float = 5.0  # churn, soak: how long a visitor stays
     pipeline: int = 64  # control: commands under way at once, unless there is a rate
+    mode: Mode = "auto"  # what listeners ask for
+    m_lines: int = 0  # that a listener offers; 0: see `listener_lines`
+    lines: str = LINES_KBPS  # ladder: the speeds of its lines
+    queue_ms: float = 300.0  # ladder: what a line's queue holds, beside one datagram
+    open_s: float = 40.0  # ladder: how long the lines are watched after they have opened
     rate: float = 0.0  # control: commands a second; 0: as many as `pipeline` makes
+
+    @property
+    def listener_lines(self) -> int:
+        """The m-lines of a listener: one for each slot, one more where the mix is wanted, too."""
+        wants_mix = self.mode == "mix" or self.load == "ladder"
+        return self.m_lines or self.slots + wants_mix
+
+    @property
+    def line_rates_kbps(self) -> list[int]:
+        """The speeds of the ladder's lines. ValueError when that is no list of whole numbers."""
+        rates = [int(one) for one in self.lines.split(",")]
+        if not rates or min(rates) < 1:
+            raise ValueError("a line has at least 1 kbit/s")
+        return rates
 
     def as_values(self) -> dict[str, str | int | float | bool | None]:
         """For the report."""

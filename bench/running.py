@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bench import machine
-from bench.loads import churn, control, joins, room, soak
+from bench.loads import churn, control, joins, ladder, room, soak
 from bench.loads.scene import Measured, Scene
 from bench.options import LoadOptions
 from bench.report import Live
@@ -27,6 +27,7 @@ LOADS: dict[str, Callable[[Scene], Awaitable[Measured]]] = {
     "churn": churn.run,
     "control": control.run,
     "soak": soak.run,
+    "ladder": ladder.run,
 }
 
 

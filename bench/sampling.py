@@ -79,6 +79,10 @@ class Sampler:
         self.commands = 0  # done so far; for loads that steer
         self._last = self._totals()
 
+    def count(self, crowd: Crowd) -> None:
+        """What this crowd receives is the server's work, too."""
+        self._crowds.append(crowd)
+
     def phase(self, text: str, expected: int | None = None) -> None:
         """Tell the progress what begins now."""
         self._phase_at_s = time.monotonic()

@@ -60,6 +60,7 @@ class Scene:
         self.kit = Kit(Handshakes(), Random(options.seed), is_ipv6)
         self.insiders = Crowd(self.kit, decrypt_every=options.decrypt_every)
         self.visitors = Crowd(self.kit, decrypt_every=options.decrypt_every)
+        self._crowds = [self.insiders, self.visitors]
         self.watch = SelfWatch()
         self.sampler = Sampler(target, self.insiders, [self.visitors], self.watch, live)
         self.joining = Joining(target)
@@ -75,7 +76,7 @@ class Scene:
         self._rss_kib = 0
 
     async def __aenter__(self) -> Self:
-        for work in (drive([self.insiders, self.visitors], self.watch), self.sampler.run()):
+        for work in (drive(self._crowds, self.watch), self.sampler.run()):
             self._tasks.append(asyncio.create_task(work))
         return self
 
@@ -84,8 +85,8 @@ class Scene:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         gc.unfreeze()
-        self.insiders.close()
-        self.visitors.close()
+        for crowd in self._crowds:
+            crowd.close()
 
     # Preparation
 
@@ -109,13 +110,24 @@ class Scene:
         if options.speakers:
             await self._sleep(WARM_UP_S)
         self._rss_kib = self._read_rss_kib()
-        joined = await self._let_in(self._seats(rooms, "listener", listeners), self.joining)
+        await self.let_in(listeners)
+
+    async def let_in(self, listeners: int) -> None:
+        """So many more listeners into each room."""
+        inside = len(self.listeners) // self.options.rooms
+        seats = self._seats(self.rooms, "listener", listeners, first=inside)
+        joined = await self._let_in(seats, self.joining)
         for seat, client in joined:
             self.listeners.append(client)
             self.by_room.setdefault(seat.room, []).append(client)
         if listeners and not joined:
             failures = self.joining.result().failures
             raise TargetError(f"{self.target.name}: nobody could join: {failures}")
+
+    def add_crowd(self, crowd: Crowd) -> None:
+        """Drive these as well, and count what they receive."""
+        self._crowds.append(crowd)
+        self.sampler.count(crowd)
 
     async def settle(self) -> None:
         """Until joining no longer shows in anything."""
@@ -183,9 +195,10 @@ class Scene:
     # Details
 
     @staticmethod
-    def _seats(rooms: Sequence[str], role: Role, count: int) -> list[Seat]:
-        """Room by room in turn, so that all fill at the same pace."""
-        return [Seat(room, f"{role}-{n}", role) for n in range(count) for room in rooms]
+    def _seats(rooms: Sequence[str], role: Role, count: int, first: int = 0) -> list[Seat]:
+        """Room by room in turn, so that all fill at the same pace; `first`: the first's number."""
+        numbers = range(first, first + count)
+        return [Seat(room, f"{role}-{n}", role) for n in numbers for room in rooms]
 
     async def _let_in(self, seats: Sequence[Seat], joining: Joining) -> list[tuple[Seat, Client]]:
         if not seats:

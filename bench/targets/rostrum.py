@@ -11,10 +11,12 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from bench.options import Mode
 from bench.targets import JoinRefused, Lines, Peer, Place, Role, TargetError
 from bench.targets.processes import ServerProcess
 from control import Client, ConnectionLost, ControlError, ErrorCode, Key
@@ -37,6 +39,14 @@ _UDP_COUNTER: Final = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class Hearing:
+    """What listeners offer and ask for; `lines` 0: an m-line for each slot of the room."""
+
+    mode: Mode = "auto"
+    lines: int = 0
+
+
 class AttachedRostrum:
     """A daemon that runs already: steered as any backend steers it, and left running.
 
@@ -55,6 +65,7 @@ class AttachedRostrum:
         media_address: str = "127.0.0.1",
         pids: Sequence[int] = (),
         metrics_url: str | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
         self.media_address = media_address
         self.version = ""
@@ -62,6 +73,7 @@ class AttachedRostrum:
         self.key = key  # of further control connections, too
         self._pids = list(pids)
         self.metrics_url = metrics_url
+        self._hearing = hearing or Hearing()
         self._client: Client | None = None
         self._slots: dict[str, int] = {}
 
@@ -107,12 +119,20 @@ class AttachedRostrum:
         self._slots[room] = slots
 
     async def join(self, room: str, participant: str, role: Role, peer: Peer) -> None:
-        """The client offers a line for each slot; speakers hear the others too."""
-        offer = peer.offer(Lines(sends=role == "speaker", receives=self._slots[room]))
+        """The client offers a line for each slot, or as many as listeners were told to; speakers
+        hear the others too.
+        """
+        is_listener = role == "listener"
+        lines = (is_listener and self._hearing.lines) or self._slots[room]
+        offer = peer.offer(Lines(sends=not is_listener, receives=lines))
         try:
             joined = await self.client.participant_join(
                 room=room, participant=participant, role=role, offer=offer
             )
+            if is_listener and self._hearing.mode != "auto":
+                await self.client.subscription_update(
+                    room=room, participant=participant, mode=self._hearing.mode
+                )
         except ControlError as error:
             limit = error.detail.get("limit")
             raise JoinRefused(str(error), limit=limit) from None
@@ -162,13 +182,19 @@ class Rostrum(AttachedRostrum):
     `settings` are further `section.key=value` of its configuration.
     """
 
-    def __init__(self, place: Place | None = None, *, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        place: Place | None = None,
+        *,
+        settings: Sequence[str] = (),
+        hearing: Hearing | None = None,
+    ) -> None:
         self._place = place or Place()
         self._settings = list(settings)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: ServerProcess | None = None
         key = Key("sfu-bench", secrets.token_hex(16).encode())
-        super().__init__("", key=key, media_address=self._place.address)
+        super().__init__("", key=key, media_address=self._place.address, hearing=hearing)
 
     async def start(self) -> None:
         """Run `sfu serve`, wait until it is ready, connect. Raises TargetError."""

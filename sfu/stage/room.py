@@ -21,7 +21,15 @@ from control.events import (
     RoomCreated,
     RoomUpdated,
 )
-from control.types import Hand, LeaveReason, ParticipantState, ParticipantStatus, Role, RoomState
+from control.types import (
+    Counts,
+    Hand,
+    LeaveReason,
+    ParticipantState,
+    ParticipantStatus,
+    Role,
+    RoomState,
+)
 
 from .floor import Floor
 from .journal import Journal, RoomEvent
@@ -103,6 +111,11 @@ class Room:
     def on_stage(self) -> int:
         """How many may be heard by their role: speakers and moderators."""
         return self._roster.on_stage
+
+    @property
+    def counts(self) -> Counts:
+        """How many hold each role."""
+        return self._roster.counts()
 
     @property
     def hands(self) -> list[Hand]:

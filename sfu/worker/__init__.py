@@ -1,12 +1,15 @@
 """The worker: forwarder, rooms and transports put together, pure. Commands in, events out.
 
-worker     the inputs and outputs, and the way of a datagram that compiled code leaves to Python
+worker     the inputs and outputs, and in which order things are done
+inbound    datagrams that compiled code leaves to Python; `resends` is what listeners ask for again
+guard      what one participant's input may cost when it meets a bug
 intake     whether anybody new is taken, by limit; `overload` and `drain` are parts of it
 registry   the rooms and peers, and the only place that adds and removes them
 commands   what each command of the control protocol does
 negotiator offers answered
 rows       a newcomer's rows in the forwarder
 peers      which transport belongs to which participant
+mixes      the rooms' mixes, and the way of their sound to the mixer and back
 lines      what follows from a listener's reports about what it is sent
 invariant  whether everybody is sent what it should be
 backlog    DTLS that waits, so that handshakes never hold up media

@@ -37,6 +37,7 @@ from sfu.transport.events import (
 from sfu.transport.sdp import Negotiation
 from sfu.transport.settings import TransportSettings
 from sfu.transport.transport import Transport
+from sfu.worker.census import Census
 from sfu.worker.intake import Intake
 from sfu.worker.listener_loss import question_for
 from sfu.worker.negotiator import Negotiator
@@ -105,7 +106,7 @@ class Registry:
         self.intake = Intake(
             settings, rooms=self.rooms, peers=self.peers, counters=self.counters, tell=self.tell
         )
-        self._on_stage: dict[str, int] = {}
+        self.census = Census()
         # Of all rooms that are closed: a late goodbye for one must not find its number again in the
         # next room of that name.
         self._generation_floor = 0
@@ -190,7 +191,8 @@ class Registry:
         if self.rooms.get(room.id) is not room:
             return  # it ended before, and its name may be another's
         self._events += room.events()
-        self._count_stage(room)
+        self.census.note(room)
+        self.intake.on_stage = self.census.on_stage
         if room.is_closed:
             self._generation_floor = max(self._generation_floor, room.highest_generation)
             del self.rooms[room.id]
@@ -216,18 +218,6 @@ class Registry:
         if self.segmentation.observe(load, now):
             for room in self.rooms.values():
                 room.set_segmented(self.segmentation.is_on)
-
-    def _count_stage(self, room: Room) -> None:
-        """Keep the number of people on all stages without walking through all rooms."""
-        before = self._on_stage.get(room.id, 0)
-        after = 0 if room.is_closed else room.on_stage
-        if before == after:
-            return
-        self.intake.on_stage += after - before
-        if after:
-            self._on_stage[room.id] = after
-        else:
-            del self._on_stage[room.id]
 
     # Participants
 

@@ -22,19 +22,18 @@ from itertools import islice
 from typing import Any
 
 from control.commands import AnyCommand
-from control.types import LeaveReason
-from sfu.fast import DTLS, STUN, Batch, Challenge, Forwarder, Slow
+from sfu.fast import Batch, Challenge, Forwarder
 from sfu.stage import SILENCE, Room, RoomEvent
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
-from sfu.transport.ice import StunLimiter, username_of
 from sfu.worker.backlog import Backlog
 from sfu.worker.commands import Commands
+from sfu.worker.guard import Guard
+from sfu.worker.inbound import Inbound
 from sfu.worker.invariant import Breach, Invariant
-from sfu.worker.lines import follow_line
-from sfu.worker.peers import Peer
 from sfu.worker.registry import Registry
 from sfu.worker.repairs import Repairs
+from sfu.worker.resends import Resends
 from sfu.worker.settings import WorkerSettings
 
 # What one turn does, each a few tenths of a millisecond: steps of handshakes, participants' timers,
@@ -44,8 +43,6 @@ PEERS_PER_TURN = 64
 ROOMS_PER_TURN = 64
 # Closing a room costs some 0.1 ms, and as much again for each participant in it.
 DRAINED_PER_TURN = 8
-# A listener's round trip until its reports tell it.
-ROUND_TRIP_S = 0.1
 
 
 class Worker:
@@ -83,23 +80,25 @@ class Worker:
             started_at_ms=round((wall_at_zero + started_at) * 1_000),
             counters=self.counters,
         )
-        self._repairs = Repairs(self.forwarder, self._registry.peers, self._registry.counters)
+        self._guard = Guard(self._registry, on_bug)
+        self._backlog = Backlog()
+        tables = self._registry.forwarder, self._registry.peers, self._registry.counters
+        self._repairs = Repairs(*tables)
+        self._resends = Resends(*tables)
+        self._inbound = Inbound(
+            self._registry, self._guard, backlog=self._backlog, resends=self._resends
+        )
         self._invariant = Invariant(
             self._registry.forwarder,
             self._registry.peers,
             counters=self._registry.counters,
             tell=on_breach,
         )
-        self._stun_limiter = StunLimiter()
-        self._on_bug = on_bug
         self._now = 0.0
         self._received = 0
         self._heard_media_at = -math.inf
-        self._backlog = Backlog()
         self._challenges: deque[Challenge] = deque()
-        self._repeats: deque[tuple[Peer, int, list[int]]] = deque()
         self._silencing: deque[Room] = deque()
-        self._outgoing: deque[tuple[bytes, bytes]] = deque()
 
     @property
     def forwarder(self) -> Forwarder:
@@ -113,7 +112,7 @@ class Worker:
         self._now = now
         self._received = len(inbox)
         self._challenges.clear()  # a bug may have left some; their packets are gone
-        self._repeats.clear()
+        self._resends.clear()
         self.forwarder.receive(inbox, now)
 
     def handle_timer(self, now: float) -> None:
@@ -122,11 +121,11 @@ class Worker:
         registry = self._registry
         for peer, data, address in self._backlog.take(HANDSHAKE_STEPS):
             if registry.peers.is_here(peer):
-                self._guarded(peer, peer.transport.receive_dtls, data, address, now)
+                self._guard.give(peer, now, peer.transport.receive_dtls, data, address, now)
         for peer in islice(registry.peer_timers.due(now), PEERS_PER_TURN):
-            self._guarded(peer, peer.transport.handle_timer, now)
+            self._guard.give(peer, now, peer.transport.handle_timer, now)
         for peer in self._repairs.due(now):
-            self._guarded(peer, self._repairs.ask, peer, now)
+            self._guard.give(peer, now, self._repairs.ask, peer, now)
         for room in islice(registry.room_timers.due(now), ROOMS_PER_TURN):
             registry.tick_room(room, now)
             if room.tails.has_due:
@@ -207,20 +206,12 @@ class Worker:
         sizes = {
             "rooms": len(registry.rooms),
             "rooms_segmented": len(registry.rooms) if registry.segmentation.is_on else 0,
-            "participants_moderator": 0,
-            "participants_speaker": 0,
-            "participants_listener": 0,
             "dtls_waiting": len(self._backlog),
             "timers": len(registry.peer_timers) + len(registry.room_timers),
         }
         for copies, listeners in registry.peers.protected().items():
             sizes[f"listeners_{copies}"] = listeners
-        for room in registry.rooms.values():
-            counts = room.state().counts
-            sizes["participants_moderator"] += counts.moderator
-            sizes["participants_speaker"] += counts.speaker
-            sizes["participants_listener"] += counts.listener
-        return sizes | self.forwarder.sizes()
+        return sizes | registry.census.sizes() | self.forwarder.sizes()
 
     # What compiled code leaves to Python
 
@@ -233,15 +224,12 @@ class Worker:
                 self._repairs.note(self._now)
             self._received = 0
             for slow in slow_ones:
-                self._take_slow(slow)
+                self._inbound.take(slow, self._now)
             self._challenges.extend(self.forwarder.challenges())
         while self._challenges:
             if self._is_accepted(self._challenges.popleft()):
                 return True
-        while self._repeats:
-            if self._is_repeated(*self._repeats.popleft()):
-                return True
-        return bool(self._silencing) and self._silence()
+        return self._resends.send_next(self._now) or self._silence()
 
     def _silence(self) -> bool:
         """Let a frame of silence follow the next voice that was cut off; False for none."""
@@ -253,14 +241,6 @@ class Worker:
                 return True
         return False
 
-    def _is_repeated(self, peer: Peer, egress: int, sequences: list[int]) -> bool:
-        """Send again what a listener asked for; not twice within its round trip."""
-        if not self._registry.peers.is_here(peer):
-            return False
-        rtt_s = peer.transport.reporter.rtt_s
-        spacing_s = ROUND_TRIP_S if rtt_s is None else rtt_s
-        return self.forwarder.resend(egress, sequences, self._now, spacing_s) > 0
-
     def _is_accepted(self, challenge: Challenge) -> bool:
         """Let the room decide whether this voice gets a slot."""
         peer = self._registry.peers.by_source(challenge.source)
@@ -270,101 +250,12 @@ class Worker:
         self._registry.settle_room(peer.room)
         return True
 
-    def _take_slow(self, slow: Slow) -> None:
-        kind, row, address, data = slow
-        peer = self._registry.peers.by_row(row)
-        if kind == STUN:
-            if peer is None or not self._is_renewed(peer, data, address):
-                self._take_stun(slow)
-        elif peer is None:
-            # It left while this batch was being worked on.
-            self._registry.counters["dropped_departed"] += 1
-        elif kind == DTLS:
-            if not self._backlog.add(peer, data, address):
-                self._registry.counters["dropped_dtls_backlog"] += 1
-        else:
-            self._take_rtcp(peer, data, address)
-
-    def _take_rtcp(self, peer: Peer, data: bytes, address: bytes) -> None:
-        """A report is answered by nothing, and news only from somebody who had gone quiet."""
-        try:
-            peer.transport.receive_rtcp(data, address, self._now)
-            if peer.transport.reporter.has_feedback:
-                self._take_feedback(peer)
-            if peer.transport.has_news:
-                self._registry.settle(peer, self._now)
-        except Exception as error:
-            self._on_peer_bug(peer, error)
-
-    def _take_feedback(self, peer: Peer) -> None:
-        """Follow its reports, and note what it asks for: that is sent when the batch is drained."""
-        follow_line(peer, self.forwarder, self._now)
-        for egress, sequences in peer.transport.reporter.take_repeats().items():
-            self._registry.counters["nacks_received"] += 1
-            self._repeats.append((peer, egress, sequences))
-
-    def _is_renewed(self, peer: Peer, data: bytes, address: bytes) -> bool:
-        """Answer the check of a path in use, of which there are thousands a second."""
-        try:
-            reply = peer.transport.renew_consent(data, address, self._now)
-        except Exception as error:
-            self._on_peer_bug(peer, error)
-            return False
-        if reply is None:
-            return False
-        self._outgoing.append((reply, address))
-        return True
-
-    def _take_stun(self, slow: Slow) -> None:
-        """Find the participant by the user fragment; strangers are limited before any HMAC."""
-        counters = self._registry.counters
-        ufrag = username_of(slow.data)
-        peer = None if ufrag is None else self._registry.peers.by_ufrag(ufrag)
-        if peer is None:
-            counters["dropped_stun_stranger"] += 1
-            return
-        is_known = slow.transport == peer.row
-        if not is_known and self._registry.peers.is_taken(slow.address, peer, self._now):
-            counters["dropped_stun_taken"] += 1
-            return
-        if not is_known and not self._stun_limiter.take(slow.address, self._now):
-            counters["dropped_stun_rate"] += 1
-            return
-        is_authentic = self._noted(peer, peer.transport.receive_stun, slow)
-        if is_authentic and not is_known:
-            self._stun_limiter.give_back(slow.address)
-
-    def _guarded(self, peer: Peer, take: Callable[..., Any], *arguments: Any) -> None:
-        """Give something to a peer's transport; a bug costs this participant and nobody else."""
-        try:
-            take(*arguments)
-            self._registry.settle(peer, self._now)
-        except Exception as error:
-            self._on_peer_bug(peer, error)
-
-    def _noted(self, peer: Peer, take: Callable[[bytes, bytes, float], Any], slow: Slow) -> Any:
-        """The same for a sign of life, of which there are thousands a second; what `take` said."""
-        try:
-            result = take(slow.data, slow.address, self._now)
-            self._registry.settle_sign_of_life(peer, self._now)
-        except Exception as error:
-            self._on_peer_bug(peer, error)
-            return None
-        return result
-
-    def _on_peer_bug(self, peer: Peer, error: Exception) -> None:
-        self._registry.counters["bugs"] += 1
-        if self._on_bug is None:
-            raise error
-        self._on_bug(error)
-        if self._registry.peers.is_here(peer):
-            self._registry.depart(peer, LeaveReason.WORKER_LOST, self._now)
-
     def _flush(self, outbox: Batch) -> bool:
         """Append what transports send; False when `outbox` has no room for all of it."""
-        self._outgoing.extend(self._registry.datagrams_to_send())
-        while self._outgoing:
-            if not outbox.append(*self._outgoing[0]):
+        outgoing = self._inbound.answers
+        outgoing.extend(self._registry.datagrams_to_send())
+        while outgoing:
+            if not outbox.append(*outgoing[0]):
                 return False
-            self._outgoing.popleft()
+            outgoing.popleft()
         return True

@@ -17,18 +17,22 @@ import uvloop
 
 from bench import report, running
 from bench.loads.joins import join_cost
+from bench.loads.room import listener_figures
 from bench.loads.scene import phrasebook
 from bench.loads.soak import memory_figures
 from bench.options import LoadOptions
 from bench.results import Run, Second
-from bench.targets.rostrum import Rostrum
+from bench.targets.rostrum import Hearing, Rostrum
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(options: LoadOptions) -> Run:
     """In this process, unpinned; a machine that is busy otherwise does not matter to counts."""
-    target = Rostrum(settings=[f"media.segmentation={options.segmentation}"])
+    target = Rostrum(
+        settings=[f"media.segmentation={options.segmentation}"],
+        hearing=Hearing(options.mode, options.listener_lines),
+    )
     with (
         report.live_for("rostrum", quiet=True) as live,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -233,3 +237,30 @@ def test_memory_growth_is_a_slope_after_warming_up() -> None:
     assert figures["rss_growth_kib_per_hour"] == pytest.approx(3_600)
     assert figures["rss_growth_ratio"] == pytest.approx(80 / 10_060)
     assert memory_figures(seconds[:1], 100.0) == {}
+
+
+def test_a_listener_costs_what_the_further_ones_add() -> None:
+    """And a share of everything that is there without listeners."""
+    few, many = {"server_cpu_percent": 4.0}, {"server_cpu_percent": 10.0}
+    assert listener_figures(few, 10, many, 40) == {
+        "cpu_ms_per_s_per_listener": 2.5,
+        "cpu_ms_per_s_per_further_listener": 2.0,
+    }
+    assert listener_figures({}, 10, many, 40) == listener_figures(few, 40, many, 40) == {}
+
+
+@pytest.mark.slow
+def test_listeners_behind_narrow_lines_are_told_one_by_one() -> None:
+    """A line that is wide enough drops nothing, whatever the server does with the other."""
+    done = run(
+        LoadOptions("ladder", listeners=1, lines="1000,40", duration_s=5.0, open_s=1.0),
+    )
+    figures = done.figures
+    assert figures["line_1000_settle_s"] < 1 and figures["line_1000_climb_s"] < 1
+    assert 120 < figures["line_1000_carried_kbps"] < 250
+    assert figures["line_40_carried_kbps"] < 42
+    assert figures["other_tier_changes"] == 0
+    assert [note.split(":")[0] for note in done.meta.notes if "kbit/s:" in note] == [
+        "1000 kbit/s",
+        "40 kbit/s",
+    ]

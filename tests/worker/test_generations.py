@@ -197,7 +197,7 @@ def test_a_bug_of_the_old_connection_sends_nobody_away() -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
-    bench.worker._guarded(old, fail)
+    bench.worker._guard.give(old, bench.now, fail)
     bench.drain()
     assert len(bugs) == 1 and bench.methods() == []
 

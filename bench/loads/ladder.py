@@ -1,0 +1,153 @@
+"""Listeners behind lines of given speeds: where each one settles, and how soon it is back when its
+line opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from bench.bottleneck import Bottleneck
+from bench.clients import Client
+from bench.joining import Joining, Seat
+from bench.loads.scene import Measured, Scene
+from bench.narrow import NarrowCrowd
+from bench.results import Figures
+from bench.targets import TargetError
+from bench.targets.rostrum import AttachedRostrum
+from bench.tiers import TierLog, settled_ns, whole_again_ns
+from control import ConnectionLost, ControlError
+
+_LOOK_EVERY_S: Final = 0.2
+# The end of the window, over which it is told what a line carried.
+_CARRIED_S: Final = 5.0
+
+
+@dataclass
+class Narrow:
+    """One listener, its line, and what it came to."""
+
+    kbps: int
+    client: Client
+    line: Bottleneck
+    tier: str = ""  # before the line opened
+    carried_kbps: float = 0.0
+    settle_s: float = math.inf  # from connected on; infinite: never
+    drops: int = 0  # by the line, after it had settled
+    climb_s: float = math.inf  # from when the line opened
+
+    def sentence(self) -> str:
+        """For the notes of a report."""
+        settled = f"{self.settle_s:.1f} s" if self.settle_s < math.inf else "never settled"
+        climbed = f"{self.climb_s:.1f} s" if self.climb_s < math.inf else "not back"
+        return (
+            f"{self.kbps} kbit/s: {self.tier or 'no tier'} with {self.carried_kbps:.1f} kbit/s; "
+            f"settled: {settled}, dropped after that: {self.drops}, whole again: {climbed}"
+        )
+
+
+async def run(scene: Scene) -> Measured:
+    """`listeners` have wide lines; one more joins behind each of `lines`."""
+    target = scene.target
+    if not isinstance(target, AttachedRostrum):
+        raise TargetError("ladder: only rostrum tells its tiers")
+    await scene.fill(listeners=scene.options.listeners)
+    await scene.settle()
+    log = TierLog()
+    events = target.client.events(rooms=scene.rooms, types=["quality.changed"])
+    try:
+        async with events:
+            following = asyncio.create_task(log.follow(events))
+            try:
+                return await _climb(scene, target, log)
+            finally:
+                following.cancel()
+    except (ControlError, ConnectionLost) as error:
+        raise TargetError(f"rostrum: {error}") from None
+
+
+async def _climb(scene: Scene, target: AttachedRostrum, log: TierLog) -> Measured:
+    options = scene.options
+    await scene.begin()
+    narrow = await _let_in(scene, target, log)
+    carried_s = min(_CARRIED_S, options.duration_s / 2)
+    await scene.watch_for(options.duration_s - carried_s)
+    passed = [one.line.passed_bytes for one in narrow]
+    await scene.watch_for(carried_s)
+    opened_ns = time.time_ns()
+    for one, before in zip(narrow, passed, strict=True):
+        one.carried_kbps = 8e-3 * (one.line.passed_bytes - before) / carried_s
+        one.tier = log.tier(one.client.name)
+        _judge(one, log, opened_ns)
+        one.line.open()
+    await _watch_climbing(scene, narrow, log, opened_ns)
+    measured, _, _ = await scene.end()
+    measured.figures |= figures_of(narrow)
+    names = {one.client.name for one in narrow}
+    others = [len(found) for name, found in log.changes.items() if name not in names]
+    measured.figures["other_tier_changes"] = float(sum(others))
+    measured.notes += [one.sentence() for one in narrow]
+    return measured
+
+
+async def _let_in(scene: Scene, target: AttachedRostrum, log: TierLog) -> list[Narrow]:
+    """One listener for each line; those who cannot get in by it end the load."""
+    options, room = scene.options, scene.rooms[0]
+    kbps = {f"line-{index}-{rate}": rate for index, rate in enumerate(options.line_rates_kbps)}
+    lines = {name: Bottleneck(1e3 * rate, options.queue_ms / 1e3) for name, rate in kbps.items()}
+    crowd = NarrowCrowd(scene.kit, lines)
+    scene.add_crowd(crowd)
+    joining = Joining(target)
+    seats = [Seat(room, name, "listener") for name in lines]
+    joined = await scene.unless_broken(
+        asyncio.create_task(joining.join_all(crowd, seats, options.join_rate))
+    )
+    if len(joined) < len(lines):
+        raise TargetError(f"ladder: not everybody could join: {joining.result().failures}")
+    for seat, _ in joined:
+        if not log.changes.get(seat.name):
+            state = await target.client.subscription_get(room=room, participant=seat.name)
+            log.note(seat.name, state.tier, state.cause or "join")
+    return [Narrow(kbps[seat.name], client, lines[seat.name]) for seat, client in joined]
+
+
+def _judge(one: Narrow, log: TierLog, ended_ns: int) -> None:
+    """Where the time behind the line led to."""
+    begun_ns = one.client.times.dtls
+    changes = log.changes.get(one.client.name, [])
+    one.drops = len(one.line.drops_ns)
+    settled = settled_ns(changes, one.line.drops_ns, begun_ns, ended_ns)
+    if settled is not None:
+        one.settle_s = (settled - begun_ns) / 1e9
+        one.drops = sum(settled < at_ns for at_ns in one.line.drops_ns)
+
+
+async def _watch_climbing(scene: Scene, narrow: list[Narrow], log: TierLog, opened_ns: int) -> None:
+    """Until all are whole again, or the time for it is over."""
+    scene.sampler.phase("the lines are open")
+    until_ns = opened_ns + round(scene.options.open_s * 1e9)
+    while time.time_ns() < until_ns and any(math.isinf(one.climb_s) for one in narrow):
+        await scene.watch_for(_LOOK_EVERY_S)
+        for one in narrow:
+            back_ns = whole_again_ns(log.changes.get(one.client.name, []), opened_ns)
+            one.climb_s = math.inf if back_ns is None else (back_ns - opened_ns) / 1e9
+
+
+def figures_of(narrow: list[Narrow]) -> Figures:
+    """The worst of all, and line by line; of several lines of one speed the worst."""
+    figures: Figures = {}
+
+    def worst(name: str, value: float) -> None:
+        figures[name] = max(value, figures.get(name, 0.0))
+
+    for one in narrow:
+        worst("settle_max_s", one.settle_s)
+        worst("climb_max_s", one.climb_s)
+        worst(f"line_{one.kbps}_settle_s", one.settle_s)
+        worst(f"line_{one.kbps}_climb_s", one.climb_s)
+        worst(f"line_{one.kbps}_carried_kbps", one.carried_kbps)
+        figures["tail_drops"] = figures.get("tail_drops", 0.0) + one.drops
+    return figures
