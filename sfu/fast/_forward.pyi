@@ -78,6 +78,10 @@ class Forwarder:
         """Mute and role, enforced at ingress: packets of an inaudible source are counted and
         dropped.
         """
+    def set_measured_level(self, source: int, level: int | None) -> None:
+        """What whoever decodes `source` found its level to be (0..127 = -dBov): it counts instead
+        of what packets claim, until None or for 1 s after the input before this call.
+        """
     def level(self, source: int, now: float) -> SourceLevel: ...
     def levels(self, sources: list[int], now: float) -> list[SourceLevel]:
         """Of each of `sources`, in their order: a whole room in one call."""

@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport ADDRESS_SIZE, Batch, Datagram
 from sfu.fast._intake cimport KIND_DTLS, KIND_RTCP, KIND_STUN, Intake
+from sfu.fast._level cimport NO_LEVEL
 from sfu.fast._rows cimport CSRCS_MAX, NOBODY, PAYLOAD_SIZE_MAX, RECOVERED_BITS, Pending, Slot, SlowRecord, Source
 from sfu.fast._rtp cimport opus_ticks
 from sfu.fast._tables cimport grown
@@ -45,6 +46,7 @@ cdef class Forwarder(Intake):
         if yields and at is not None:
             raise ValueError("what yields has no time of its own")
         self._set_csrcs(csrcs)
+        self.now = now
         self.outgoing.ticks = opus_ticks(<const uint8_t*>PyBytes_AS_STRING(payload), length)
         if at is not None:
             is_placed = advance_to(slot, self.outgoing.ticks, at, now)
@@ -67,7 +69,6 @@ cdef class Forwarder(Intake):
         self.outgoing.voice = 0
         self.outgoing.payload = <const uint8_t*>PyBytes_AS_STRING(payload)
         self.outgoing.length = length
-        self.now = now
         self._dispatch(slot)
         return True
 
@@ -177,6 +178,13 @@ cdef class Forwarder(Intake):
             row.asked |= <uint64_t>1 << behind
             found.append(asked)
         return found
+
+    def set_measured_level(self, int32_t source, level):
+        cdef Source* row = self._source(source)
+        if level is not None and not 0 <= level <= NO_LEVEL:
+            raise ValueError(f"a level is 0 to {NO_LEVEL}, not {level}")
+        row.decoded_level = -1 if level is None else level
+        row.decoded_at = self.now
 
     def counters(self):
         counts = {

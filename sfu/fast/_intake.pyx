@@ -6,7 +6,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t,
 from libc.stdlib cimport free
 
 from sfu.fast._batch cimport DATAGRAM_SIZE_MAX, Batch, Datagram
-from sfu.fast._level cimport ASSUMED_LEVEL, DTX_SIZE_MAX, NO_LEVEL, hear
+from sfu.fast._level cimport DTX_SIZE_MAX, hear, is_decoded, level_byte
 from sfu.fast._outlet cimport Outlet
 from sfu.fast._rows cimport (
     BYTES_BURST_MAX, CHALLENGES_MAX, GAPS_MAX, NOBODY, PACKETS_BURST_MAX, PAYLOAD_SIZE_MAX, RECOVERED_BITS,
@@ -404,13 +404,11 @@ cdef class Intake(Outlet):
             self._leave_out(packet, DROP_OVERSIZE if ticks else DROP_OPUS if packet.length else DROP_EMPTY)
             return
         packet.ticks = ticks
-        source.is_measured = level >= 0
-        packet.claimed = <int16_t>(level & 0x7F) if level >= 0 else -1
-        if level < 0:
-            level = NO_LEVEL if packet.length <= DTX_SIZE_MAX else ASSUMED_LEVEL
+        source.is_measured = level >= 0 or is_decoded(source, self.now)
         source.is_pausing = packet.length <= DTX_SIZE_MAX
-        packet.level = <uint8_t>level
-        hear(source, level & 0x7F, ticks, self.now)
+        packet.claimed = <int16_t>(level & 0x7F) if level >= 0 else -1
+        packet.level = level_byte(source, level, packet.length, self.now)
+        hear(source, packet.level & 0x7F, ticks, self.now)
         if source.slot != NOBODY:
             self._place(packet)
         elif not source.is_voiced:

@@ -16,6 +16,7 @@ cdef extern from * nogil:
     #define FLOOR_DB_MAX (-45.0)
     #define ABOVE_FLOOR_DB 6.0
     #define WINDOW_UNSEEN_DB 1.0
+    #define DECODED_AGE_S 1.0
     """
     const double SILENCE_DB
     const double ATTACK             # of the difference, per 20 ms: two frames to follow a voice
@@ -24,6 +25,7 @@ cdef extern from * nogil:
     const double FLOOR_WINDOW_S
     const double FLOOR_DB_MAX       # a louder steady sound is not noise
     const double ABOVE_FLOOR_DB
+    const double DECODED_AGE_S      # whoever decodes tells of each tick: it has stopped, or has nothing to tell of
     const double WINDOW_UNSEEN_DB   # no level is positive: nothing seen in this window yet
 
 cdef enum:
@@ -39,6 +41,21 @@ cdef inline double decayed(double level_db, double age) noexcept nogil:
     return SILENCE_DB + (level_db - SILENCE_DB) * pow(
         1.0 - RELEASE, floor((age - GRACE_S) / 0.020 + 1e-9)
     )
+
+cdef inline bint is_decoded(const Source* source, double now) noexcept nogil:
+    """Whether a level that somebody measured counts, and not what packets claim."""
+    return source.decoded_level >= 0 and now - source.decoded_at <= DECODED_AGE_S
+
+cdef inline uint8_t level_byte(
+    const Source* source, int claimed, uint32_t length, double now
+) noexcept nogil:
+    """The voice bit and level that count for a packet with a payload of `length` bytes; `claimed` -1: none."""
+    cdef uint8_t voice_bit = <uint8_t>(claimed & 0x80) if claimed >= 0 else 0
+    if is_decoded(source, now):
+        return voice_bit | (NO_LEVEL if length <= DTX_SIZE_MAX else <uint8_t>source.decoded_level)
+    if claimed >= 0:
+        return <uint8_t>claimed
+    return NO_LEVEL if length <= DTX_SIZE_MAX else ASSUMED_LEVEL
 
 cdef inline void silence(Source* source) noexcept nogil:
     """Forget what was heard of this source, but not its noise."""

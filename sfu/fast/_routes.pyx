@@ -230,6 +230,7 @@ cdef class Routes:
         source.floor_db = SILENCE_DB
         source.window_lowest_db = WINDOW_UNSEEN_DB
         source.window_at = -INFINITY
+        source.decoded_level = -1
         silence(source)
         self.transports[transport].source = row
         return row

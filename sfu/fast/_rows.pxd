@@ -112,6 +112,8 @@ cdef struct Source:
     double packet_at
     uint8_t instant
     uint32_t frame_ticks
+    int16_t decoded_level       # that whoever decodes it measured, -1: none
+    double decoded_at           # told so last
 
 cdef struct Slot:
     bint alive

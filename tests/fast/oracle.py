@@ -342,6 +342,8 @@ class OracleForwarder(OracleTables):
         marker: bool = False,
     ) -> bool:
         """See `Forwarder`."""
+        if at is not None and yields:
+            raise ValueError("what yields has no time of its own")
         self._now = now
         ticks = opus_ticks(payload)
         assert ticks is not None
@@ -366,6 +368,11 @@ class OracleForwarder(OracleTables):
         while self._out and outbox.append(*self._out[0]):
             self._out.pop(0)
         return bool(self._out)
+
+    def set_measured_level(self, source: int, level: int | None) -> None:
+        """See `Forwarder`."""
+        loudness = self._sources[source].loudness
+        loudness.decoded, loudness.decoded_at = level, self._now
 
     def challenges(self) -> list[Challenge]:
         """See `Forwarder`."""

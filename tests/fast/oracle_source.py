@@ -24,6 +24,7 @@ VOICED_LEVEL_MAX = 50
 VOICED_ABOVE_FLOOR_DB = 6.0
 DTX_BYTES_MAX = 10
 UNKNOWN_LEVEL = 30
+DECODED_AGE_S = 1.0
 RECOVERED_KNOWN = 64
 GAP_MAX = 4
 BITS = 64
@@ -67,6 +68,8 @@ class Loudness:
         self.floor = NoiseFloor()
         self.frame_ms = 0
         self.measured = False
+        self.decoded: int | None = None  # by whoever decodes it
+        self.decoded_at = -math.inf
         self.fall_silent()
 
     def fall_silent(self) -> None:
@@ -88,9 +91,14 @@ class Loudness:
 
     def hear(self, level_byte: int | None, payload_bytes: int, ticks: int, now: float) -> int:
         """Take one packet's claim; returns the byte to pass on, made up where there was none."""
-        self.measured = level_byte is not None
+        is_decoded = self.decoded is not None and now - self.decoded_at <= DECODED_AGE_S
+        self.measured = level_byte is not None or is_decoded
         self.pausing = payload_bytes <= DTX_BYTES_MAX
-        if level_byte is None:
+        if is_decoded:
+            assert self.decoded is not None
+            voice_bit = (level_byte or 0) & 0x80
+            level_byte = voice_bit | (127 if self.pausing else self.decoded)
+        elif level_byte is None:
             level_byte = 127 if payload_bytes <= DTX_BYTES_MAX else UNKNOWN_LEVEL
         level = level_byte & 0x7F
         self.smoothed = self.decayed(now)

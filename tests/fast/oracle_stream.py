@@ -113,8 +113,6 @@ class Timeline:
         self, ticks: int, now: float, *, at: float | None, yields: bool
     ) -> tuple[int, int] | None:
         """Index and time of a packet made here, at the end of the timeline; None when too early."""
-        if at is not None and yields:
-            raise ValueError("what yields has no time of its own")
         if at is not None:
             if not self._step_to(room_clock(at), ticks, room_clock(now)):
                 return None

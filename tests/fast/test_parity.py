@@ -98,6 +98,13 @@ class Driver:
         if source is not None:
             self.pair.call("set_audible", source, rng.random() < 0.7)
 
+    def measure(self, rng: random.Random) -> None:
+        """Whoever decodes somebody tells how loud that is, or stops telling."""
+        source = _pick(rng, self.pair.sources)
+        if source is not None:
+            level = rng.choice((None, 0, 20, 50, 51, 127))
+            self.pair.call("set_measured_level", source, level)
+
     def resize_room(self, rng: random.Random) -> None:
         """A slot comes or goes."""
         if len(self.pair.slots) < SLOTS_MAX and rng.random() < 0.7:
@@ -281,6 +288,7 @@ OPERATIONS: list[Callable[[Driver, random.Random], Any]] = [
     *[Driver.resend, Driver.ask] * 4,
     *[Driver.switch] * 3,
     *[Driver.assign, Driver.set_audible, Driver.subscribe, Driver.wait, Driver.accept] * 2,
+    Driver.measure,
     *[Driver.add_transport, Driver.add_source, Driver.add_egress, Driver.resize_room],
     *[Driver.remove_transport, Driver.remove_source, Driver.remove_egress],
     *[Driver.move, Driver.reidentify, Driver.revoke, Driver.push, Driver.flood],
