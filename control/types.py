@@ -155,12 +155,21 @@ class Hand(Value, frozen=True, kw_only=True):
     raised_at: int
 
 
+class TierChange(Value, frozen=True, kw_only=True):
+    """What a participant was sent since `at` (unix milliseconds), and why it changed to that."""
+
+    at: int
+    tier: str
+    cause: str
+
+
 class SubscriptionState(Value, frozen=True, kw_only=True, omit_defaults=True):
     """What one participant is sent, what was asked for, and how its line is, as far as known.
 
     `slots` is how many voices it hears at once; `slots_max` what was asked for. `protection` is how
-    many earlier packets go along with each, `loss_ratio` (0 to 1) what its own line loses; `rtt_ms`
-    is from its last report; `cause` is why `tier` last changed.
+    many earlier packets go along with each. `estimate_kbps` is what the line is thought to carry,
+    headers included, `loss_ratio` (0 to 1) what it loses; `rtt_ms` is from its last report. `cause`
+    is why `tier` last changed, `history` the last changes, the newest at the end.
     """
 
     participant: str
@@ -177,3 +186,4 @@ class SubscriptionState(Value, frozen=True, kw_only=True, omit_defaults=True):
     loss_ratio: float | None = None
     rtt_ms: float | None = None
     cause: str | None = None
+    history: list[TierChange] = []

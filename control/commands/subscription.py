@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from control.commands.command import Command
 from control.types import ParticipantId, RoomId, Slots, SubscriptionState, Value
@@ -21,7 +21,8 @@ class SubscriptionUpdate(Command[SubscriptionResult], frozen=True, kw_only=True)
     """Change what a participant hears; absent fields stay, an empty list ends a choice.
 
     `always`: heard before others while they hold a slot. `never`: not heard. `slots`: at most so
-    many voices at once. `paused`: nothing.
+    many voices at once. `mode`: what the line allows, the voices one by one only, or mixed only.
+    `max_kbps`: at most so much, headers included; None ends that. `paused`: nothing.
     """
 
     method: ClassVar[str] = "subscription.update"
@@ -32,7 +33,7 @@ class SubscriptionUpdate(Command[SubscriptionResult], frozen=True, kw_only=True)
     always: Annotated[list[ParticipantId], Meta(max_length=CHOSEN_MAX)] | None = None
     never: Annotated[list[ParticipantId], Meta(max_length=CHOSEN_MAX)] | None = None
     mode: Literal["auto", "forward", "mix"] | None = None
-    max_kbps: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    max_kbps: Annotated[int, Meta(ge=1, le=100_000)] | None | UnsetType = UNSET
     paused: bool | None = None
 
 

@@ -11,10 +11,17 @@
     invitations  who is called up, and until when may it answer?
     selector     who holds the slots?                      (numbers in, numbers out)
     floor        the selector's decisions, written into the forwarder
-    seating      which slot does each listener's m-line carry?
-    wishes       what did a listener ask for?
+    voices       who has a voice, for slots, mixes and snapshots alike?
     subscriptions  what does each listener get, and why?
+    wishes       what did a listener ask for?
+    tiers        what may it get, and what does that mean for its m-lines?
+    quality      what was it sent when, and why?
+    seating      which slot does each listener's m-line carry?
+    ranking      which slots are heard with fewer m-lines than slots?  (numbers in, numbers out)
+    carriage     what is that in the forwarder?
+    echoes       whose voices are in the mixes?
     tails        what follows a voice that is cut off?
+    hush         and an m-line that falls silent for one listener?
     dominant     whom would a viewer call the speaker?     (never used for forwarding)
     speakers     what is everybody told about who is active?
     watch        when are the last two asked?
@@ -37,7 +44,7 @@ A move to another room
     gone = room.remove(participant, LeaveReason.MOVED, now)
     ... the worker gives the forwarder's rows the numbers of `admission` ...
     other.add(admission, source=gone.source, egresses=gone.egresses,
-              red_egresses=gone.red_egresses, copies=gone.copies, now=now)
+              red_egresses=gone.red_egresses, quality=gone.quality, now=now)
 
 Lifetimes: who closes whom
     The worker owns rooms and transports. A room owns its participants, its hands and its slots.
@@ -53,14 +60,16 @@ Lifetimes: who closes whom
     - The forwarder must outlive the room; a closed room never touches it again.
 """
 
+from .carriage import Seat
 from .journal import RoomEvent
 from .lifetime import REASON_EMPTY, REASON_ORPHANED
 from .participant import NO_SOURCE, Participant
+from .quality import Quality
 from .room import REASON_CLOSED, Room
 from .roster import Admission
-from .seating import Seat
 from .settings import PARTICIPANTS_MAX, RoomSettings
 from .tails import SILENCE
+from .tiers import MixStreams
 
 __all__ = [
     "NO_SOURCE",
@@ -70,7 +79,9 @@ __all__ = [
     "REASON_ORPHANED",
     "SILENCE",
     "Admission",
+    "MixStreams",
     "Participant",
+    "Quality",
     "Room",
     "RoomEvent",
     "RoomSettings",

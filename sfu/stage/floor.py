@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .hush import HUSH, Hush
 from .observation import Observation
 from .participant import NO_SOURCE
-from .seating import SlotView
+from .ranking import SlotView
 from .selector import Loudness, Selector
 from .tails import Tails, is_lost
 
@@ -33,6 +34,7 @@ class Floor:
         "_observed",
         "_selector",
         "_slot_ids",
+        "hush",
         "tails",
     )
 
@@ -46,9 +48,14 @@ class Floor:
         self._observations: list[Observation] = []
         self._observed: list[int] = []  # their sources
         self.tails = Tails(self._silent_stream)
+        self.hush = Hush(forwarder, self.tails)
 
     def __len__(self) -> int:
         return len(self._slot_ids)
+
+    def has_voice(self, participant: Participant) -> bool:
+        """Whether `participant` is audible."""
+        return participant.source in self._by_source
 
     def admit(self, participant: Participant) -> None:
         """`participant` is audible from now on: its packets may compete for slots."""
@@ -151,9 +158,20 @@ class Floor:
             for slot in self._selector.slots
         ]
 
-    def stream(self, index: int, copies: int) -> int:
-        """The forwarder's stream of the slot at `index`, with so many earlier packets in each."""
-        return self._forwarder.slot_stream(self._slot_ids[index], copies)
+    @property
+    def slot_ids(self) -> tuple[int, ...]:
+        """The forwarder's slots, by index."""
+        return tuple(self._slot_ids)
+
+    def stream(self, index: int, copies: int, packed: bool) -> int:
+        """The forwarder's stream of the slot at `index`.
+
+        Each packet comes with `copies` earlier ones, or three are `packed` into one of 60 ms.
+        """
+        slot = self._slot_ids[index]
+        if packed:
+            return self._forwarder.slot_stream(slot, packed=True)
+        return self._forwarder.slot_stream(slot, copies)
 
     def views(self, now: float) -> list[SlotView]:
         """The slots as seating sees them at this moment."""
@@ -166,7 +184,9 @@ class Floor:
         self._selector.prune(now)
 
     def _silent_stream(self, index: int, now: float) -> int | None:
-        """The stream of a slot on which nobody speaks."""
+        """The stream of a slot on which nobody speaks, or that of listeners who fall silent."""
+        if index == HUSH:
+            return self.hush.stream
         holder = self._selector.slots[index].holder
         is_silent = holder is None or is_lost(self._forwarder.level(holder, now))
         return self._forwarder.slot_stream(self._slot_ids[index]) if is_silent else None

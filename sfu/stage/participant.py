@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from control.types import Metadata, ParticipantState, ParticipantStatus, Profile, Role
 
+from .quality import Quality
 from .refusals import conflict
 from .settings import check_metadata
 from .wishes import NO_WISHES, Wishes
@@ -23,8 +24,8 @@ class Participant:
     """A participant of a room.
 
     `number` is the CSRC on its packets, `source` and `egresses` are forwarder ids (one egress for
-    each m-line, in order), `echo_group` is the forwarder's. `red_egresses` are those that take RED,
-    `copies` is how many earlier packets they carry with each. Times are unix milliseconds.
+    each m-line, in order), `echo_group` is the forwarder's. `red_egresses` are those that take RED.
+    Times are unix milliseconds.
     """
 
     id: str
@@ -45,10 +46,8 @@ class Participant:
     source: int = NO_SOURCE
     egresses: tuple[int, ...] = ()
     red_egresses: frozenset[int] = frozenset()
-    copies: int = 0
     wishes: Wishes = NO_WISHES
-    # Why what it is sent last changed in kind; None while it never has.
-    tier_cause: str | None = None
+    quality: Quality = field(default_factory=Quality)
 
     @property
     def is_audible(self) -> bool:

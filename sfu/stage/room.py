@@ -36,16 +36,18 @@ from .journal import Journal, RoomEvent
 from .lifetime import Lifetime
 from .moderation import Moderation
 from .participant import NO_SOURCE, Participant
+from .quality import Quality
 from .refusals import conflict
 from .roster import Admission, Roster
-from .seating import Seating
 from .settings import PARTICIPANTS_MAX, RoomSettings
 from .subscriptions import Subscriptions
-from .watch import Watch
+from .voices import Voices
 
 if TYPE_CHECKING:
     from control.commands import ParticipantJoin, ParticipantUpdate, RoomSettingsCommand
     from sfu.fast import Challenge, Forwarder
+
+    from .tiers import MixStreams
 
 REASON_CLOSED = "closed"
 
@@ -68,6 +70,7 @@ class Room:
         now: float,
         wall_at_zero: float,
         generation_floor: int = 0,
+        mixes: MixStreams | None = None,
     ) -> None:
         self.id = room_id
         self.settings = settings
@@ -78,21 +81,20 @@ class Room:
         self._created_at_ms = self._unix_ms(now)
         self._roster = Roster(generation_floor)
         self._floor = Floor(forwarder, settings.slots)
-        self._seating = Seating(forwarder, settings.slots, self._floor.stream)
         self.tails = self._floor.tails
-        self._watch = Watch()
         self._lifetime = Lifetime(now)
         self.moderation = Moderation(
             self._roster,
             settings_of=lambda: self.settings,
-            follow=self._follow_audibility,
+            follow=lambda participant, now: self._voices.follow(participant, now),
             tell=self._tell,
             tell_state=self._tell_state,
             unix_ms=self._unix_ms,
         )
         self.subscriptions = Subscriptions(
-            self._roster, self._seating, views=self._floor.views, tell=self._tell
+            self._roster, self._floor, forwarder, mixes=mixes, journal=self._journal
         )
+        self._voices = Voices(self._floor, self.subscriptions, self._tell)
         self._tell(RoomCreated(state=self.state()))
 
     # What it is
@@ -127,24 +129,19 @@ class Room:
         """The participant that holds each slot, by slot index."""
         return [None if holder is None else holder.id for holder in self._floor.holders()]
 
+    @property
+    def slot_ids(self) -> tuple[int, ...]:
+        """The forwarder's slots, by slot index."""
+        return self._floor.slot_ids
+
     def state(self) -> RoomState:
         """The room as `room.get` returns it."""
-        settings = self.settings
-        return RoomState(
-            room=self.id,
+        return self.settings.state(
+            self.id,
+            self.version,
             created_at=self._created_at_ms,
-            max_participants=settings.max_participants,
-            max_speakers=settings.max_speakers,
-            slots=settings.slots,
-            locked=settings.locked,
-            hand_policy=settings.hand_policy,
-            empty_timeout_s=settings.empty_timeout_s,
-            orphan_policy=settings.orphan_policy,
-            orphan_timeout_s=settings.orphan_timeout_s,
-            metadata=settings.metadata,
-            version=self.version,
             counts=self._roster.counts(),
-            speakers=self._watch.snapshot,
+            speakers=self._voices.snapshot,
         )
 
     def participant_state(self, participant_id: str) -> ParticipantState:
@@ -216,24 +213,23 @@ class Room:
         source: int = NO_SOURCE,
         egresses: Sequence[int] = (),
         red_egresses: Iterable[int] = (),
-        copies: int = 0,
+        quality: Quality | None = None,
         now: float,
     ) -> Participant:
         """The newcomer takes its place. `egresses` are in the order of its m-lines.
 
-        Those of `red_egresses` take RED, and carry `copies` earlier packets with each from now on.
+        Those of `red_egresses` take RED. `quality` is what it was sent so far, if it moved here.
         """
         participant = self._roster.add(admission, joined_at_ms=self._unix_ms(now))
         participant.source = source
         participant.egresses = tuple(egresses)
         participant.red_egresses = frozenset(red_egresses)
-        participant.copies = copies
+        participant.quality = quality or Quality()
         self._lifetime.fill()
-        self._seating.add(participant)
-        self._reseat(now)
+        self._voices.follow(participant, now)
+        self.subscriptions.add(participant, now)
+        self.subscriptions.reseat(now)
         self._tell(ParticipantJoined(participant=participant.id, state=self._state_of(participant)))
-        if participant.is_audible:
-            self._give_voice(participant, now)
         return participant
 
     def remove(
@@ -251,7 +247,7 @@ class Room:
             self._roster.ban(participant_id, now + ban_s, now)
             reason = LeaveReason.BANNED
         self.moderation.forget(participant)
-        self._seating.remove(participant)
+        self.subscriptions.remove(participant)
         self._roster.remove(participant)
         self._tell(
             ParticipantLeft(
@@ -261,7 +257,7 @@ class Room:
                 detail=detail,
             )
         )
-        self._take_voice(participant, now)
+        self._voices.take(participant, now)
         if not self._roster.participants:
             self._lifetime.empty(now)
         return participant
@@ -281,10 +277,10 @@ class Room:
             return []
         leaving = list(self._roster.participants.values())
         for participant in leaving:
-            self._watch.forget(participant.id)
+            self._voices.forget(participant)
             self.remove(participant.id, leave_reason, now)
         self._floor.close()
-        self._watch.stop()
+        self._voices.stop()
         self.is_closed = True
         self._tell(RoomClosed(reason=reason))
         return leaving
@@ -318,11 +314,7 @@ class Room:
 
     def challenge(self, challenge: Challenge, now: float) -> bool:
         """A voiced packet without a slot: True when its source now holds one, so forward it."""
-        holds, is_new = self._floor.challenge(challenge.source, challenge.level, now)
-        if is_new:
-            self._watch.wake(now)
-            self._reseat(now)
-        return holds
+        return self._voices.challenge(challenge, now)
 
     def set_controlled(self, controlled: bool, now: float) -> None:
         """Whether anybody is connected who may change this room; nobody is when it begins."""
@@ -332,8 +324,8 @@ class Room:
         """Do what is due; whom that sent away, as `close`. Early and repeated calls do nothing."""
         if self.is_closed:
             return []
-        if self._watch.is_due(now):
-            self._look(now)
+        self._voices.tick(now)
+        self.subscriptions.tick(now)
         self.tails.tick(now)
         self.moderation.tick(now)
         ending = self._lifetime.ending(self.settings)
@@ -346,25 +338,13 @@ class Room:
         """
         if self.is_closed:
             return None
-        soonest = _earlier(self._watch.deadline, self.tails.deadline)
+        soonest = _earlier(self._voices.deadline, self.tails.deadline, self.subscriptions.deadline)
         if soonest is not None:
             return soonest
         ending = self._lifetime.ending(self.settings)
         return _earlier(None if ending is None else ending.at, self.moderation.next_deadline)
 
     # Inside
-
-    def _look(self, now: float) -> None:
-        self._floor.prune(now)
-        self._reseat(now)
-        observations = self._floor.observe(now)
-        self._floor.notice_lost(observations, now)
-        snapshot = self._watch.look(observations, now)
-        if snapshot is not None:
-            self._tell(snapshot)
-        if self._watch.may_rest(observations):
-            self._watch.stop()
-            self._floor.rest(now)
 
     def _adopt(self, settings: RoomSettings, now: float) -> None:
         """Take other settings; one version and one event when anything differs."""
@@ -373,48 +353,23 @@ class Room:
         slots = settings.slots
         if slots > len(self._floor):
             self._floor.resize(slots)
-            self.subscriptions.resize(slots)
+            self.subscriptions.resize(slots, now)
         elif slots < len(self._floor):
-            self.subscriptions.resize(slots)
+            self.subscriptions.resize(slots, now)
             self._floor.resize(slots)
         self.settings = settings
         self.version += 1
-        self._reseat(now)
+        self.subscriptions.reseat(now)
         self._tell(RoomUpdated(state=self.state()))
 
-    def _follow_audibility(self, participant: Participant, now: float) -> None:
-        """Bring the floor in line with what role and mute say; both calls are idempotent."""
-        if participant.is_audible:
-            self._give_voice(participant, now)
-        else:
-            self._take_voice(participant, now)
-
-    def _give_voice(self, participant: Participant, now: float) -> None:
-        self._floor.admit(participant)
-        self._watch.start(now)
-
-    def _take_voice(self, participant: Participant, now: float) -> None:
-        freed = self._floor.dismiss(participant, now)
-        if freed is not None:
-            self._reseat(now)
-        if not self._floor.is_anybody_audible:
-            self._watch.stop()
-        snapshot = self._watch.forget(participant.id)
-        if snapshot is not None:
-            self._tell(snapshot)
-
-    def _reseat(self, now: float) -> None:
-        if self._seating.has_choices:
-            self._seating.evaluate(self._floor.views(now))
-
     def _state_of(self, participant: Participant) -> ParticipantState:
-        seating = self._seating
-        return participant.state(tier=seating.tier(participant), slots=seating.heard(participant))
+        sent = self.subscriptions
+        return participant.state(tier=sent.tier(participant), slots=sent.heard(participant))
 
     def _tell_state(self, participant: Participant) -> None:
         state = self._state_of(participant)
         self._tell(ParticipantUpdated(participant=participant.id, state=state))
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return min((at for at in (one, other) if at is not None), default=None)
+def _earlier(*deadlines: float | None) -> float | None:
+    return min((at for at in deadlines if at is not None), default=None)

@@ -230,6 +230,13 @@ class Roster:
         """The name of its echo group, None when it has one of its own."""
         return self._echo_group_names.get(participant)
 
+    def sharing(self, participant: Participant) -> list[Participant]:
+        """Those of its echo group, itself included as long as it is here."""
+        is_here = self.participants.get(participant.id) is participant
+        named = (self.participants[name] for name in self._echo_group_names)
+        others = [one for one in named if one.echo_group == participant.echo_group]
+        return others or ([participant] if is_here else [])
+
     def add(self, admission: Admission, *, joined_at_ms: int) -> Participant:
         """Take the place."""
         assert admission.participant not in self.participants, "remove the replaced one first"

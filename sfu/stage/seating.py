@@ -1,10 +1,9 @@
-"""Which slot each listener's m-lines carry.
+"""Which slot each listener's m-lines carry, or the mix.
 
 Theory. With at least as many m-lines as slots, m-line i carries slot i for life and nothing is ever
-decided. A single m-line carries slot 0 alone, for as long as the room makes no mix. In between, a
-listener hears as many slots as it has m-lines, the highest-ranked first: an m-line keeps its slot
-while that slot is voiced, gives an unvoiced one up for a voiced slot that is not heard, and gives a
-voiced one up only for a holder of higher priority. M-lines beyond the slots carry nothing.
+decided. With fewer, a listener hears as many slots as it has m-lines, the highest-ranked first
+(`ranking`); a single m-line carries slot 0 alone unless its listener named somebody. M-lines beyond
+the slots carry nothing, but for the one that a mix goes to (`tiers`).
 
 What a listener asked for bends this. `slots_max` leaves it that many m-lines, the first ones, and
 `paused` none. A slot whose holder it wants `always` comes before all others, voiced or not. A slot
@@ -16,75 +15,23 @@ Listeners with the same m-lines are in the same state nearly always, so they are
 a decision is made once for each block: 2,000 listeners cost what one does until something changes.
 Blocks know slots, not names: listeners that never want somebody who holds no slot are equal to
 those who asked for nothing. Whoever names somebody is found by that name when its slots change.
-Protection. A listener whose line loses packets carries the same slots in RED: streams of another
-form and the same numbers, one table write for each m-line that takes RED, without a gap. It goes
-for whatever its m-lines carry from then on, through choices, pauses and other numbers of slots.
-Blocks do not know of it, since it decides nothing. All slots are protected, not the dominant
-speaker's alone: nearly always one person talks, and who does not costs next to nothing. In a
-simulated conversation with turns of 1 to 12 s, 0.3 s of overlap and DTX, one copy on all slots
-costs 53 % more, on the dominant one's 45 %, but 15 % of all voiced packets would go unprotected,
-and 60 % of first words, for a speaker begins before it dominates. And nothing is written when the
-dominant changes.
-
-A slot held by a listener's own echo group is never heard by it (the forwarder sees to that) and so
-does not count as heard here. `subscribe` is called only when something changes.
+Nor do they know tiers: in which form a listener gets its seats (`carriage`) decides nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from .selector import FREE_AFTER_S
+from .carriage import MIX, Carriage, Seat
+from .hush import CALM_S
+from .ranking import NOTHING, Seats, SlotView, Terms, reseat
+from .tiers import NOTHING as TIER_NOTHING
+from .tiers import PAUSED, is_mixed, mix_line
 
 if TYPE_CHECKING:
-    from sfu.fast import Forwarder
-
     from .participant import Participant
     from .wishes import Wishes
-
-# What a participant's `tier` says.
-TIER_SLOTS = "slots"
-TIER_SLOT0 = "slot0"
-TIER_PAUSED = "paused"
-
-# In place of a slot index and of a stream: the m-line carries nothing.
-NOTHING = -1
-
-Seats = tuple[int, ...]
-
-
-class SlotView(NamedTuple):
-    """A slot as seating sees it. An empty one has been silent always."""
-
-    holder: str | None = None
-    echo_group: int | None = None
-    bonus_db: float = 0.0
-    level_db: float = -127.0
-    voiced_age_s: float = float("inf")
-
-    @property
-    def is_voiced(self) -> bool:
-        """Whether its holder is talking, pauses within a sentence included."""
-        return self.voiced_age_s < FREE_AFTER_S
-
-
-class Seat(NamedTuple):
-    """What one egress should carry: the slot at this index, as this stream of it."""
-
-    egress: int
-    slot: int | None
-    stream: int
-
-
-class Terms(NamedTuple):
-    """How the slots look to a listener: those of its echo group, and whose holders it named."""
-
-    own: Seats = ()
-    never: Seats = ()
-    always: Seats = ()
-
 
 # Listeners with equal seats and equal terms.
 _Block = tuple[Seats, Terms]
@@ -92,72 +39,15 @@ _Block = tuple[Seats, Terms]
 _Key = int | str
 
 
-def reseat(seats: Seats, terms: Terms, view: Sequence[SlotView]) -> Seats:
-    """The seats that follow `seats` for a listener on these terms."""
-
-    def rank(slot: int) -> tuple[bool, bool, float, float]:
-        seen = view[slot]
-        return (slot in terms.always, seen.is_voiced, seen.bonus_db, seen.level_db)
-
-    chosen = [NOTHING if slot in terms.never else slot for slot in seats]
-    unwanted = {*chosen, *terms.own, *terms.never}
-    unheard = [slot for slot in range(len(view)) if slot not in unwanted]
-    for candidate in sorted(unheard, key=rank, reverse=True):
-        given_up = _seat_for(candidate, chosen, terms, view)
-        if given_up is not None:
-            chosen[given_up] = candidate
-    return tuple(chosen)
-
-
-def _seat_for(
-    candidate: int, seats: Sequence[int], terms: Terms, view: Sequence[SlotView]
-) -> int | None:
-    """The seat that is given up for `candidate`, None for none."""
-    free = [seat for seat, slot in enumerate(seats) if slot == NOTHING or slot in terms.own]
-    if free:
-        return candidate if candidate in free else free[0]
-    is_wanted = candidate in terms.always
-    others = [seat for seat, slot in enumerate(seats) if slot not in terms.always]
-    takes_any = is_wanted and bool(others)
-    compared = others or (range(len(seats)) if is_wanted else ())
-    if not compared or not (takes_any or view[candidate].is_voiced):
-        return None
-    seat = max(compared, key=lambda index: view[seats[index]].voiced_age_s)
-    if not view[seats[seat]].is_voiced:
-        return seat
-    seat = min(
-        compared,
-        key=lambda index: (view[seats[index]].bonus_db, view[seats[index]].level_db),
-    )
-    is_outranked = view[seats[seat]].bonus_db < view[candidate].bonus_db
-    return seat if takes_any or is_outranked else None
-
-
 class Seating:
-    """The subscriptions of one room's egresses to its slots.
+    """The seats of everybody in one room; `carriage` is told of each that changes."""
 
-    `stream_of` gives a slot's stream with so many earlier packets in each.
-    """
+    __slots__ = ("_blocks", "_by_key", "_carriage", "_held", "_seats", "_slots", "_terms", "_view")
 
-    __slots__ = (
-        "_blocks",
-        "_by_key",
-        "_forwarder",
-        "_held",
-        "_seats",
-        "_slots",
-        "_stream_of",
-        "_terms",
-        "_view",
-    )
-
-    def __init__(
-        self, forwarder: Forwarder, slots: int, stream_of: Callable[[int, int], int]
-    ) -> None:
-        self._forwarder = forwarder
-        self._stream_of = stream_of
+    def __init__(self, slots: int, carriage: Carriage) -> None:
         self._slots = slots
-        # Of everybody: the slots on its first m-lines; the others carry nothing.
+        self._carriage = carriage
+        # Of everybody: what its first m-lines carry; the others carry nothing.
         self._seats: dict[str, Seats] = {}
         # Of those for whom something is decided.
         self._terms: dict[str, Terms] = {}
@@ -166,6 +56,14 @@ class Seating:
         self._view: tuple[SlotView, ...] = (SlotView(),) * slots
         self._held: dict[_Key, Seats] = {}
 
+    def __contains__(self, participant: Participant) -> bool:
+        return participant.id in self._seats
+
+    @property
+    def slots(self) -> int:
+        """How many the room has."""
+        return self._slots
+
     @property
     def has_choices(self) -> bool:
         """Whether there is anybody for whom something is decided."""
@@ -173,62 +71,88 @@ class Seating:
 
     def heard(self, participant: Participant) -> int:
         """How many slots `participant` hears at once."""
-        wishes = participant.wishes
-        if wishes.paused:
+        tier = self.tier(participant)
+        if tier in (PAUSED, TIER_NOTHING):
             return 0
-        lines = min(len(participant.egresses), self._slots)
-        return lines if wishes.slots_max is None else min(lines, wishes.slots_max)
+        if is_mixed(tier):
+            return self._slots
+        lines, asked = min(len(participant.egresses), self._slots), participant.wishes.slots_max
+        return lines if asked is None else min(lines, asked)
 
     def tier(self, participant: Participant) -> str:
         """What `participant` gets, as its state says it."""
-        wishes = participant.wishes
-        if wishes.paused:
-            return TIER_PAUSED
-        is_alone = len(participant.egresses) == 1 < self._slots
-        return TIER_SLOT0 if is_alone and not (wishes.always or wishes.never) else TIER_SLOTS
+        return PAUSED if participant.wishes.paused else participant.quality.tier
 
-    def add(self, participant: Participant) -> None:
+    def add(self, participant: Participant, now: float) -> None:
         """Subscribe a newcomer's egresses."""
         self._seats[participant.id] = ()
-        self._place(participant)
+        self._place(participant, now)
 
     def remove(self, participant: Participant) -> None:
         """Unsubscribe the egresses of somebody who leaves."""
         self._forget_terms(participant)
-        self._seat(participant, ())
+        self._carriage.release(participant)
         del self._seats[participant.id]
 
-    def change(self, participant: Participant, wishes: Wishes, view: Sequence[SlotView]) -> None:
+    def change(
+        self, participant: Participant, wishes: Wishes, view: Sequence[SlotView], now: float
+    ) -> None:
         """`participant` asks for something else: it is in force when this returns."""
-        self.evaluate(view)
+        self.evaluate(view, now)
         self._forget_terms(participant)
         participant.wishes = wishes
-        self._place(participant, self._seats[participant.id])
+        self._place(participant, now, self._seats[participant.id])
 
-    def protect(self, participant: Participant, copies: int) -> None:
-        """With each packet `participant` gets so many of those before it, where it takes RED."""
-        if copies == participant.copies:
-            return
-        participant.copies = copies
-        for egress, slot in zip(participant.egresses, self._seats[participant.id], strict=False):
-            if slot != NOTHING and egress in participant.red_egresses:
-                self._forwarder.subscribe(egress, self._stream(participant, egress, slot))
+    def set_tier(
+        self,
+        participant: Participant,
+        tier: str,
+        copies: int,
+        now: float,
+        *,
+        hush_s: float = CALM_S,
+        may_wait: bool = True,
+    ) -> bool:
+        """What `participant` gets is of this tier from now on; a mix, once it flows (`may_wait`).
+
+        `copies` is how many earlier packets go along with each, where it takes RED. M-lines that
+        fall silent carry silence for `hush_s`. False when there cannot be such a mix for it:
+        nothing has changed.
+        """
+        quality = participant.quality
+        if (tier, copies) == (quality.tier, quality.copies):
+            return True
+        is_sent = is_mixed(tier) and not participant.wishes.paused
+        if is_sent and not self._carriage.can_mix(participant, tier, copies):
+            return False
+        quality.tier, quality.copies = tier, copies
+        self._forget_terms(participant)
+        self._place(participant, now, self._seats[participant.id], hush_s=hush_s, may_wait=may_wait)
+        return True
+
+    def follow_mix(self, participant: Participant, now: float, *, may_wait: bool) -> bool:
+        """Its echo group is in the mixes from now on, or no longer: it carries another one.
+
+        False when there is none of its own for it: it carries none any more, and must get another
+        tier.
+        """
+        quality = participant.quality
+        if not is_mixed(self.tier(participant)):
+            return True
+        is_there = self._carriage.can_mix(participant, quality.tier, quality.copies)
+        seats = self._seats[participant.id]
+        self._carriage.carry(participant, seats, now, may_wait=may_wait and is_there)
+        return is_there
 
     def seats(self, participant: Participant) -> list[Seat]:
         """What each of its egresses should carry, in the order of its m-lines."""
-        seats = zip_longest(participant.egresses, self._seats[participant.id], fillvalue=NOTHING)
-        return [
-            Seat(egress, None if slot == NOTHING else slot, self._stream(participant, egress, slot))
-            for egress, slot in seats
-        ]
+        return self._carriage.expected(participant, self._seats[participant.id])
 
     def subscribe_anew(self, participant: Participant) -> None:
         """Write all of that, whatever the forwarder's tables say."""
-        for egress, _, stream in self.seats(participant):
-            self._forwarder.subscribe(egress, NOTHING)
-            self._forwarder.subscribe(egress, stream)
+        self._carriage.carry_anew(participant, self._seats[participant.id])
 
-    def resize(self, slots: int, participants: Sequence[Participant]) -> None:
+    def resize(self, slots: int, participants: Sequence[Participant], now: float) -> None:
         """The room has `slots` from now on: seat everybody anew.
 
         Call it before slots go and after new ones exist, since it uses the streams of those left.
@@ -240,9 +164,9 @@ class Seating:
         self._blocks.clear()
         self._by_key.clear()
         for participant in participants:
-            self._place(participant)
+            self._place(participant, now)
 
-    def evaluate(self, view: Sequence[SlotView]) -> None:
+    def evaluate(self, view: Sequence[SlotView], now: float) -> None:
         """Slots changed hands or voices: decide for every block. `view` has one entry per slot."""
         assert len(view) == self._slots, "one view for each slot"
         before, self._view = self._held, tuple(view)
@@ -257,21 +181,38 @@ class Seating:
             for participant in list(members.values()):
                 self._leave_block(participant, block)
                 self._join_block(participant, (after, terms))
-                self._seat(participant, after)
+                self._seat(participant, after, now)
 
-    def _place(self, participant: Participant, before: Seats = ()) -> None:
+    def _place(
+        self,
+        participant: Participant,
+        now: float,
+        before: Seats = (),
+        *,
+        hush_s: float = CALM_S,
+        may_wait: bool = False,
+    ) -> None:
         """Seat somebody as if new, or from `before` on; subscribe only what differs."""
+        seats = self._seats_of(participant, before)
+        self._seats[participant.id] = seats
+        self._carriage.carry(participant, seats, now, hush_s=hush_s, may_wait=may_wait)
+
+    def _seats_of(self, participant: Participant, before: Seats) -> Seats:
+        """What its m-lines carry; from now on it is decided anew, if there is anything to."""
         used = self.heard(participant)
+        if used and is_mixed(participant.quality.tier):
+            return (*(NOTHING,) * mix_line(len(participant.egresses), self._slots), MIX)
         seats = tuple(range(used))
-        if self._is_decided(participant, used):
-            if before:
-                seats = (*before[:used], *(NOTHING,) * (used - len(before)))
-            terms = self._terms[participant.id] = self._terms_of(participant)
-            seats = reseat(seats, terms, self._view)
-            self._join_block(participant, (seats, terms))
-            for key in _keys(participant):
-                self._by_key.setdefault(key, {})[participant.id] = participant
-        self._seat(participant, seats)
+        if not self._is_decided(participant, used):
+            return seats
+        if before and MIX not in before:
+            seats = (*before[:used], *(NOTHING,) * (used - len(before)))
+        terms = self._terms[participant.id] = self._terms_of(participant)
+        seats = reseat(seats, terms, self._view)
+        self._join_block(participant, (seats, terms))
+        for key in _keys(participant):
+            self._by_key.setdefault(key, {})[participant.id] = participant
+        return seats
 
     def _is_decided(self, participant: Participant, used: int) -> bool:
         """Whether what `used` m-lines carry depends on who holds the slots."""
@@ -325,21 +266,9 @@ class Seating:
         if not members:
             del self._blocks[block]
 
-    def _seat(self, participant: Participant, seats: Seats) -> None:
-        """Write what changed to the forwarder."""
-        before = self._seats[participant.id]
-        changes = zip_longest(participant.egresses, before, seats, fillvalue=NOTHING)
-        for egress, was, now in changes:
-            if was != now:
-                self._forwarder.subscribe(egress, self._stream(participant, egress, now))
+    def _seat(self, participant: Participant, seats: Seats, now: float) -> None:
         self._seats[participant.id] = seats
-
-    def _stream(self, participant: Participant, egress: int, slot: int) -> int:
-        """As what `participant` gets a slot on one of its egresses."""
-        if slot == NOTHING:
-            return NOTHING
-        is_red = egress in participant.red_egresses
-        return self._stream_of(slot, participant.copies if is_red else 0)
+        self._carriage.carry(participant, seats, now)
 
 
 def _keys(participant: Participant) -> Iterable[_Key]:

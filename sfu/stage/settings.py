@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from control.errors import invalid
-from control.types import METADATA_BYTES_MAX, HandPolicy, Metadata, OrphanPolicy
+from control.types import METADATA_BYTES_MAX, HandPolicy, Metadata, OrphanPolicy, RoomState
 
 if TYPE_CHECKING:
     from control.commands import RoomSettingsCommand
@@ -41,6 +41,23 @@ class RoomSettings:
     orphan_policy: OrphanPolicy = "keep"
     orphan_timeout_s: int = 60
     metadata: Metadata = field(default_factory=dict)
+
+    def state(self, room: str, version: int, **present: Any) -> RoomState:
+        """The wire form of a room with these settings; `present` is what no setting says."""
+        return RoomState(
+            room=room,
+            version=version,
+            max_participants=self.max_participants,
+            max_speakers=self.max_speakers,
+            slots=self.slots,
+            locked=self.locked,
+            hand_policy=self.hand_policy,
+            empty_timeout_s=self.empty_timeout_s,
+            orphan_policy=self.orphan_policy,
+            orphan_timeout_s=self.orphan_timeout_s,
+            metadata=self.metadata,
+            **present,
+        )
 
     def changed_by(
         self, command: RoomSettingsCommand, *, max_participants_limit: int = PARTICIPANTS_MAX

@@ -62,9 +62,9 @@ class Tails:
     def __contains__(self, slot: int) -> bool:
         return slot in self._until
 
-    def begin(self, slot: int, now: float) -> None:
-        """The voice of `slot` was cut off; one that was already ends later now."""
-        self._until[slot] = now + TAIL_S
+    def begin(self, slot: int, now: float, lasts_s: float = TAIL_S) -> None:
+        """The voice of `slot` was cut off; a tail that is there already never ends sooner."""
+        self._until[slot] = max(now + lasts_s, self._until.get(slot, now))
         if self.deadline is None:
             self.deadline = now
 

@@ -8,8 +8,8 @@
 
 Where the mix goes. M-line i (i < slots) carries slot i; the one after them, if it was offered, is
 for the mix alone, so that a decoder never meets two clocks on one SSRC. A client with fewer m-lines
-gets the mix on the first one, in place of the slot there. A single m-line in a room of several slots
-carries the mix for as long as there is one: a slot alone would be one voice of three.
+gets the mix on the first one, in place of the slot there. A single m-line in a room of several
+slots carries the mix for as long as there is one: a slot alone would be one voice of three.
 
 A mix has everybody in it. Whoever never wants to hear somebody is therefore not given one.
 """
@@ -29,14 +29,18 @@ MIXED = ("B1", "B2", "B3", "B4", "B5")
 class MixStreams(Protocol):
     """The mixes of one room, made for whoever asks and stopped when nobody carries them."""
 
-    def stream(self, tier: str, participant: str | None, copies: int) -> int | None:
+    @property
+    def is_available(self) -> bool:
+        """Whether anybody can be sent a mix at this time."""
+
+    def stream(self, tier: str, participant: Participant | None, copies: int) -> int | None:
         """The forwarder's stream of the mix of `tier`, with so many earlier frames in each.
 
         With `participant` it is that one's own, in which its echo group is left out. Asking again
         gives the same stream. None when there cannot be one more.
         """
 
-    def is_flowing(self, tier: str, participant: str | None) -> bool:
+    def is_flowing(self, tier: str, participant: Participant | None) -> bool:
         """Whether the frames that are due come: so nobody who changes to it falls silent."""
 
 

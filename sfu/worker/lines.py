@@ -19,4 +19,5 @@ def follow_line(peer: Peer, forwarder: Forwarder, now: float) -> None:
             packets=stats.packets,
         )
     if counted and peer.line.observe(counted, now):
-        peer.room.subscriptions.protect(peer.participant, peer.line.copies)
+        tier, cause = ("A0", "loss") if peer.line.copies else ("A1", "recovered")
+        peer.room.subscriptions.follow(peer.participant, tier, peer.line.copies, cause, now)

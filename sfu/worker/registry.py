@@ -260,7 +260,7 @@ class Registry:
             source=left.source,
             egresses=left.egresses,
             red_egresses=left.red_egresses,
-            copies=left.copies,
+            quality=left.quality,
             now=now,
         )
         self.settle_room(room)

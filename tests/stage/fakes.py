@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from sfu.fast import Challenge, Forwarder
+    from sfu.stage import Participant
 
 SILENT = 127
 VOICED_MAX = 50
@@ -99,15 +100,15 @@ class FakeForwarder:
         return slot
 
     def remove_slot(self, slot: int) -> None:
-        for redundancy in range(3):
-            stream = self.slot_stream(slot, redundancy)
-            assert stream not in self.subscriptions.values(), "stream is subscribed"
+        streams = {self.slot_stream(slot, redundancy) for redundancy in range(3)}
+        streams.add(self.slot_stream(slot, packed=True))
+        assert not streams & set(self.subscriptions.values()), "stream is subscribed"
         del self.slots[slot]
 
-    def slot_stream(self, slot: int, redundancy: int = 0) -> int:
+    def slot_stream(self, slot: int, redundancy: int = 0, *, packed: bool = False) -> int:
         assert slot in self.slots
-        assert 0 <= redundancy <= 2
-        return slot + 1_000_000 * (1 + redundancy)
+        assert 0 <= redundancy <= (0 if packed else 2)
+        return slot + 1_000_000 * (4 if packed else 1 + redundancy)
 
     def assign(self, slot: int, source: int, now: float) -> None:
         assert slot in self.slots
@@ -123,9 +124,13 @@ class FakeForwarder:
     def subscribe(self, egress: int, stream: int) -> None:
         assert self.subscriptions[egress] != stream, "subscribed to what it carries already"
         assert stream == -1 or stream % 1_000_000 in self.slots
-        assert stream < 2_000_000 or egress in self.red_egresses, "RED for who takes none"
+        is_red = stream // 1_000_000 in (2, 3)
+        assert not is_red or egress in self.red_egresses, "RED for who takes none"
         self.subscriptions[egress] = stream
         self.subscribe_calls.append((egress, stream))
+
+    def egress_stream(self, egress: int) -> int:
+        return self.subscriptions[egress]
 
     def level(self, source: int, now: float) -> FakeLevel:
         row = self.sources[source]
@@ -158,3 +163,31 @@ class FakeForwarder:
         if source in self.slots.values():
             return None
         return cast("Challenge", FakeChallenge(source, round(row.level_db)))
+
+
+class FakeMixes:
+    """The mixes of a room on a `FakeForwarder`: slots that nobody holds, made when asked for."""
+
+    def __init__(self, forwarder: FakeForwarder) -> None:
+        self._forwarder = forwarder
+        self.is_available = True
+        self.flowing = True  # whether new ones flow at once
+        self.own_max = 32
+        self.slots: dict[tuple[str, int | None], int] = {}  # by tier and echo group left out
+        self.waiting: set[tuple[str, int | None]] = set()
+
+    def stream(self, tier: str, participant: Participant | None, copies: int) -> int | None:
+        key = (tier, None if participant is None else participant.echo_group)
+        if not self.is_available:
+            return None
+        if key not in self.slots:
+            if key[1] is not None and sum(own is not None for _, own in self.slots) >= self.own_max:
+                return None
+            self.slots[key] = self._forwarder.add_slot()
+            if not self.flowing:
+                self.waiting.add(key)
+        return self._forwarder.slot_stream(self.slots[key], copies)
+
+    def is_flowing(self, tier: str, participant: Participant | None) -> bool:
+        key = (tier, None if participant is None else participant.echo_group)
+        return self.is_available and key in self.slots and key not in self.waiting

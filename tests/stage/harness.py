@@ -9,7 +9,7 @@ from control.commands import ParticipantJoin, SubscriptionUpdate
 from control.events import EventBody, SpeakersChanged
 from control.types import LeaveReason, Role
 from sfu.stage import Participant, Room, RoomSettings
-from tests.stage.fakes import FakeForwarder
+from tests.stage.fakes import FakeForwarder, FakeMixes
 
 STEP_S = 0.02
 # Unix seconds at `now == 0.0`.
@@ -42,15 +42,17 @@ def joining(
 class Stage:
     """A room, its forwarder, a clock, and what each participant's microphone says next."""
 
-    def __init__(self, settings: RoomSettings | None = None) -> None:
+    def __init__(self, settings: RoomSettings | None = None, *, has_mix: bool = False) -> None:
         self.now = 0.0
         self.forwarder = FakeForwarder()
+        self.mixes = FakeMixes(self.forwarder)
         self.room = Room(
             "room",
             settings or RoomSettings(),
             self.forwarder.as_forwarder(),
             now=self.now,
             wall_at_zero=WALL_AT_ZERO,
+            mixes=self.mixes if has_mix else None,
         )
         self.voices: dict[str, Iterator[int]] = {}
         self.told: list[tuple[float, EventBody]] = []
@@ -117,6 +119,15 @@ class Stage:
         command = SubscriptionUpdate(room="room", participant=participant, **wishes)
         self.room.subscriptions.update(command, self.now)
 
+    def protect(self, participant: str, copies: int) -> None:
+        """Its line loses so much that the ladder adds earlier packets, or no longer."""
+        tier, cause = ("A0", "loss") if copies else ("A1", "recovered")
+        assert self.follow(participant, tier, cause, copies)
+
+    def follow(self, participant: str, tier: str, cause: str = "estimate", copies: int = 0) -> bool:
+        """The ladder decides."""
+        return self.room.subscriptions.follow(participant, tier, copies, cause, self.now)
+
     def run(self, seconds: float) -> None:
         """Let everybody speak, tick when due."""
         for _ in range(round(seconds / STEP_S)):
@@ -160,17 +171,42 @@ class Stage:
         """The slot index on each m-line of `name`, None for nothing."""
         return [None if form is None else form[0] for form in self.forms(name)]
 
+    def lines(self, name: str) -> list[str]:
+        """What each m-line of `name` carries, in words: `0`, `0+1` (RED), `0x3` (packed), `B2`,
+        `B2-own`, `hush`, `-`.
+        """
+        words = {-1: "-", self.room._floor.hush.stream: "hush"} | {-1: "-"}
+        for index, slot in enumerate(self.room.slot_ids):
+            words |= self._forms(slot, str(index))
+        for (tier, own), slot in self.mixes.slots.items():
+            words |= self._forms(slot, tier if own is None else f"{tier}-{self._owner(own)}")
+        egresses = self.room.participants[name].egresses
+        return [words[self.forwarder.subscriptions[egress]] for egress in egresses]
+
+    def _forms(self, slot: int, word: str) -> dict[int, str]:
+        forms = {self.forwarder.slot_stream(slot, packed=True): f"{word}x3"}
+        for copies, more in enumerate(("", "+1", "+2")):
+            forms[self.forwarder.slot_stream(slot, copies)] = word + more
+        return forms
+
+    def _owner(self, echo_group: int) -> str:
+        everybody = self.room.participants.values()
+        return "+".join(one.id for one in everybody if one.echo_group == echo_group) or "gone"
+
+    def is_hushed(self, name: str) -> bool:
+        """Whether an m-line of `name` carries the silence that comes before nothing."""
+        egresses = self.room.participants[name].egresses
+        hush = self.room._floor.hush.stream
+        return any(self.forwarder.subscriptions[egress] == hush != -1 for egress in egresses)
+
     def forms(self, name: str) -> list[tuple[int, int] | None]:
         """The same with the earlier packets that go along with each."""
         streams = {
             self.forwarder.slot_stream(slot, copies): (index, copies)
-            for index, slot in enumerate(self._slot_ids())
+            for index, slot in enumerate(self.room.slot_ids)
             for copies in range(3)
         }
         return [
             streams.get(self.forwarder.subscriptions[egress])
             for egress in self.room.participants[name].egresses
         ]
-
-    def _slot_ids(self) -> list[int]:
-        return list(self.forwarder.slots)

@@ -68,7 +68,7 @@ def test_what_belongs_to_its_place_there_stays_behind() -> None:
     state = room.participant_state("blue")
     assert (state.hand, state.invited_until, moved.priority_db) == (None, None, None)
     assert room.hands == [] and stage.room.hands == []
-    assert (state.slots, state.tier) == (3, "slots")
+    assert (state.slots, state.tier) == (3, "A1")
     assert room.subscriptions.state("blue").never == []
 
 

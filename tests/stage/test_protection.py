@@ -9,7 +9,7 @@ import pytest
 from control.commands import RoomCreate
 from control.errors import ControlError, ErrorCode
 from control.types import LeaveReason
-from sfu.stage import RoomSettings
+from sfu.stage import Quality, RoomSettings
 from tests.stage.harness import Stage, joining
 
 
@@ -27,43 +27,43 @@ def test_each_slot_is_carried_in_red_by_one_write_and_plain_again() -> None:
     stage = talking()
     for copies in (1, 2, 1, 0):
         before = len(stage.forwarder.subscribe_calls)
-        stage.room.subscriptions.protect("listener", copies)
+        stage.protect("listener", copies)
         assert stage.forms("listener") == [(0, copies), (1, copies), (2, copies)]
         assert stage.room.subscriptions.state("listener").protection == copies
         assert len(stage.forwarder.subscribe_calls) == before + 3
-    stage.room.subscriptions.protect("listener", 0)
+    stage.protect("listener", 0)
     assert len(stage.forwarder.subscribe_calls) == before + 3, "nothing changed"
 
 
 def test_lines_that_take_no_red_stay_plain() -> None:
     stage = talking()
     stage.join("mixed", red_lines=1)
-    stage.room.subscriptions.protect("mixed", 2)
+    stage.protect("mixed", 2)
     assert stage.forms("mixed") == [(0, 2), (1, 0), (2, 0)]
 
 
 def test_others_are_not_touched() -> None:
     stage = talking()
     stage.join("other", red_lines=3)
-    stage.room.subscriptions.protect("listener", 1)
+    stage.protect("listener", 1)
     assert stage.forms("other") == [(0, 0), (1, 0), (2, 0)]
 
 
 def test_protection_follows_choices_and_pauses() -> None:
     stage = talking()
-    stage.room.subscriptions.protect("listener", 1)
+    stage.protect("listener", 1)
     stage.ask("listener", never=["p1"])
     assert stage.forms("listener") == [(0, 1), None, (2, 1)]
     stage.ask("listener", never=[], paused=True)
     assert stage.forms("listener") == [None, None, None]
-    stage.room.subscriptions.protect("listener", 2)
+    stage.protect("listener", 2)
     stage.ask("listener", paused=False)
     assert stage.forms("listener") == [(0, 2), (1, 2), (2, 2)]
 
 
 def test_protection_follows_the_number_of_slots() -> None:
     stage = talking()
-    stage.room.subscriptions.protect("listener", 1)
+    stage.protect("listener", 1)
     for slots in (1, 3):
         stage.room.apply(RoomCreate(room="room", slots=slots), stage.now)
         assert stage.forms("listener")[:slots] == [(index, 1) for index in range(slots)]
@@ -72,7 +72,7 @@ def test_protection_follows_the_number_of_slots() -> None:
 def test_protection_follows_a_seat_that_changes() -> None:
     stage = Stage()
     stage.join("listener", lines=2, red_lines=2)
-    stage.room.subscriptions.protect("listener", 2)
+    stage.protect("listener", 2)
     for index in range(3):
         stage.join(f"p{index}", "speaker", voice=repeat(20), lines=0)
     stage.run(0.1)
@@ -83,9 +83,9 @@ def test_protection_follows_a_seat_that_changes() -> None:
 
 def test_whoever_moves_stays_protected_and_whoever_is_replaced_begins_anew() -> None:
     stage = talking()
-    stage.room.subscriptions.protect("listener", 2)
+    stage.protect("listener", 2)
     left = stage.room.remove("listener", LeaveReason.MOVED, stage.now)
-    assert (left.copies, len(left.red_egresses)) == (2, 3)
+    assert (left.quality.copies, len(left.red_egresses)) == (2, 3)
     stage.forwarder.remove_transport(left.source, left.egresses)
     stage.join("listener", red_lines=3)
     assert stage.forms("listener") == [(0, 0), (1, 0), (2, 0)]
@@ -101,7 +101,7 @@ def test_who_is_added_protected_is_so_from_the_first_packet() -> None:
         source=left.source,
         egresses=left.egresses,
         red_egresses=left.red_egresses,
-        copies=1,
+        quality=Quality("A0", 1),
         now=stage.now,
     )
     assert stage.forms("listener") == [(0, 1), (1, 1), (2, 1)]
@@ -112,11 +112,11 @@ def test_protected_and_other_listeners_share_their_block() -> None:
     stage = Stage()
     for name in ("one", "two"):
         stage.join(name, lines=2, red_lines=2)
-    stage.room.subscriptions.protect("two", 1)
-    assert len(stage.room._seating._blocks) == 1
+    stage.protect("two", 1)
+    assert len(stage.room.subscriptions._seating._blocks) == 1
 
 
 def test_nobody_is_protected_who_is_not_there() -> None:
     with pytest.raises(ControlError) as refused:
-        talking().room.subscriptions.protect("nobody", 1)
+        talking().protect("nobody", 1)
     assert refused.value.code is ErrorCode.NOT_FOUND

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from control.commands import RoomCreate
 from sfu.stage import RoomSettings
-from sfu.stage.seating import NOTHING, SlotView, Terms, reseat
+from sfu.stage.ranking import NOTHING, SlotView, Terms, reseat
 from tests.stage.harness import Stage
 
 VOICED, PAUSED = 0.0, 0.5
@@ -88,20 +88,20 @@ def test_line_i_carries_slot_i_and_further_lines_nothing() -> None:
     assert stage.carried("equal") == [0, 1, 2]
     assert stage.carried("more") == [0, 1, 2, None, None]
     states = [stage.room.participant_state(name) for name in ("equal", "more")]
-    assert [(state.tier, state.slots) for state in states] == [("slots", 3), ("slots", 3)]
+    assert [(state.tier, state.slots) for state in states] == [("A1", 3), ("A1", 3)]
 
 
 def test_single_line_carries_slot_0_and_says_so() -> None:
     stage = Stage()
     stage.join("one", lines=1)
     state = stage.room.participant_state("one")
-    assert (stage.carried("one"), state.tier, state.slots) == ([0], "slot0", 1)
+    assert (stage.carried("one"), state.tier, state.slots) == ([0], "A1", 1)
 
 
 def test_single_line_of_a_room_with_one_slot_is_complete() -> None:
     stage = Stage(RoomSettings(slots=1))
     stage.join("one", lines=1)
-    assert stage.room.participant_state("one").tier == "slots"
+    assert stage.room.participant_state("one").tier == "A1"
 
 
 def test_no_line_at_all() -> None:
@@ -177,7 +177,7 @@ def test_slots_change_live(lines: int) -> None:
     stage.join("listener", lines=lines)
     for slots in (5, 1, 2, 6, 3):
         apply_slots(stage, slots)
-        assert len(stage.forwarder.slots) == slots
+        assert len(stage.room.slot_ids) == slots
         carried = stage.carried("listener")
         seated = [slot for slot in carried if slot is not None]
         assert len(seated) == len(set(seated)) == min(lines, slots)

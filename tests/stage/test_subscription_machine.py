@@ -20,6 +20,7 @@ NAMES = ["a", "b", "c", "d", "e"]
 # Hears everything, so that it tells what was said.
 WITNESS = "witness"
 LINES_MAX = 6
+BEHIND_S = 0.15
 names = st.sampled_from(NAMES)
 lists = st.lists(names, max_size=3)
 
@@ -37,6 +38,9 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self.copies: dict[str, int] = {}
         self.segmented = False
         self.is_mixed = False
+        # When each was last sent silence. A voice whose clock stopped while it was silent is up to
+        # 0.1 s behind that and is not played twice.
+        self.silent_at: dict[str, float] = {}
 
     @initialize(never=st.lists(names, min_size=1, max_size=2), lines=st.integers(1, 3))
     def begin(self, never: list[str], lines: int) -> None:
@@ -96,14 +100,15 @@ class SubscriptionMachine(RuleBasedStateMachine):
         try:
             self.stage.ask(name, **wishes)
         except ControlError:
-            assert wishes["mode"] == "mix"
+            assert wishes["mode"] == "mix", "this room has none"
         else:
             self.wishes[name] |= wishes
 
     @rule(name=names, copies=st.integers(0, 2))
     def protect(self, name: str, copies: int) -> None:
         if name in self.stage.people:
-            self.stage.room.subscriptions.protect(name, copies)
+            tier = "A0" if copies else "A1"
+            self.stage.room.subscriptions.follow(name, tier, copies, "loss", self.stage.now)
             self.copies[name] = copies
             self.is_mixed = self.is_mixed or self.segmented  # what is held has its form
 
@@ -149,20 +154,23 @@ class SubscriptionMachine(RuleBasedStateMachine):
     def check_packet(self, name: str, packet: Heard) -> None:
         """What is true of every packet that leaves, whatever happens."""
         wishes, number = self.wishes[name], self.stage.people[name].number
-        speaker = packet.csrcs[0]
-        assert not wishes.get("paused"), f"{name} is paused"
-        if speaker != NOBODY:
+        speaker = packet.csrcs[0] if packet.csrcs else NOBODY
+        if speaker == NOBODY:
+            self.silent_at[name] = self.stage.now
+        else:
+            assert not wishes.get("paused"), f"{name} is paused"
             assert self.stage.names["room", speaker] not in wishes.get("never", ()), (
                 f"{name} never wants it"
             )
             assert self.groups[speaker] != self.groups[number], f"{name} hears its own group"
-        line = packet.ssrc - number * 16
-        assert line < wishes.get("slots", LINES_MAX), f"{name} hears on line {line}"
+            line = packet.ssrc - number * 16
+            assert line < wishes.get("slots", LINES_MAX), f"{name} hears on line {line}"
         before = self.sequences.get(packet.ssrc)
         assert before is None or packet.sequence == (before + 1) % 2**16, "sequence numbers go on"
         self.sequences[packet.ssrc] = packet.sequence
         if packet.payload_type != RED_PAYLOAD_TYPE:
-            assert self.copies[name] == 0 or self.is_mixed, f"{name} is not protected"
+            is_safe = speaker == NOBODY or self.copies[name] == 0 or self.is_mixed
+            assert is_safe, f"{name} is not protected"
             return
         blocks = parse_red(packet.payload, PAYLOAD_TYPE)
         assert blocks is not None and (len(blocks) <= 1 + self.copies[name] or self.is_mixed)
@@ -179,7 +187,8 @@ class SubscriptionMachine(RuleBasedStateMachine):
         wishes, holders = self.wishes[name], self.stage.room.holders
         slots = self.stage.room.settings.slots
         used = min(self.lines[name], wishes.get("slots", LINES_MAX), slots)
-        if wishes.get("paused") or holders != before:
+        is_settling = self.stage.now - self.silent_at.get(name, -1.0) < BEHIND_S
+        if wishes.get("paused") or holders != before or is_settling:
             return
         wanted = [speaker for speaker in heard[WITNESS] if self.is_welcome(name, speaker)]
         if used < slots:

@@ -12,7 +12,7 @@ from control.errors import ControlError, ErrorCode
 from control.events import QualityChanged
 from control.types import LeaveReason
 from sfu.stage import RoomSettings
-from sfu.stage.seating import reseat
+from sfu.stage.ranking import reseat
 from tests.stage.harness import Stage
 
 
@@ -97,7 +97,6 @@ def test_a_single_line_with_a_choice_hears_whoever_is_left() -> None:
     stage.join("listener", lines=1)
     stage.ask("listener", never=["p0"])
     assert stage.carried("listener") in ([1], [2])
-    assert told(stage) == [("listener", "slot0", "slots", "requested")]
     stage.ask("listener", never=[])
     assert stage.carried("listener") == [0]
 
@@ -165,7 +164,7 @@ def test_slots_leaves_the_first_lines_and_fills_them_with_who_talks() -> None:
     stage.ask("listener", slots=1)
     assert stage.carried("listener") == [1, None, None]
     state = stage.room.participant_state("listener")
-    assert (state.tier, state.slots) == ("slots", 1)
+    assert (state.tier, state.slots) == ("A1", 1)
     stage.ask("listener", slots=6)
     assert stage.carried("listener") == [0, 1, 2]
     assert stage.room.participant_state(listener.id).slots == 3
@@ -176,7 +175,7 @@ def test_slots_beyond_the_lines_changes_nothing() -> None:
     stage.join("one", lines=1)
     stage.ask("one", slots=4)
     assert stage.carried("one") == [0]
-    assert stage.room.participant_state("one").tier == "slot0"
+    assert stage.room.participant_state("one").tier == "A1"
     assert told(stage) == []
 
 
@@ -191,8 +190,8 @@ def test_paused_carries_nothing_and_is_told_with_its_cause() -> None:
     stage.ask("listener", paused=False)
     assert stage.carried("listener") == [0, 1, 2]
     assert told(stage) == [
-        ("listener", "slots", "paused", "requested"),
-        ("listener", "paused", "slots", "requested"),
+        ("listener", "A1", "paused", "requested"),
+        ("listener", "paused", "A1", "requested"),
     ]
     assert stage.room.subscriptions.state("listener").cause == "requested"
 
@@ -216,21 +215,28 @@ def test_absent_fields_stay() -> None:
     state = stage.room.subscriptions.state("listener")
     assert state.never == ["p0", "p1"]
     assert (state.always, state.mode, state.slots_max) == (["p2"], "forward", 2)
-    assert (state.slots, state.tier, state.paused, state.cause) == (2, "slots", False, None)
+    assert (state.slots, state.tier, state.paused, state.cause) == (2, "A1", False, "join")
 
 
-@pytest.mark.parametrize(("field", "value"), [("mode", "mix"), ("max_kbps", 64)])
-def test_what_needs_another_kind_of_stream_is_refused_and_changes_nothing(
-    field: str, value: Any
-) -> None:
+def test_a_mix_is_refused_where_there_is_none_and_changes_nothing() -> None:
     stage = talking()
     stage.join("listener")
     with pytest.raises(ControlError) as refused:
-        stage.ask("listener", paused=True, **{field: value})
-    assert refused.value.code is ErrorCode.UNIMPLEMENTED
-    assert refused.value.detail == {"field": field}
+        stage.ask("listener", paused=True, mode="mix")
+    assert refused.value.code is ErrorCode.FAILED_PRECONDITION
+    assert refused.value.detail == {"field": "mode"}
     assert stage.carried("listener") == [0, 1, 2]
     assert told(stage) == []
+
+
+def test_max_kbps_is_remembered_for_the_ladder_until_it_is_taken_back() -> None:
+    stage = talking()
+    stage.join("listener")
+    stage.ask("listener", max_kbps=64)
+    stage.ask("listener", slots=2)
+    assert stage.room.subscriptions.state("listener").max_kbps == 64
+    stage.ask("listener", max_kbps=None)
+    assert stage.room.subscriptions.state("listener").max_kbps is None
 
 
 def test_nothing_of_it_survives_a_rejoin() -> None:
@@ -240,7 +246,7 @@ def test_nothing_of_it_survives_a_rejoin() -> None:
     stage.join("listener")
     assert stage.carried("listener") == [0, 1, 2]
     state = stage.room.subscriptions.state("listener")
-    assert (state.never, state.paused, state.cause) == ([], False, None)
+    assert (state.never, state.paused, state.cause) == ([], False, "join")
 
 
 def test_unknown_participant() -> None:
@@ -249,17 +255,6 @@ def test_unknown_participant() -> None:
         with pytest.raises(ControlError) as refused:
             call()
         assert refused.value.code is ErrorCode.NOT_FOUND
-
-
-def test_other_slots_of_the_room_change_a_single_line_s_tier() -> None:
-    stage = talking()
-    for name, lines in (("one", 1), ("two", 2), ("off", 1)):
-        stage.join(name, lines=lines)
-    stage.ask("off", paused=True)
-    told_before = told(stage)
-    stage.room.apply(RoomCreate(room="room", slots=1), stage.now)
-    assert told(stage)[len(told_before) :] == [("one", "slot0", "slots", "slots")]
-    assert stage.room.subscriptions.state("one").cause == "slots"
 
 
 def test_never_holds_while_slots_come_and_go() -> None:
@@ -276,10 +271,10 @@ def test_whoever_leaves_leaves_nothing_behind() -> None:
     stage = talking()
     gone = stage.join("listener", lines=2)
     stage.ask("listener", never=["p0", "x"], always=["p1", "x"])
-    assert stage.room._seating.has_choices
+    assert stage.room.subscriptions._seating.has_choices
     stage.leave("listener", LeaveReason.CLIENT_LEFT)
     assert not set(gone.egresses) & set(stage.forwarder.subscriptions)
-    seating = stage.room._seating
+    seating = stage.room.subscriptions._seating
     assert not seating.has_choices and not seating._by_key and not seating._terms
 
 

@@ -140,8 +140,16 @@ def joining(participant: str, role: Role = Role.LISTENER, **fields: Any) -> Part
         (TrackUnmute(**GUEST), "failed_precondition", {}),
         (TrackSetPriority(**NOBODY, priority_db=3.0), "not_found", {"what": "participant"}),
         (HandRaise(**GUEST), "failed_precondition", {}),
-        (SubscriptionUpdate(**GUEST, slots=1, mode="mix"), "unimplemented", {"field": "mode"}),
-        (SubscriptionUpdate(**GUEST, slots=1, max_kbps=9), "unimplemented", {"field": "max_kbps"}),
+        (
+            SubscriptionUpdate(**GUEST, slots=1, mode="mix"),
+            "failed_precondition",
+            {"field": "mode"},
+        ),
+        (
+            SubscriptionUpdate(**GUEST, slots=1, mode="mix", never=["x"]),
+            "failed_precondition",
+            {"field": "never"},
+        ),
     ],
 )
 def test_a_refused_command_changes_nothing(

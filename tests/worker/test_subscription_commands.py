@@ -43,8 +43,8 @@ def feedback(at: float, rtt_s: float | None) -> EgressFeedback:
 
 def test_a_listener_who_asked_for_nothing() -> None:
     state = subscription(bench_with())
-    assert (state.tier, state.paused, state.mode) == ("slots", False, "auto")
-    assert (state.always, state.never, state.slots_max, state.cause) == ([], [], None, None)
+    assert (state.tier, state.paused, state.mode) == ("A1", False, "auto")
+    assert (state.always, state.never, state.slots_max, state.cause) == ([], [], None, "join")
     assert (state.loss_ratio, state.rtt_ms, state.protection) == (None, None, 0)
 
 
@@ -67,17 +67,12 @@ def test_pausing_is_told_and_stands_in_the_participant_s_state() -> None:
     assert (state.tier, state.slots) == ("paused", 0)
 
 
-@pytest.mark.parametrize(
-    ("fields", "field"), [({"mode": "mix"}, "mode"), ({"max_kbps": 32}, "max_kbps")]
-)
-def test_what_is_not_made_here_is_unimplemented_by_field(
-    fields: dict[str, object], field: str
-) -> None:
+def test_a_mix_is_refused_by_a_server_that_makes_none() -> None:
     bench = bench_with()
     with pytest.raises(ControlError) as refused:
-        bench.run(SubscriptionUpdate(room="r", participant="guest-1", **fields))  # type: ignore[arg-type]
-    assert refused.value.code is ErrorCode.UNIMPLEMENTED
-    assert refused.value.detail == {"field": field}
+        bench.run(SubscriptionUpdate(room="r", participant="guest-1", mode="mix"))
+    assert refused.value.code is ErrorCode.FAILED_PRECONDITION
+    assert refused.value.detail == {"field": "mode"}
     assert bench.methods() == []
 
 
@@ -99,7 +94,7 @@ def test_whoever_joins_again_hears_everything() -> None:
     bench.run(SubscriptionUpdate(room="r", participant="guest-1", never=["b"], paused=True))
     bench.join("guest-1")
     state = subscription(bench)
-    assert (state.never, state.paused, state.tier) == ([], False, "slots")
+    assert (state.never, state.paused, state.tier) == ([], False, "A1")
 
 
 def test_the_round_trip_is_that_of_the_worst_track_in_the_last_report() -> None:
