@@ -43,7 +43,8 @@ VOICES = (
     Voice(name="Alto (bot)", pitch_hz=208.0, formant_scale=1.15, seed=7),
     Voice(name="Basso (bot)", pitch_hz=108.0, formant_scale=0.96, seed=11),
 )
-# A bot hears nobody: one m-line is the least a peer can offer.
+# A bot hears nobody: one m-line is the least a peer can offer, and nothing is sent on it. Otherwise
+# the mix would be, which on one m-line is all there is.
 BOT_OPTIONS = PeerOptions(slots=1)
 
 
@@ -95,6 +96,7 @@ class Bot:
             offer=peer.offer,
             name=self._voice.name,
         )
+        await self._control.subscription_update(room=self._room, participant=self.id, paused=True)
         await peer.connect(joined.answer)
 
 

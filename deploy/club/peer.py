@@ -43,13 +43,22 @@ class PeerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PeerOptions:
-    """What the peer offers. Extension ids of 0 leave that extension out of the offer."""
+    """What the peer offers: an m-line for each of `slots`, and one more for the `mix`.
+
+    Extension ids of 0 leave that extension out of the offer.
+    """
 
     slots: int = 3
+    mix: bool = False
     payload_type: int = 111
     level_extension: int = 1
     mid_extension: int = 4
     publishes: bool = True
+
+    @property
+    def lines(self) -> int:
+        """How many m-lines that makes."""
+        return self.slots + self.mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +214,7 @@ class Peer:
         self.received = 0
         self.srtp_errors = 0
         self.slot_ssrcs: list[int] = []
+        self.mix_ssrc: int | None = None
         self._ice = IceCredentials.fresh()
         self._certificate = RTCCertificate.generateCertificate()
         self._path: UdpPath | None = None
@@ -213,10 +223,10 @@ class Peer:
 
     @property
     def offer(self) -> str:
-        """The SDP offer: one m-line for each slot, the first of them `sendrecv` when it may
-        speak.
+        """The SDP offer: one m-line for each slot and one for the mix, the first of them `sendrecv`
+        when it may speak.
         """
-        mids = " ".join(str(mid) for mid in range(self.options.slots))
+        mids = " ".join(str(mid) for mid in range(self.options.lines))
         head = [
             "v=0",
             f"o=- {self.ssrc} 1 IN IP4 127.0.0.1",
@@ -225,7 +235,7 @@ class Peer:
             f"a=group:BUNDLE {mids}",
             "a=extmap-allow-mixed",
         ]
-        lines = [line for mid in range(self.options.slots) for line in self._media_lines(mid)]
+        lines = [line for mid in range(self.options.lines) for line in self._media_lines(mid)]
         return "\r\n".join(head + lines) + "\r\n"
 
     async def connect(self, answer: str, timeout_s: float = 10.0) -> None:
@@ -250,7 +260,9 @@ class Peer:
         if media.ice is None or media.dtls is None:
             raise PeerError("the answer has no ICE or DTLS parameters")
         remote = IceCredentials(media.ice.usernameFragment or "", media.ice.password or "")
-        self.slot_ssrcs = [line.ssrc[0].ssrc for line in description.media if line.ssrc]
+        ssrcs = [line.ssrc[0].ssrc for line in description.media if line.ssrc]
+        self.slot_ssrcs = ssrcs[: self.options.slots]
+        self.mix_ssrc = next(iter(ssrcs[self.options.slots :]), None)
         self._learn_extensions(media.rtp.headerExtensions)
         self._path = UdpPath(self._ice, remote)
         self._path.on_media = self._receive_media

@@ -6,15 +6,16 @@ only at what is new since its last call, and raises `Violation` with the rule's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 from control.types import LeaveReason
+from tests.sim.audience import tracks
 from tests.sim.client import ClientState, SimClient
 from tests.sim.continuity import JUDGED_AFTER_S, TrackJudge
-from tests.sim.downlink import SERVER_SILENCE, CopyOf, Heard, extension_elements
-from tests.sim.offer import LEVEL_URI, MID_URI, TRANSPORT_CC_URI
-from tests.sim.truth import Member, Truth, Violation
+from tests.sim.downlink import CopyOf, Heard
+from tests.sim.payload import SERVER_SILENCE
+from tests.sim.truth import Member, Violation
 from tests.sim.world import World
 
 # Server: gone after 20 s without consent; a second for its timer.
@@ -25,8 +26,6 @@ HEALED_WITHIN_S = 2.0
 SPEAKERS_WITHIN_S = 0.1
 REPEATS_MAX = 2
 REPEATED_WITHIN_S = 0.5
-# Every packet's header extensions would cost more time than they tell.
-EXTENSIONS_EVERY = 16
 # Plain, and in RED with one earlier packet and with two.
 SLOT_STREAMS_MAX = 3
 
@@ -37,70 +36,6 @@ class Checker(Protocol):
     def check(self, world: World, *, final: bool) -> None: ...
 
 
-class AudienceChecker:
-    """Who hears whom: only the audible, only in the same room, never oneself, each packet once."""
-
-    def __init__(self, hold_s: float = 0.0) -> None:
-        self._hold_s = hold_s
-        self._seen: dict[int, int] = {}
-        self._heard: dict[int, set[tuple[int, int]]] = {}
-
-    def check(self, world: World, *, final: bool) -> None:
-        """Look at every media packet that left since the last call."""
-        for client, ssrc, track in _tracks(world):
-            begin = self._seen.get(ssrc, 0)
-            self._seen[ssrc] = len(track)
-            listener = world.truth.members[client.index]
-            once = self._heard.setdefault(client.index, set())
-            for heard in track[begin:]:
-                fault = self._fault(world.truth, listener, heard)
-                if heard.speaker >= 0:
-                    key = (heard.speaker, heard.packet)
-                    if key in once:
-                        fault = "twice"
-                    once.add(key)
-                if fault:
-                    raise Violation("audience", f"{client.name} is sent {heard}: {fault}")
-
-    def _fault(self, truth: Truth, listener: Member, heard: Heard) -> str:
-        offer = listener.client.offer
-        if heard.payload_type not in (offer.payload_type, offer.red_payload_type):
-            return f"payload type {heard.payload_type}"
-        if heard.sequence % EXTENSIONS_EVERY == 0:
-            fault = extension_fault(listener.client, heard)
-            if fault:
-                return fault
-        if heard.speaker == SERVER_SILENCE:
-            return ""
-        if not 0 <= heard.speaker < len(truth.members):
-            return "from nobody"
-        speaker = truth.members[heard.speaker]
-        return self._speaker_fault(listener, speaker, heard)
-
-    def _speaker_fault(self, listener: Member, speaker: Member, heard: Heard) -> str:
-        uplink = speaker.uplink
-        if heard.packet >= len(uplink):
-            return "never said"
-        came = uplink.came_at(heard.packet, heard.emitted, self._hold_s)
-        if came is None:
-            return "not when it arrived"
-        arrived, is_audible = came
-        said, hears = speaker.stay_at(arrived), listener.stay_at(heard.emitted)
-        if heard.csrc != said.number:
-            return f"CSRC {heard.csrc} instead of {said.number}"
-        if said.room != hears.room:
-            return f"from room {said.room}"
-        if speaker is listener or said.echo_group == hears.echo_group:
-            return "its own voice"
-        if listener.is_paused or speaker.participant in listener.never:
-            return "asked not to be"
-        # What was held back for its tick counts from its arrival on for the other rules.
-        heard.emitted = arrived
-        if not is_audible:
-            return f"{speaker.participant} may not be heard"
-        return ""
-
-
 class CopyChecker:
     """A copy in RED is what was sent so much earlier on the same track, of the same voice."""
 
@@ -109,7 +44,7 @@ class CopyChecker:
 
     def check(self, world: World, *, final: bool) -> None:
         """Look at the copies that left since the last call."""
-        for client, ssrc, track in _tracks(world):
+        for client, ssrc, track in tracks(world):
             begin = self._seen.get(ssrc, 0)
             self._seen[ssrc] = len(track)
             for index in range(begin, len(track) if client.shape.red else begin):
@@ -136,22 +71,6 @@ def copy_fault(heard: Heard, copy: CopyOf, said: Heard | None, payload_type: int
     return ""
 
 
-def extension_fault(client: SimClient, heard: Heard) -> str:
-    """Whether level and MID stand there with the ids negotiated with this listener."""
-    lines = client.answer_lines
-    line = next((line for line in lines if heard.ssrc in line.ssrcs), None)
-    if line is None:
-        return "SSRC of no m-line"
-    expected = {line.extensions[uri]: uri for uri in line.extensions}
-    for identifier, value in extension_elements(heard.extension):
-        uri = expected.get(identifier)
-        if uri == MID_URI and value.decode() != line.mid:
-            return f"MID {value!r} instead of {line.mid}"
-        if uri not in (MID_URI, LEVEL_URI, TRANSPORT_CC_URI):
-            return f"header extension {identifier} was not negotiated"
-    return ""
-
-
 class ContinuityChecker:
     """Every track is one unbroken sequence in time; see `continuity`."""
 
@@ -161,7 +80,7 @@ class ContinuityChecker:
     def check(self, world: World, *, final: bool) -> None:
         """Judge what is old enough, at the end everything."""
         until = world.now if final else world.now - JUDGED_AFTER_S
-        for client, ssrc, track in _tracks(world):
+        for client, ssrc, track in tracks(world):
             judge = self._judges.get(ssrc)
             if judge is None:
                 members = world.truth.members
@@ -305,13 +224,6 @@ class SpeakersChecker:
     def _judge(world: World, since: float, fault: str) -> None:
         if world.now - since > SPEAKERS_WITHIN_S:
             raise Violation("speakers", fault)
-
-
-def _tracks(world: World) -> Iterable[tuple[SimClient, int, list[Heard]]]:
-    """Every track of every client by its SSRC, which no two clients of a simulation share."""
-    for client in world.clients:
-        for ssrc, track in client.downlink.tracks.items():
-            yield client, client.index << 32 | ssrc, track
 
 
 class SizesChecker:

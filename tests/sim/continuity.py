@@ -6,6 +6,9 @@ The rules, for packets in the order of their sequence numbers:
   mute lies in between: only what a decoder should conceal is shown as loss. Of two packets in the
   wrong order between which the speaker was unmuted or moved, the earlier one is missing;
 - time strictly increases; without a marker it advances exactly as the source's did;
+- a packet that was packed from several counts as all of them;
+- frames of one mix follow each other without a gap exactly as they lie on the room's clock, with a
+  marker after a pause;
 - a marker stands where a talkspurt begins, and only there (a listener who comes in the middle of
   one gets none; so comes whoever changes rooms or chooses what to hear); what it begins
   does not overlap what was before, and is within 20 ms of the wall clock, give or take what the
@@ -21,7 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tests.sim.downlink import SERVER_SILENCE, Heard
+from tests.sim.downlink import Heard
+from tests.sim.payload import MIX, SERVER_SILENCE
 from tests.sim.voice import TICKS_PER_S, Uplink
 
 # Nothing arrives later than this behind a packet that it preceded.
@@ -66,6 +70,7 @@ class Listener(Protocol):
     def moved_at(self) -> list[float]: ...
     @property
     def is_choosy(self) -> bool: ...
+    def may_have_missed(self, since: float, until: float) -> bool: ...
 
 
 class TrackJudge:
@@ -85,7 +90,8 @@ class TrackJudge:
         self._origin: tuple[int, float] | None = None  # the first voice's
         self._error_min = self._error_max = 0.0
         self._speakers: dict[int, Speaker] = {}
-        self._voices: dict[int, int] = {}  # the last packet of each speaker on this track
+        # Of each speaker: the first and last packet in the last that was sent on this track.
+        self._voices: dict[int, tuple[int, int]] = {}
 
     def take(self, until: float) -> list[str]:
         """Judge what was emitted up to `until`; faults as text."""
@@ -121,8 +127,7 @@ class TrackJudge:
             faults.append(f"time advances by {advance}")
         moved_at = self._moved_at()
         if moved_at and any(last.emitted <= at < heard.emitted for at in moved_at):
-            if heard.speaker >= 0:
-                self._voices[heard.speaker] = heard.packet
+            self._note_voice(heard)
             if step > 1:
                 faults.append(f"gap of {step - 1} over a move")
             return faults + self._judge_time(last, heard, advance)
@@ -133,12 +138,10 @@ class TrackJudge:
 
     def _judge_time(self, last: Heard, heard: Heard, advance: int) -> list[str]:
         """A talkspurt begins after what was before it, and when the wall clock says."""
-        length = FRAME_TICKS
-        if last.speaker >= 0:
-            length = self._all[last.speaker].frame_ticks
+        length = self._length(last)
         if advance < length:
             return [f"time advances by {advance} after a frame of {length}"]
-        if heard.speaker == SERVER_SILENCE:
+        if heard.speaker in (SERVER_SILENCE, MIX):
             return []  # it makes way for voices: behind the clock, and held for its tick
         if self._origin is None:
             self._origin = (self._time, heard.emitted)
@@ -176,47 +179,90 @@ class TrackJudge:
         faults = []
         if not 1 <= heard.sequence <= 32_767:
             faults.append(f"the first sequence number is {heard.sequence}")
-        if heard.speaker >= 0:
-            self._voices[heard.speaker] = heard.packet
+        self._note_voice(heard)
+        return faults
+
+    def _note_voice(self, heard: Heard) -> tuple[int, int] | None:
+        """Remember what was sent of this speaker; what was before."""
+        if heard.speaker < 0:
+            return None
+        before = self._voices.get(heard.speaker)
+        self._voices[heard.speaker] = heard.packet, heard.said[-1][1]
+        return before
+
+    def _length(self, heard: Heard) -> int:
+        """How long a packet lasts, in ticks."""
+        if heard.ticks or heard.speaker < 0:
+            return heard.ticks or FRAME_TICKS
+        speaker: Speaker = self._all[heard.speaker]
+        return speaker.frame_ticks
+
+    def _judge_mix(self, last: Heard, heard: Heard, gap: int, advance: int) -> list[str]:
+        """A mix is one clock's; whoever comes to it from elsewhere may come to any frame."""
+        faults = [f"gap of {gap} before a mix"] if gap else []
+        length = self._length(last)
+        if advance < length:
+            faults.append(f"time advances by {advance} after a frame of {length}")
+        pairs = [
+            round((now.at - then.at) * TICKS_PER_S)
+            for then in last.mixes
+            for now in heard.mixes
+            if (then.room, then.output) == (now.room, now.output)
+        ]
+        if pairs:
+            if not any(abs(advance - expected) <= 1 for expected in pairs):
+                faults.append(f"time advances by {advance}, the mix's by {pairs[-1]}")
+            if heard.marker != (advance > length):
+                faults.append(f"marker {heard.marker} after {advance} of {length}")
         return faults
 
     def _judge_step(self, last: Heard, heard: Heard, step: int, advance: int) -> list[str]:
         if heard.speaker == SERVER_SILENCE:
             return [f"gap of {step - 1} before silence"] if step > 1 else []
+        if heard.speaker == MIX:
+            return self._judge_mix(last, heard, step - 1, advance)
         if heard.speaker < 0:
             return []
         gap = step - 1
-        previous = self._voices.get(heard.speaker)
-        self._voices[heard.speaker] = heard.packet
+        previous = self._note_voice(heard)
+        misses = self._is_choosy or self._may_have_missed(last, heard)
         if last.speaker != heard.speaker:
-            return self._judge_switch(last, heard, gap, previous)
+            return self._judge_switch(last, heard, gap, previous, misses=misses)
         assert previous is not None
         speaker = self._all[heard.speaker]
         uplink = speaker.uplink
-        between = _between(speaker, previous, heard, last.emitted)
-        spacing = uplink.ticks[heard.packet] - uplink.ticks[previous]
+        between = _between(speaker, previous[1], heard, last.emitted)
+        spacing = uplink.ticks[heard.packet] - uplink.ticks[previous[0]]
         pause_s = max(spacing / TICKS_PER_S, heard.emitted - last.emitted)
-        faults = _judge_gap(gap, between, pause_s, heard)
+        is_packed = bool(last.frames or heard.frames)
+        faults = _judge_gap(gap, between, pause_s, heard, is_packed=is_packed)
         whole = not (between.refused or between.changed)
         if not heard.marker:
-            if not whole and not self._is_choosy:
+            if not whole and not misses:
                 faults.append("no marker after packets were left out")
-            if advance != spacing and (whole or not self._is_choosy):
+            if advance != spacing and (whole or not misses):
                 faults.append(f"time advances by {advance}, the source's by {spacing}")
         elif whole and not between.lost and not between.leap and not uplink.marked[heard.packet]:
             # Whoever chooses may not have been sent what came between.
-            if spacing == speaker.frame_ticks and pause_s < PAUSE_S and not self._is_choosy:
+            if spacing == self._length(last) and pause_s < PAUSE_S and not misses:
                 faults.append("a marker within a talkspurt")
         return faults
 
-    def _judge_switch(self, last: Heard, heard: Heard, gap: int, previous: int | None) -> list[str]:
+    def _may_have_missed(self, last: Heard, heard: Heard) -> bool:
+        """Whether the listener was sent something else in between."""
+        listener = self._listener
+        return listener is not None and listener.may_have_missed(last.emitted, heard.emitted)
+
+    def _judge_switch(
+        self, last: Heard, heard: Heard, gap: int, previous: tuple[int, int] | None, *, misses: bool
+    ) -> list[str]:
         faults = []
         allowed = 0
         if last.speaker == SERVER_SILENCE and previous is not None:
-            allowed = heard.packet - previous - 1
+            allowed = heard.packet - previous[1] - 1
         if gap > allowed:
             faults.append(f"gap of {gap} at a switch from {last.speaker}")
-        if not heard.marker and not self._is_choosy:
+        if not heard.marker and not misses:
             faults.append(f"no marker at a switch from {last.speaker}")
         return faults
 
@@ -241,12 +287,15 @@ def _between(speaker: Speaker, previous: int, heard: Heard, since: float) -> Bet
     return between
 
 
-def _judge_gap(gap: int, between: Between, pause_s: float, heard: Heard) -> list[str]:
+def _judge_gap(
+    gap: int, between: Between, pause_s: float, heard: Heard, *, is_packed: bool
+) -> list[str]:
     missing = between.lost + between.leap + between.overtaken
     if gap > missing:
         return [f"gap of {gap}, the uplink lost {missing}"]
     is_whole = not (between.refused or between.changed)
-    is_short = missing < GAP_MAX and pause_s < PAUSE_S
+    # Packed packets count otherwise: one of them may be missing for three, or none for one.
+    is_short = missing < GAP_MAX and pause_s < PAUSE_S and not is_packed
     if gap != missing and is_whole and (is_short or not heard.marker):
         return [f"gap of {gap} hides a loss of {missing}"]
     return []

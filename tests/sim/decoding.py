@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.sim.downlink import SERVER_SILENCE
+from tests.sim.payload import SERVER_SILENCE
 from tests.sim.playout import Decoded, decode
 from tests.sim.truth import Violation
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from struct import Struct
+from struct import Struct, unpack_from
 
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Session
 
 from tests.sim import red
+from tests.sim.payload import Mixes, MixFrame, identify, ticks_of
 from tests.sim.rtcp import Compound, ReportBlock, parse_compound
-from tests.sim.voice import IDENTITY, SILENCE, TABLES_OF_CONTENTS, TICKS_PER_S
+from tests.sim.voice import IDENTITY, TABLES_OF_CONTENTS, TICKS_PER_S
 
 _HEADER = Struct("!BBHII")
+NO_MIXES: Mixes = {}
 _OUR_TABLES = frozenset(TABLES_OF_CONTENTS.values())
-# Who a packet is from when no client sent it.
-SERVER_SILENCE = -1
-UNKNOWN = -2
 # At 50 packets a second a track's numbers come round after 22 minutes.
 NUMBER_REUSED_S = 60.0
 # DLSR has 32 bits of 1/65536 s: 18 hours.
@@ -33,14 +32,7 @@ class CopyOf:
     offset: int
     speaker: int
     packet: int
-
-
-def _identify(data: bytes, offset: int) -> tuple[int, int]:
-    """Speaker and packet of the Opus payload that begins there."""
-    if len(data) > offset + IDENTITY.size and data[offset] in _OUR_TABLES:
-        speaker, packet, _ = IDENTITY.unpack_from(data, offset + 1)
-        return speaker, packet
-    return (SERVER_SILENCE if data[offset:] == SILENCE else UNKNOWN), 0
+    mixes: tuple[MixFrame, ...] = ()
 
 
 def extension_elements(block: bytes) -> Iterator[tuple[int, bytes]]:
@@ -77,16 +69,22 @@ class Heard:
     `copies` are the packets that came with it in RED: offset in ticks, speaker, packet. `repeats`
     is when it was sent again; `wire` is what was sent, as much as tells it from another text;
     `wide` is its number among all that was stamped for this client, negative for none.
+
+    Of several packets in one, `frames` are all, and `speaker` and `packet` the first. Of a mix,
+    `speaker` is MIX, `packet` its number, and `mixes` are the frames of mixes that it may be;
+    `ticks` is how long one of those lasts, 0 for a packet as it came.
     """
 
     __slots__ = (
         "copies",
-        "csrc",
+        "csrcs",
         "delivered",
         "emitted",
         "extension",
+        "frames",
         "left",
         "marker",
+        "mixes",
         "octets",
         "packet",
         "payload_type",
@@ -94,22 +92,25 @@ class Heard:
         "sequence",
         "speaker",
         "ssrc",
+        "ticks",
         "timestamp",
         "wide",
         "wire",
     )
 
-    def __init__(self, plain: bytes, now: float, red_payload_type: int = -1) -> None:
+    def __init__(
+        self, plain: bytes, now: float, red_payload_type: int = -1, mixes: Mixes = NO_MIXES
+    ) -> None:
         first, second, self.sequence, self.timestamp, self.ssrc = _HEADER.unpack_from(plain)
         self.emitted = self.left = now
         self.delivered: float | None = None
         self.marker = second >> 7
         self.payload_type = second & 0x7F
         offset = 12
-        self.csrc = 0
+        self.csrcs: tuple[int, ...] = ()
         if first & 0x0F:
-            self.csrc = int.from_bytes(plain[12:16], "big")
             offset += 4 * (first & 0x0F)
+            self.csrcs = unpack_from(f"!{first & 0x0F}I", plain, 12)
         self.extension = b""
         if first & 0x10:
             end = offset + 4 + 4 * (plain[offset + 2] << 8 | plain[offset + 3])
@@ -124,15 +125,46 @@ class Heard:
         self.wire = b""
         if self.payload_type == red_payload_type:
             block_type, payload, copies = red.parse(plain[offset:])
-            self.speaker, self.packet = _identify(payload, 0)
+            self._identify(payload, 0, mixes)
+            said = [identify(copy.payload, mixes) for copy in copies]
             self.copies = tuple(
-                CopyOf(copy.payload_type, copy.offset, *_identify(copy.payload, 0))
-                for copy in copies
+                CopyOf(copy.payload_type, copy.offset, one.speaker, one.packet, one.mixes)
+                for copy, one in zip(copies, said, strict=True)
             )
             if {block_type, *(copy.payload_type for copy in copies)} != {block_type}:
                 raise ValueError("blocks of different payload types")
         else:
-            self.speaker, self.packet = _identify(plain, offset)
+            self._identify(plain, offset, mixes)
+
+    @property
+    def csrc(self) -> int:
+        """The first one, 0 for none."""
+        return self.csrcs[0] if self.csrcs else 0
+
+    @property
+    def said(self) -> tuple[tuple[int, int], ...]:
+        """Speaker and packet of all that is in it."""
+        return self.frames or ((self.speaker, self.packet),)
+
+    def _identify(self, data: bytes, offset: int, mixes: Mixes) -> None:
+        """Take note of what the Opus payload is that begins there."""
+        self.ticks = 0
+        self.frames: tuple[tuple[int, int], ...] = ()
+        self.mixes: tuple[MixFrame, ...] = ()
+        # Nearly all packets; the rest is for the few.
+        if not mixes and len(data) > offset + IDENTITY.size and data[offset] in _OUR_TABLES:
+            self.speaker, self.packet, _ = IDENTITY.unpack_from(data, offset + 1)
+            return
+        payload = data[offset:]
+        one = identify(payload, mixes)
+        self.speaker, self.packet, self.frames, self.mixes = (
+            one.speaker,
+            one.packet,
+            one.frames,
+            one.mixes,
+        )
+        if one.frames or one.mixes:
+            self.ticks = ticks_of(payload)
 
     def __repr__(self) -> str:
         return (
@@ -193,9 +225,15 @@ class Downlink:
     faults: list[str] = field(default_factory=list)
     datagrams: int = 0
     last_delivered: dict[int, float] = field(default_factory=dict)
+    # By CSRC: when a mix with this one in it last came, whether its header says so or not.
+    last_mixed: dict[int, float] = field(default_factory=dict)
+    # What came out of the mixer so far.
+    mixes: Mixes = field(default_factory=dict)
     red_payload_type: int = 0
     transport_cc_extension: int = 0
     may_repeat: bool = False
+    # The numbers of all that was stamped, in order.
+    stamped: list[int] = field(default_factory=list)
     # What was sent again and when, in order.
     repeats: list[tuple[float, Heard]] = field(default_factory=list)
     _recent: dict[tuple[int, int], Heard] = field(default_factory=dict)
@@ -225,7 +263,7 @@ class Downlink:
             again = self._recent.get((int.from_bytes(data[8:12], "big"), data[2] << 8 | data[3]))
             if again is not None and again.left > now - NUMBER_REUSED_S:
                 return self._observe_repeat(again, data, now)
-            heard = Heard(self._tap.unprotect(data), now, self.red_payload_type or -1)
+            heard = Heard(self._tap.unprotect(data), now, self.red_payload_type or -1, self.mixes)
         except (SrtpError, ValueError) as error:
             self.faults.append(f"unreadable: {error}")
             return None
@@ -236,6 +274,8 @@ class Downlink:
         track.append(heard)
         if self.transport_cc_extension and heard.extension:
             heard.wide = _wide(heard.extension, self.transport_cc_extension)
+            if heard.wide >= 0:
+                self.stamped.append(heard.wide)
         if self.may_repeat:
             heard.wire = data
             self._recent[heard.ssrc, heard.sequence] = heard
@@ -260,7 +300,11 @@ class Downlink:
             highest = reception.highest & 0xFFFF
         assert heard.delivered is not None
         reception.note(heard.sequence, heard.timestamp, heard.delivered)
-        self.last_delivered[heard.speaker] = heard.delivered
+        for speaker, _ in heard.said:
+            self.last_delivered[speaker] = heard.delivered
+        for mix in heard.mixes:
+            for csrc in mix.csrcs:
+                self.last_mixed[csrc] = heard.delivered
         return highest
 
     def note_reports(self, compound: Compound, now: float) -> None:

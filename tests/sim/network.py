@@ -106,6 +106,7 @@ class Link:
         self._queue: deque[tuple[float, int]] = deque()
         self._queued_bytes = 0
         self._last_arrival = 0.0
+        self.was_stalled = False
 
     def transit(
         self, size_bytes: int, now: float, header_bytes: int = HEADER_BYTES
@@ -148,6 +149,7 @@ class Link:
 
     def stall(self, until: float) -> None:
         """Hold everything back until then; it comes at once, in order."""
+        self.was_stalled = True
         self._last_arrival = max(self._last_arrival, until)
 
     def _leave_queue(self, size_bytes: int, now: float, conditions: Conditions) -> float | None:

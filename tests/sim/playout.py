@@ -12,10 +12,13 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.sim.downlink import SERVER_SILENCE, Heard
+from tests.sim.downlink import Heard
+from tests.sim.payload import SERVER_SILENCE
 from tests.sim.voice import TICKS_PER_S
 
 NEVER = 1e12
+# What is packed or mixed counts as so many frames of 20 ms.
+FRAME_TICKS = 960
 # For how long a jitter buffer remembers how fast the way was.
 FASTEST_WITHIN_S = 5.0
 # A longer gap is a new talkspurt, which nobody conceals.
@@ -50,15 +53,16 @@ def decode(track: list[Heard], buffer_s: float, since: float, until: float) -> D
     last: Heard | None = None
     for heard, due in zip(order, _due(order, buffer_s), strict=True):
         if since <= heard.emitted <= until:
+            frames = max(1, heard.ticks // FRAME_TICKS)
             decoded.concealed += _hidden(last, heard)
             if heard.delivered is not None and heard.delivered <= due:
                 repeated = bool(heard.repeats) and heard.delivered > heard.repeats[0]
-                decoded.repeated += repeated
-                decoded.original += not repeated
+                decoded.repeated += repeated * frames
+                decoded.original += (not repeated) * frames
             elif copied.get((heard.speaker, heard.packet), NEVER) <= min(due, NEVER - 1.0):
-                decoded.recovered += 1
+                decoded.recovered += frames
             else:
-                decoded.concealed += 1
+                decoded.concealed += frames
         last = heard
     return decoded
 
@@ -110,4 +114,4 @@ def _hidden(last: Heard | None, heard: Heard) -> int:
     if last is None or heard.marker or heard.speaker == SERVER_SILENCE:
         return 0
     gap = ((heard.sequence - last.sequence) & 0xFFFF) - 1
-    return gap if 0 < gap < GAP_MAX else 0
+    return gap * max(1, heard.ticks // FRAME_TICKS) if 0 < gap < GAP_MAX else 0

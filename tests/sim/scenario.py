@@ -86,6 +86,7 @@ class Join:
     down: Conditions = field(default_factory=Conditions)
     echo_group: str | None = None
     muted: bool = False
+    family: Literal["any", "ipv4", "ipv6"] = "any"
     # Take over the address that this one has, as a NAT may give it to the next.
     address_of: str | None = None
 

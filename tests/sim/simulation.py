@@ -21,8 +21,8 @@ from sfu.transport.candidates import Candidate
 from sfu.worker.segmentation import SegmentationMode
 from sfu.worker.settings import WorkerSettings
 from sfu.worker.worker import Worker
+from tests.sim.audience import AudienceChecker
 from tests.sim.checkers import (
-    AudienceChecker,
     Checker,
     ContinuityChecker,
     CopyChecker,
@@ -40,6 +40,7 @@ from tests.sim.offer import build_offer, faults_of, parse_answer
 from tests.sim.reports import ReportChecker
 from tests.sim.scenario import Join, Run, Scenario, Step
 from tests.sim.shape import ClientShape, with_repairs
+from tests.sim.tiers import StampChecker, TierChecker
 from tests.sim.truth import Member, RoomTruth, Truth, Violation
 from tests.sim.world import Server, World
 
@@ -102,6 +103,8 @@ class Simulation:
             CopyChecker(),
             RepeatChecker(),
             ReportChecker(WALL_AT_ZERO),
+            StampChecker(),
+            TierChecker(),
             PresenceChecker(),
             SpeakersChecker(),
             SizesChecker(self.worker.sizes),
@@ -151,7 +154,7 @@ class Simulation:
         )
         self.create(step.room)
         former = step.address_of and self.truth.find(step.address_of).client.address
-        client.addresses.append(former or self._new_address())
+        client.addresses.append(former or self._new_address(step.family))
         replaced = self._present(step.room, step.name)
         if replaced is not None:
             replaced.expected_reason = LeaveReason.REPLACED
@@ -233,12 +236,17 @@ class Simulation:
 
     def heard_lately(self, name: str, within_s: float) -> list[str]:
         """Whom this listener could hear in the last `within_s`, in the order they joined."""
-        client = self.truth.find(name).client
+        listener = self.truth.find(name)
+        downlink = listener.client.downlink
         since = self.world.now - within_s
         return [
             member.participant
             for member in self.truth.members
-            if client.downlink.last_delivered.get(member.client.index, -1.0) > since
+            if downlink.last_delivered.get(member.client.index, -1.0) > since
+            or (
+                member.stay_at(since).room == listener.room
+                and downlink.last_mixed.get(member.number, -1.0) > since
+            )
         ]
 
     def longest_gap(self, name: str, within_s: float) -> float:
@@ -275,10 +283,11 @@ class Simulation:
                 return member
         return None
 
-    def _new_address(self) -> bytes:
-        """An address that nobody ever had, one in four of them IPv6."""
+    def _new_address(self, family: str = "any") -> bytes:
+        """An address that nobody ever had, one in four of any family is IPv6."""
         self._addresses += 1
         number = self._addresses
-        if self.random.random() < 0.25:
+        is_ipv6 = self.random.random() < 0.25 if family == "any" else family == "ipv6"
+        if is_ipv6:
             return pack_address(f"2001:db8::{number:x}", 40_000)
         return pack_address(f"198.18.{number // 250}.{number % 250 + 1}", 40_000 + number)

@@ -6,7 +6,8 @@ import struct
 from dataclasses import dataclass
 
 from tests.sim import red
-from tests.sim.downlink import SERVER_SILENCE, Heard
+from tests.sim.downlink import Heard
+from tests.sim.payload import SERVER_SILENCE
 from tests.sim.playout import Decoded, decode
 from tests.sim.voice import IDENTITY
 

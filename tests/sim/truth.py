@@ -11,6 +11,7 @@ from control.events import (
     ParticipantConnected,
     ParticipantDisconnected,
     ParticipantLeft,
+    QualityChanged,
     SpeakersChanged,
 )
 from control.types import LeaveReason, Role
@@ -24,6 +25,22 @@ class Violation(AssertionError):
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(f"[{rule}] {message}")
         self.rule = rule
+
+
+# On these a listener is sent every packet of a slot.
+FORWARDED = ("A0", "A1", "A2")
+# What is held for its tick may still leave after a change.
+HELD_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Tiering:
+    """A change of what somebody is sent, and why."""
+
+    at: float
+    tier: str
+    previous: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,8 @@ class Member:
     never: tuple[str, ...] = ()
     is_paused: bool = False
     is_choosy: bool = False
+    # What it was on from when on, by its events; the first is what it joined on.
+    tiers: list[Tiering] = field(default_factory=list)
     _present: Stay | None = None  # where it is now, once somebody asked
     # The extremes of the one-way delay of its media so far; what jitter a timeline may show.
     delay_min_s: float = 1e9
@@ -106,6 +125,19 @@ class Member:
             self.muted = muted
         if self.is_audible != before:
             self.audibility_changed_at.append(now)
+
+    @property
+    def tier(self) -> str:
+        """What it is sent now, empty while nothing was told of it."""
+        return self.tiers[-1].tier if self.tiers else ""
+
+    def may_have_missed(self, since: float, until: float) -> bool:
+        """Whether in this time it was sent something else than slots, if only for a moment."""
+        return any(
+            since - HELD_S <= one.at <= until
+            and not (one.tier in FORWARDED and one.previous in FORWARDED)
+            for one in reversed(self.tiers)
+        )
 
     def stay_at(self, time: float) -> Stay:
         """Where it was at that time, and as whom."""
@@ -208,6 +240,8 @@ class Truth:
             self._member_of(room, body.participant, body.generation)
         elif isinstance(body, SpeakersChanged):
             self._apply_speakers(room, body, now)
+        elif isinstance(body, QualityChanged):
+            self._apply_quality(room, body, now)
 
     def _member_of(self, room: str, participant: str, generation: int) -> Member:
         for member in reversed(self.members):
@@ -228,6 +262,14 @@ class Truth:
         member.left_at, member.reason = now, body.reason
         if self._present.get((room, body.participant)) is member:
             del self._present[room, body.participant]
+
+    def _apply_quality(self, room: str, body: QualityChanged, now: float) -> None:
+        member = self._present.get((room, body.participant))
+        if member is None:
+            raise Violation("events", f"the quality of {body.participant}, who is not in {room}")
+        if body.tier == body.previous or member.tier not in ("", body.previous):
+            raise Violation("quality", f"{body.participant} was on {member.tier}: {body}")
+        member.tiers.append(Tiering(now, body.tier, body.previous, body.cause))
 
     def _apply_speakers(self, room: str, body: SpeakersChanged, now: float) -> None:
         truth = self.rooms[room]

@@ -23,7 +23,7 @@ from tests.fast.peer import (
 from tests.stage.harness import joining
 
 STEP_S = 0.02
-# The CSRC of silence that a room makes.
+# Stands for the CSRC of silence that a room makes: such a packet has none.
 NOBODY = 0
 RED_PAYLOAD_TYPE = 64
 
@@ -131,7 +131,7 @@ class RealStage:
             source=left.source,
             egresses=left.egresses,
             red_egresses=left.red_egresses,
-            copies=left.copies,
+            quality=left.quality,
             now=self.now,
         )
 
@@ -197,7 +197,7 @@ class RealStage:
             name: [
                 self.names[self.people[name].room.id, packet.csrcs[0]]
                 for packet in sorted(heard, key=lambda p: p.ssrc)
-                if packet.csrcs[0] != NOBODY
+                if packet.csrcs
             ]
             for name, heard in packets.items()
         }

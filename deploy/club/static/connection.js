@@ -1,8 +1,10 @@
 // The sound: one RTCPeerConnection, negotiated once. Three audio m-lines, one for each voice that can
-// be heard at a time; the first is `sendrecv`, so the microphone can be attached later without a word
-// to the server about it.
+// be heard at a time, and one for all voices in one: what the server sends on a line that is too
+// narrow for three. The first is `sendrecv`, so the microphone can be attached later without a word to
+// the server about it.
 
 const SLOTS = 3;
+const MIXES = 1;
 
 export class AudioConnection {
   #pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
@@ -15,7 +17,7 @@ export class AudioConnection {
   constructor({ onState, onBlocked }) {
     this.#onState = onState;
     this.#uplink = this.#pc.addTransceiver("audio", { direction: "sendrecv" });
-    for (let slot = 1; slot < SLOTS; slot += 1) {
+    for (let line = 1; line < SLOTS + MIXES; line += 1) {
       this.#pc.addTransceiver("audio", { direction: "recvonly" });
     }
     this.#pc.addEventListener("connectionstatechange", () => onState(this.#pc.connectionState));

@@ -1,0 +1,50 @@
+"""Mixes of a room: what its slots say, added up and encoded once for each tier that is listened to.
+Pure but for Opus: time comes as arguments, and nobody here knows the forwarder, rooms or threads.
+
+    mixer       all rooms of one worker: orders in, packets in, a tick every 20 ms, frames out
+    room        its voices, levelled and ducked, added up into as many mixes as are listened to
+    sources     who holds the slots, whose voices are decoded
+    voice       one source on the room clock: the adaptive jitter buffer
+    jitter, waiting, decoding, stretching, sound    what a voice is made of
+    claims, levelling, ducking, limiter             what is done to its sound, and learned from it
+    bus, narrowing, output, tiers                   one mix signal, and the encoders that share it
+    opus        libopus by ctypes
+
+The way of a sample: packet -> voice (waits 20 to 120 ms) -> gain of levelling and ducking ->
+limiter of the voice (0.5 ms) -> sum -> limiter of the mix (4 ms) -> encoder. float32 all the way;
+full scale is 1.0.
+"""
+
+from .durations import EDGES_US
+from .mixer import Mixer
+from .opus import OpusError
+from .orders import (
+    NOBODY,
+    CloseRoom,
+    Frame,
+    OpenRoom,
+    Order,
+    Packet,
+    SetSource,
+    StartOutput,
+    StopOutput,
+)
+from .stats import Buffer, Counts, Stats
+
+__all__ = [
+    "EDGES_US",
+    "NOBODY",
+    "Buffer",
+    "CloseRoom",
+    "Counts",
+    "Frame",
+    "Mixer",
+    "OpenRoom",
+    "OpusError",
+    "Order",
+    "Packet",
+    "SetSource",
+    "StartOutput",
+    "Stats",
+    "StopOutput",
+]

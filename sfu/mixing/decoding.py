@@ -1,0 +1,81 @@
+"""A source's packets into sound, whatever is missing of them.
+
+A missing frame is decoded from the copy in the packet after it, if there is one (in-band FEC),
+and is concealed otherwise. Concealment repeats what was, so after 60 ms it is made up; it fades
+then and is spent 20 ms later.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .opus import STEP_TICKS, Decoder, OpusError, Pcm, has_fec
+from .stats import Counts
+
+CONCEALED_TICKS_MAX = 2_880  # 60 ms
+FADE_TICKS = 960
+# What is left of a voice that ends: short enough to say nothing new.
+TAIL_TICKS = 480
+# A packet of up to two bytes is comfort noise, or says that there is none (DTX).
+COMFORT_BYTES_MAX = 2
+
+_ENDING: Pcm = np.linspace(1, 0, TAIL_TICKS, dtype=np.float32)
+
+
+def is_comfort(payload: bytes) -> bool:
+    """Whether the talker only says that it is silent."""
+    return len(payload) <= COMFORT_BYTES_MAX
+
+
+class Decoding:
+    """One decoder and how long it has been making things up."""
+
+    __slots__ = ("_counts", "_decoder", "_run_ticks")
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._decoder = Decoder()
+        self._run_ticks = 0
+
+    @property
+    def is_spent(self) -> bool:
+        """Concealment has faded to nothing."""
+        return self._run_ticks >= CONCEALED_TICKS_MAX + FADE_TICKS
+
+    def packet(self, payload: bytes, ticks: int) -> Pcm:
+        """What a packet of `ticks` says; what cannot be decoded is concealed."""
+        try:
+            sound = self._decoder.decode(payload)
+        except OpusError:
+            self._counts.bad_packets += 1
+            return self.missing(ticks)
+        self._counts.decoded_frames += 1
+        self._run_ticks = 0
+        return sound
+
+    def missing(self, ticks: int, following: bytes | None = None) -> Pcm:
+        """What a frame might have said; `following` is the packet right after it, if that came."""
+        ticks = max(STEP_TICKS, ticks - ticks % STEP_TICKS)
+        if following is not None and has_fec(following):
+            try:
+                sound = self._decoder.decode_fec(following, ticks)
+            except OpusError:
+                return self._conceal(ticks)  # the packet itself will be counted when it is due
+            self._counts.recovered_frames += 1
+            self._run_ticks = 0
+            return sound
+        return self._conceal(ticks)
+
+    def tail(self) -> Pcm:
+        """10 ms in which the voice fades, because nothing follows."""
+        return self._decoder.conceal(TAIL_TICKS) * _ENDING
+
+    def _conceal(self, ticks: int) -> Pcm:
+        self._counts.concealed_frames += 1
+        sound = self._decoder.conceal(ticks)
+        begin = self._run_ticks
+        self._run_ticks += ticks
+        if self._run_ticks > CONCEALED_TICKS_MAX:
+            over = np.arange(begin - CONCEALED_TICKS_MAX, self._run_ticks - CONCEALED_TICKS_MAX)
+            sound *= (1 - over / FADE_TICKS).clip(0, 1).astype(np.float32)
+        return sound

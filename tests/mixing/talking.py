@@ -1,0 +1,170 @@
+"""What tests of the mixer share: talkers with real encoders, a mixer on virtual time, listeners
+with real decoders.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sfu.mixing import Frame, Mixer, OpenRoom, Packet, SetSource, StartOutput
+from sfu.mixing.claims import level_of
+from sfu.mixing.opus import RATE_HZ, Decoder, Encoder, Pcm
+
+TICK_S = 0.02
+BEGIN_S = 1_000.0
+ROOM = 7
+
+Sound = Callable[[int, int], Pcm]  # from sample, count
+
+
+def sine(hertz: float, peak: float) -> Sound:
+    """A tone."""
+
+    def sound(begin: int, count: int) -> Pcm:
+        times = np.arange(begin, begin + count) / RATE_HZ
+        return (peak * np.sin(2 * np.pi * hertz * times)).astype(np.float32)
+
+    return sound
+
+
+def speech(dbov: float, hertz: float = 140.0) -> Sound:
+    """Syllables of a buzz: four a second, a pause of 0.6 s every 3 s; `dbov` while it speaks."""
+
+    def sound(begin: int, count: int) -> Pcm:
+        times = np.arange(begin, begin + count) / RATE_HZ
+        buzz = sum(np.sin(2 * np.pi * hertz * k * times + k) / k for k in range(1, 12))
+        syllables = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * times)
+        phrase = (times % 3.0) < 2.4
+        shaped = np.asarray(buzz) * syllables * phrase
+        return (shaped * 10 ** (dbov / 20) / 0.80).astype(np.float32)
+
+    return sound
+
+
+def level_dbov(sound: Pcm) -> float:
+    """The level of a piece of sound."""
+    return float(10 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-15))
+
+
+def magnitude_db(sound: Pcm, hertz: float) -> float:
+    """How much of one frequency there is: 0 for a sine that peaks at full scale."""
+    times = np.arange(len(sound)) / RATE_HZ
+    window = np.hanning(len(sound))
+    picked = np.sum(sound * window * np.exp(-2j * np.pi * hertz * times))
+    return float(20 * np.log10(2 * abs(picked) / window.sum() + 1e-12))
+
+
+@dataclass
+class Talker:
+    """A source that says `sound` in frames of `frame_ms`."""
+
+    source: int
+    sound: Sound
+    slot: int = 0
+    frame_ms: int = 20
+    claimed_level: int | None = None
+    offset_ticks: int = 0  # of the slot's timeline against the clock
+    bitrate_bps: int = 48_000
+    expected_loss_percent: int = 0
+
+    def __post_init__(self) -> None:
+        self._encoder = Encoder(
+            bitrate_bps=self.bitrate_bps,
+            frame_ms=self.frame_ms,
+            complexity=3,
+            expected_loss_percent=self.expected_loss_percent,
+        )
+        self.ticks = self.frame_ms * 48
+
+    def packets(self, begin_s: float, end_s: float, index: int = 0) -> Iterator[Packet]:
+        """Each with the time at which its last sample was spoken as `at`."""
+        for number in range(round((end_s - begin_s) * 1_000 / self.frame_ms)):
+            spoken = self.sound(number * self.ticks, self.ticks)
+            begins = begin_s + number * self.frame_ms / 1_000
+            level = level_of(float(np.mean(spoken * spoken)))
+            yield Packet(
+                source=self.source,
+                csrc=self.source + 100,
+                index=index + number,
+                time_ticks=round(begins * RATE_HZ) + self.offset_ticks,
+                ticks=self.ticks,
+                level=level if self.claimed_level is None else self.claimed_level,
+                marker=number == 0,
+                payload=self._encoder.encode(spoken),
+                at=begins + self.frame_ms / 1_000,
+            )
+
+
+@dataclass
+class Listener:
+    """What one output says."""
+
+    frames: list[Frame] = field(default_factory=list)
+    emitted: list[float] = field(default_factory=list)  # when each came
+
+    def hear(self) -> Pcm:
+        """All of it; where nothing was sent is silence."""
+        decoder = Decoder()
+        first = self.frames[0].at
+        last = self.frames[-1]
+        sound = np.zeros(round((last.at - first) * RATE_HZ) + last.ticks, dtype=np.float32)
+        for frame in self.frames:
+            begin = round((frame.at - first) * RATE_HZ)
+            sound[begin : begin + frame.ticks] = decoder.decode(frame.payload)
+        return sound
+
+
+class Stage:
+    """A mixer with one room on virtual time."""
+
+    def __init__(self, slots: int = 3, begin_s: float = BEGIN_S) -> None:
+        self.mixer = Mixer(begin_s)
+        self.mixer.apply(OpenRoom(ROOM, slots))
+        self.listeners: dict[int, Listener] = {}
+        self.now = begin_s
+        self._coming: list[tuple[float, int, int, Packet]] = []
+        self._order = itertools.count()
+
+    def listen(self, output: int = 0, tier: str = "B1", minus: int | None = None) -> Listener:
+        """Start an output."""
+        self.mixer.apply(StartOutput(ROOM, output, tier, minus))
+        return self.listeners.setdefault(output, Listener())
+
+    def know(self, source: int, group: int | None = None, *, is_priority: bool = False) -> None:
+        """Tell the mixer who a source is."""
+        group = source if group is None else group
+        self.mixer.apply(SetSource(ROOM, source, source + 100, group, 0.0, is_priority))
+
+    def send(self, slot: int, packets: Iterable[Packet]) -> None:
+        """Let packets come at their `at`."""
+        for packet in packets:
+            heapq.heappush(self._coming, (packet.at, next(self._order), slot, packet))
+
+    def talk(self, talker: Talker, seconds: float, begin_s: float = 0.0) -> None:
+        """From `begin_s` after now on."""
+        begin = self.now + begin_s
+        self.send(talker.slot, talker.packets(begin, begin + seconds))
+
+    def run(self, seconds: float, each_tick: Callable[[float], None] | None = None) -> None:
+        """Let time pass."""
+        end = self.now + seconds
+        while (deadline := self.mixer.next_deadline()) <= end + 1e-9:
+            self._deliver(deadline)
+            self.now = deadline
+            for frame in self.mixer.tick(deadline):
+                listener = self.listeners[frame.output]
+                listener.frames.append(frame)
+                listener.emitted.append(deadline)
+            if each_tick is not None:
+                each_tick(deadline)
+        self.now = end
+
+    def _deliver(self, now: float) -> None:
+        while self._coming and self._coming[0][0] <= now:
+            _, _, slot, packet = heapq.heappop(self._coming)
+            self.mixer.take(ROOM, slot, [packet])
