@@ -8,8 +8,10 @@ from libc.stdlib cimport calloc, free
 from sfu.fast._routes cimport Routes
 from sfu.fast._rows cimport Departure, Stamps, Transport
 from sfu.fast._rtp cimport read16
-from sfu.fast._stamps cimport departure_of, unwrapped
-from sfu.fast._told cimport MALFORMED, NOT_CAME, TOLD_HEADER_SIZE, Chunks, deltas_at, next_delta, next_status
+from sfu.fast._stamps cimport departure_of, oldest_of, unwrapped
+from sfu.fast._told cimport (
+    MALFORMED, NOT_CAME, TOLD_HEADER_SIZE, Chunks, deltas_at, is_run, next_chunk, next_delta, next_status,
+)
 
 from sfu.fast.records import Delivery
 
@@ -73,29 +75,39 @@ cdef class Stamping(Routes):
     cdef list _told(self, Transport* row, bytes feedback, uint32_t deltas_at, double now):
         """What well-formed feedback says that was not known."""
         cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(feedback)
+        cdef const uint8_t* delta = data + deltas_at
         cdef Chunks chunks = Chunks(data, TOLD_HEADER_SIZE, deltas_at, 0, 0)
-        cdef int64_t first = unwrapped(row, read16(data))
+        cdef uint32_t forgotten
+        cdef int64_t number = unwrapped(row, read16(data))
+        cdef int64_t end = number + read16(data + 2)
         cdef int64_t ticks = REFERENCE_TICKS * unwrap_reference(
             row.stamps, (<uint32_t>data[4] << 16) | (<uint32_t>data[5] << 8) | data[6]
         )
-        cdef int64_t number
         cdef int status
-        cdef Departure* departure
         cdef list found = []
-        data += deltas_at
-        for number in range(first, first + read16(<const uint8_t*>PyBytes_AS_STRING(feedback) + 2)):
+        while number < end:
+            if chunks.left == 0:
+                next_chunk(&chunks, <uint32_t>(end - number))
+                if is_run(&chunks) and chunks.chunk >> 13 == NOT_CAME:
+                    forgotten = <uint32_t>max(0, min(oldest_of(row) - number, <int64_t>chunks.left))
+                    number += forgotten
+                    chunks.left -= forgotten
+                continue
             status = next_status(&chunks)
             if status != NOT_CAME:
-                ticks += next_delta(data, status)
-                data += status
-            departure = departure_of(row, number)
-            if departure == NULL or departure.is_told:
-                continue
-            departure.is_told = True
-            if now - departure.sent_at > TOLD_AGE_S:
-                continue
-            came = status != NOT_CAME and not departure.is_again
-            found.append(new_record(Delivery, (
-                departure.sent_at, ticks * TICK_S if came else None, departure.size,
-            )))
+                ticks += next_delta(delta, status)
+                delta += status
+            self._tell(departure_of(row, number), status != NOT_CAME, ticks, now, found)
+            number += 1
         return found
+
+    cdef int _tell(self, Departure* departure, bint came, int64_t ticks, double now, list found) except -1:
+        """One packet, unless it was told of before."""
+        if departure == NULL or departure.is_told:
+            return 0
+        departure.is_told = True
+        if now - departure.sent_at > TOLD_AGE_S:
+            return 0
+        arrived_at = ticks * TICK_S if came and not departure.is_again else None
+        found.append(new_record(Delivery, (departure.sent_at, arrived_at, departure.size)))
+        return 0

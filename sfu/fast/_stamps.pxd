@@ -27,11 +27,13 @@ cdef inline int64_t unwrapped(const Transport* transport, uint16_t stamp) noexce
     """Which number is meant by its low 16 bits: one within 32,768 of the next."""
     return transport.next_stamp + <int16_t><uint16_t>(stamp - <uint16_t>transport.next_stamp)
 
+cdef inline int64_t oldest_of(const Transport* transport) noexcept nogil:
+    """The first number of which anything is remembered; the transport is stamped."""
+    return max(transport.stamps.first, transport.next_stamp - DEPARTURES_MAX)
+
 cdef inline Departure* departure_of(const Transport* transport, int64_t number) noexcept nogil:
     """What is remembered of the packet with this number; NULL for one forgotten, or never sent."""
-    if transport.stamps == NULL or not transport.stamps.first <= number < transport.next_stamp:
-        return NULL
-    if transport.next_stamp - number > DEPARTURES_MAX:
+    if transport.stamps == NULL or not oldest_of(transport) <= number < transport.next_stamp:
         return NULL
     return &transport.stamps.departures[number % DEPARTURES_MAX]
 

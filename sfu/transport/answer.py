@@ -20,17 +20,23 @@ from sfu.transport.candidates import Candidate
 from sfu.transport.codecs import (
     OPUS_PARAMETERS,
     accepts_nack,
+    accepts_remb,
+    accepts_transport_cc,
     accepts_xr,
     opus_of,
     preferred,
     red_of,
 )
+from sfu.transport.extensions import (
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    TRANSPORT_CC_URI,
+    agreed_extensions,
+)
 from sfu.transport.ice import IceCredentials
 from sfu.transport.negotiation import NegotiatedMedia, Negotiation
 from sfu.transport.offer import Offer, OfferedMedia, OfferError
 
-AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 # Six slots and the mix. Further audio m-lines are answered, but nothing is ever sent on them.
 TRACKS_MAX = 7
 # A one-byte header extension holds 16 bytes (RFC 8285 4.2); a longer mid goes without the
@@ -51,6 +57,8 @@ _KEPT = {
 _STILL_OFFERED = {
     "red_payload_type": "payload type for RED",
     "nack": "a=rtcp-fb with nack",
+    "transport_cc_extension": "extension id or a=rtcp-fb for transport-cc",
+    "remb": "a=rtcp-fb with goog-remb",
     "xr": "a=rtcp-xr with rcvr-rtt",
 }
 _PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
@@ -275,6 +283,7 @@ def _negotiated(position: int, media: OfferedMedia, tracks: int, ssrc: int) -> N
     opus = opus_of(media)
     assert opus is not None, "_accepted refuses m-lines without Opus"
     short_mid = len(media.mid.encode()) <= _MID_BYTES_MAX
+    has_transport_cc = accepts_transport_cc(media, opus)
     return NegotiatedMedia(
         position=position,
         index=media.index,
@@ -285,6 +294,8 @@ def _negotiated(position: int, media: OfferedMedia, tracks: int, ssrc: int) -> N
         red_payload_type=red_of(media, opus),
         nack=accepts_nack(media, opus),
         xr=accepts_xr(media),
+        transport_cc_extension=media.extension(TRANSPORT_CC_URI) if has_transport_cc else 0,
+        remb=accepts_remb(media, opus),
         level_extension=media.extension(AUDIO_LEVEL_URI),
         mid_extension=media.extension(MID_URI) if short_mid else 0,
         ssrc=ssrc,
@@ -335,9 +346,7 @@ def _audio(offered: OfferedMedia, media: NegotiatedMedia, terms: _Terms) -> list
     ]
     if media.mid:
         lines.append(f"a=mid:{media.mid}")
-    for number, uri in ((media.level_extension, AUDIO_LEVEL_URI), (media.mid_extension, MID_URI)):
-        if number:
-            lines.append(f"a=extmap:{number} {uri}")
+    lines += [f"a=extmap:{agreed}" for agreed in agreed_extensions(media)]
     lines += [f"a={media.direction}", "a=rtcp-mux", *_codecs(media, terms.profile)]
     if media.sends:
         lines += _track(media, terms.cname)
@@ -350,8 +359,12 @@ def _codecs(media: NegotiatedMedia, profile: Profile) -> list[str]:
     """Opus, RED around it, and what RTCP adds."""
     opus, red = media.payload_type, media.red_payload_type
     lines = [f"a=rtpmap:{opus} opus/48000/2", f"a=fmtp:{opus} {OPUS_PARAMETERS[profile]}"]
-    if media.nack:
-        lines.append(f"a=rtcp-fb:{opus} nack")
+    told = {
+        "nack": media.nack,
+        "transport-cc": media.transport_cc_extension,
+        "goog-remb": media.remb,
+    }
+    lines += [f"a=rtcp-fb:{opus} {feedback}" for feedback, agreed in told.items() if agreed]
     if red:
         lines += [f"a=rtpmap:{red} red/48000/2", f"a=fmtp:{red} {opus}/{opus}"]
     if media.xr:

@@ -43,7 +43,22 @@ def red_of(media: OfferedMedia, opus: Codec) -> int:
 
 def accepts_nack(media: OfferedMedia, opus: Codec) -> bool:
     """Whether lost packets of `opus` may be asked for: generic NACKs (RFC 4585 4.2)."""
-    return f"{opus.payload_type} nack" in media.feedback or "* nack" in media.feedback
+    return _accepts(media, opus, "nack")
+
+
+def accepts_transport_cc(media: OfferedMedia, opus: Codec) -> bool:
+    """Whether the client would tell when each numbered packet of the transport came."""
+    return _accepts(media, opus, "transport-cc")
+
+
+def accepts_remb(media: OfferedMedia, opus: Codec) -> bool:
+    """Whether the client would tell how much it thinks its line takes."""
+    return _accepts(media, opus, "goog-remb")
+
+
+def _accepts(media: OfferedMedia, opus: Codec, feedback: str) -> bool:
+    """Whether this kind of feedback is offered for `opus`, or for every codec."""
+    return bool({f"{opus.payload_type} {feedback}", f"* {feedback}"} & set(media.feedback))
 
 
 def accepts_xr(media: OfferedMedia) -> bool:

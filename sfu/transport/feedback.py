@@ -1,6 +1,10 @@
-"""RTCP beside reports: packets asked for again, and round trips of those who send nothing.
+"""RTCP beside reports: packets asked for again, what a line takes, and round trips of those who
+send nothing.
 
     205, format 1   generic NACK (RFC 4585 6.2.1)
+    205, format 15  transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1)
+    206, format 15  application layer feedback (RFC 4585 6.4), of which REMB is read
+                    (draft-alvestrand-rmcat-remb-03 2.2)
     207             extended reports (RFC 3611), of which two blocks are read: receiver reference
                     time (4.4) and what answers it, DLRR (4.5)
 
@@ -14,18 +18,23 @@ from itertools import islice
 from struct import Struct
 
 from sfu.transport.rtcp import (
+    PACKET_TIMES,
     REPORTS,
+    TRANSPORT_FEEDBACK,
+    BandwidthEstimate,
     ExtendedReport,
     Nack,
+    PacketTimes,
     Reader,
     ReferenceDelay,
     RtcpError,
     build_packet,
 )
 
-TRANSPORT_FEEDBACK = 205
+PAYLOAD_FEEDBACK = 206
 EXTENDED_REPORT = 207
 GENERIC_NACK = 1
+APPLICATION_LAYER = 15
 # Nobody keeps packets for longer than 64 of them, each pair asks for 17, and pairs may be sparse.
 NACK_PAIRS_MAX = 64
 # A client has few SSRCs; a DLRR answers each of ours at most once.
@@ -33,16 +42,25 @@ DELAYS_MAX = 16
 
 _REFERENCE_TIME = 4
 _DELAYS = 5
+_REMB = b"REMB"
 _WORD = Struct("!I")
 _PAIR = Struct("!HH")
 _BLOCK = Struct("!BxH")
 _DELAY = Struct("!III")
 
 
-def _read_transport_feedback(data: bytes, begin: int, end: int, count: int) -> Nack | None:
+# More says nothing of a line that carries voices.
+REMB_BPS_MAX = 10**9
+
+
+def _read_transport_feedback(
+    data: bytes, begin: int, end: int, count: int
+) -> Nack | PacketTimes | None:
     size = end - begin
     if size < 8:
         raise RtcpError("feedback")
+    if (TRANSPORT_FEEDBACK, count) == PACKET_TIMES:
+        return PacketTimes(data[begin + 8 : end])
     if count != GENERIC_NACK:
         return None
     pairs = (size - 8) // 4
@@ -55,6 +73,21 @@ def _read_transport_feedback(data: bytes, begin: int, end: int, count: int) -> N
         if following:
             sequences += [first + bit + 1 & 0xFFFF for bit in range(16) if following >> bit & 1]
     return Nack(sender, ssrc, tuple(sequences))
+
+
+def _read_payload_feedback(
+    data: bytes, begin: int, end: int, count: int
+) -> BandwidthEstimate | None:
+    if end - begin < 8:
+        raise RtcpError("feedback")
+    if count != APPLICATION_LAYER or data[begin + 8 : end][:4] != _REMB:
+        return None
+    words = [word for (word,) in _WORD.iter_unpack(data[begin + 12 : end])]
+    # How many SSRCs, then an exponent of 6 bits and a mantissa of 18.
+    if not words or words[0] >> 24 != len(words) - 1:
+        raise RtcpError("bandwidth estimate")
+    bitrate_bps = (words[0] & 0x3FFFF) << (words[0] >> 18 & 0x3F)
+    return BandwidthEstimate(min(bitrate_bps, REMB_BPS_MAX), tuple(words[1:]))
 
 
 def _read_extended_report(data: bytes, begin: int, end: int, count: int) -> ExtendedReport | None:
@@ -95,6 +128,7 @@ def _blocks(data: bytes, position: int, end: int) -> Iterator[tuple[int, bytes]]
 FEEDBACK: Mapping[int, Reader] = {
     **REPORTS,
     TRANSPORT_FEEDBACK: _read_transport_feedback,
+    PAYLOAD_FEEDBACK: _read_payload_feedback,
     EXTENDED_REPORT: _read_extended_report,
 }
 
@@ -112,6 +146,25 @@ def build_nack(nack: Nack) -> bytes:
     body = _WORD.pack(nack.sender) + _WORD.pack(nack.ssrc)
     body += b"".join(_PAIR.pack(*pair) for pair in pairs)
     return build_packet(TRANSPORT_FEEDBACK, GENERIC_NACK, body)
+
+
+def build_packet_times(sender: int, ssrc: int, times: PacketTimes) -> bytes:
+    """Transport-wide feedback, padded to whole words as browsers do."""
+    body = _WORD.pack(sender) + _WORD.pack(ssrc) + times.feedback
+    padding = -len(body) % 4
+    if padding == 0:
+        return build_packet(*PACKET_TIMES, body)
+    packet = build_packet(*PACKET_TIMES, body + bytes(padding - 1) + bytes((padding,)))
+    return bytes((packet[0] | 0x20,)) + packet[1:]
+
+
+def build_bandwidth_estimate(sender: int, estimate: BandwidthEstimate) -> bytes:
+    """REMB, rounded down to what 18 bits hold."""
+    exponent = max(0, estimate.bitrate_bps.bit_length() - 18)
+    head = len(estimate.ssrcs) << 24 | exponent << 18 | estimate.bitrate_bps >> exponent
+    words = (head, *estimate.ssrcs)
+    body = _WORD.pack(sender) + bytes(4) + _REMB + b"".join(map(_WORD.pack, words))
+    return build_packet(PAYLOAD_FEEDBACK, APPLICATION_LAYER, body)
 
 
 def build_extended_report(report: ExtendedReport) -> bytes:

@@ -22,6 +22,8 @@ class NegotiatedMedia:
     red_payload_type: int  # RED around it, both ways; 0 without
     nack: bool  # lost packets may be asked for, both ways (RFC 4585 6.2.1)
     xr: bool  # whoever sends nothing learns the round trip too (RFC 3611 4.4, 4.5)
+    transport_cc_extension: int  # what is sent may be numbered, and the client tells what came
+    remb: bool  # the client tells how much its line takes
     level_extension: int
     mid_extension: int
     ssrc: int  # ours
@@ -55,6 +57,11 @@ class Negotiation:
     def egresses(self) -> tuple[NegotiatedMedia, ...]:
         """The m-lines that the server sends on, in order."""
         return tuple(media for media in self.media if media.sends)
+
+    @property
+    def takes_stamps(self) -> bool:
+        """Whether the client tells what became of packets with transport-wide numbers."""
+        return any(media.transport_cc_extension for media in self.egresses)
 
     @property
     def repeats(self) -> bool:

@@ -18,30 +18,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from sfu.transport.feedback import DELAYS_MAX, build_extended_report, build_nack
+from sfu.transport.feedback import build_extended_report, build_nack
+from sfu.transport.heard import CLOCK_RATE, Heard
+from sfu.transport.heard import EgressFeedback as EgressFeedback
 from sfu.transport.negotiation import Negotiation
 from sfu.transport.repair import Repair
 from sfu.transport.rtcp import (
     ExtendedReport,
     Nack,
     ReceiverReport,
-    ReferenceDelay,
     ReportBlock,
-    RtcpPacket,
     SenderReport,
     build_compounds,
     build_goodbye,
     build_receiver_report,
-    middle_of,
     ntp_time,
-    round_trip_of,
-    round_trip_s,
 )
 
 if TYPE_CHECKING:
     from sfu.fast.records import EgressStats, Gap, SourceLevel, SourceStats
 
-CLOCK_RATE = 48_000
 INTERVAL_S = 5.0
 # The first report follows soon, because a client shows and synchronises nothing before it.
 FIRST_INTERVAL_S = 0.5
@@ -67,18 +63,6 @@ class MediaStats(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class EgressFeedback:
-    """What the participant last reported about one track that it is sent."""
-
-    at: float  # when the report came
-    fraction_lost: float  # 0 to 1, since the report before it
-    cumulative_lost: int
-    highest_sequence: int
-    jitter_s: float
-    rtt_s: float | None  # None until a report answers a sender report
-
-
-@dataclass(frozen=True, slots=True)
 class _Received:
     """The counters of the source at the last report about it."""
 
@@ -87,16 +71,7 @@ class _Received:
     packets: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _HeardReport:
-    """The last sender report of the source, for LSR and DLSR."""
-
-    ssrc: int = 0
-    lsr: int = 0
-    at: float = 0.0
-
-
-class Reporter:
+class Reporter(Heard):
     """Makes and reads the RTCP of one participant, decrypted.
 
     `ssrcs` are ours, one for each of `egresses` (forwarder ids); `own_ssrc` signs receiver
@@ -107,24 +82,13 @@ class Reporter:
 
     __slots__ = (
         "_cname",
-        "_egresses",
         "_entropy",
-        "_heard_blocks",
-        "_heard_references",
-        "_heard_report",
         "_listener_loss",
-        "_measures",
-        "_own_ssrc",
         "_received",
         "_repair",
-        "_repeats",
         "_sent_packets",
         "_source",
-        "_ssrcs",
         "_stats",
-        "_wall_at_zero",
-        "has_feedback",
-        "rtt_s",
     )
 
     def __init__(
@@ -141,29 +105,20 @@ class Reporter:
         measures_round_trip: bool = False,
         listener_loss: Callable[[], float | None] | None = None,
     ) -> None:
-        if len(egresses) != len(ssrcs):
-            raise ValueError("one SSRC for each egress")
+        super().__init__(
+            egresses=egresses,
+            ssrcs=ssrcs,
+            own_ssrc=own_ssrc,
+            wall_at_zero=wall_at_zero,
+            measures_round_trip=measures_round_trip,
+        )
         self._stats = stats
         self._source = source
-        self._egresses = tuple(egresses)
-        self._ssrcs = tuple(ssrcs)
-        self._own_ssrc = own_ssrc
         self._cname = cname
-        self._wall_at_zero = wall_at_zero
         self._entropy = entropy
         self._sent_packets = [0] * len(self._egresses)
         self._received = _Received()
-        self._heard_report = _HeardReport()
-        # By our SSRC: when it came, the block, the round trip. Thousands come for one that is read.
-        self._heard_blocks: dict[int, tuple[float, ReportBlock, float | None]] = {}
-        # By the client's SSRC: the middle of its reference time, and when that came.
-        self._heard_references: dict[int, tuple[int, float]] = {}
-        self._repeats: dict[int, list[int]] = {}
-        self._measures = measures_round_trip
         self._listener_loss = listener_loss
-        self.rtt_s: float | None = None  # the newest that anything told
-        # Whether the last compound told anything of our tracks: most of those of listeners do not.
-        self.has_feedback = False
         self._repair = Repair(stats, source)
 
     @classmethod
@@ -230,82 +185,12 @@ class Reporter:
         ssrcs = self._ssrcs or (self._own_ssrc,)
         return build_receiver_report(ReceiverReport(self._own_ssrc)) + build_goodbye(ssrcs)
 
-    def receive(self, packets: Sequence[RtcpPacket], now: float) -> None:
-        """Take the packets of one compound."""
-        self.has_feedback = False
-        for packet in packets:
-            if isinstance(packet, SenderReport):
-                self._heard_report = _HeardReport(packet.ssrc, middle_of(packet.ntp), now)
-            elif not isinstance(packet, ReceiverReport):
-                self._take_feedback(packet, now)
-                continue
-            if packet.reports:
-                self._take_blocks(packet.reports, now)
-
-    def take_repeats(self) -> dict[int, list[int]]:
-        """What the client asked for again: sequence numbers by egress."""
-        repeats, self._repeats = self._repeats, {}
-        return repeats
-
-    @property
-    def feedback(self) -> dict[int, EgressFeedback]:
-        """The newest of what was reported about each of our SSRCs."""
-        return {ssrc: _feedback(*heard) for ssrc, heard in self._heard_blocks.items()}
-
-    def reported(self, now: float) -> dict[int, ReportBlock]:
-        """What came at `now` about the tracks of each egress."""
-        heard = {
-            egress: self._heard_blocks.get(ssrc)
-            for egress, ssrc in zip(self._egresses, self._ssrcs, strict=True)
-        }
-        return {egress: one[1] for egress, one in heard.items() if one and one[0] == now}
-
-    def _take_blocks(self, blocks: Sequence[ReportBlock], now: float) -> None:
-        """Keep report blocks; a round trip once known stays until a newer one."""
-        arrived_ntp = ntp_time(self._wall_at_zero + now)
-        for block in blocks:
-            if block.ssrc not in self._ssrcs:
-                continue
-            rtt_s = round_trip_s(block, arrived_ntp)
-            if rtt_s is not None:
-                self.rtt_s = rtt_s
-            elif (previous := self._heard_blocks.get(block.ssrc)) is not None:
-                rtt_s = previous[2]
-            self._heard_blocks[block.ssrc] = now, block, rtt_s
-            self.has_feedback = True
-
-    def _take_feedback(self, packet: RtcpPacket, now: float) -> None:
-        """Take what is no report."""
-        if isinstance(packet, Nack):
-            if packet.ssrc in self._ssrcs:
-                egress = self._egresses[self._ssrcs.index(packet.ssrc)]
-                self._repeats.setdefault(egress, []).extend(packet.sequences)
-                self.has_feedback = True
-        elif isinstance(packet, ExtendedReport):
-            if packet.reference is not None:
-                self._take_reference(packet.ssrc, packet.reference, now)
-            arrived_ntp = ntp_time(self._wall_at_zero + now)
-            for one in packet.delays:
-                if one.ssrc == self._own_ssrc:
-                    rtt_s = round_trip_of(one.last, one.delay, arrived_ntp)
-                    self.rtt_s = self.rtt_s if rtt_s is None else rtt_s
-
-    def _take_reference(self, ssrc: int, reference: int, now: float) -> None:
-        """Keep a reference time until the next report; of too many SSRCs the first."""
-        if self._measures and (
-            ssrc in self._heard_references or len(self._heard_references) < DELAYS_MAX
-        ):
-            self._heard_references[ssrc] = middle_of(reference), now
-
     def _extended_report(self, now: float, *, is_receiver: bool) -> bytes:
         """What goes with the first report to measure round trips; empty without anything."""
         if not self._measures:
             return b""
         reference = ntp_time(self._wall_at_zero + now) if is_receiver else None
-        heard, self._heard_references = self._heard_references, {}
-        delays = tuple(
-            ReferenceDelay(ssrc, last, _units(now - at)) for ssrc, (last, at) in heard.items()
-        )
+        delays = self.take_references(now)
         if reference is None and not delays:
             return b""
         return build_extended_report(ExtendedReport(self._own_ssrc, reference, delays))
@@ -339,7 +224,7 @@ class Reporter:
         if stats.ssrc == 0 or not _is_worth_a_report(stats.packets, last.packets):
             return None
         self._received = _Received(stats.ssrc, stats.expected, stats.packets)
-        lsr, dlsr = self._last_report(stats.ssrc, now)
+        lsr, dlsr = self.last_report(stats.ssrc, now)
         fraction_lost = _fraction_lost(stats.expected - last.expected, stats.packets - last.packets)
         if self._listener_loss is not None:
             listener_loss = self._listener_loss() or 0.0
@@ -354,25 +239,6 @@ class Reporter:
             dlsr=dlsr,
         )
 
-    def _last_report(self, ssrc: int, now: float) -> tuple[int, int]:
-        """LSR and DLSR for the source: both 0 before its first sender report (RFC 3550 6.4.1)."""
-        heard = self._heard_report
-        if heard.ssrc != ssrc:
-            return 0, 0
-        return heard.lsr, _units(now - heard.at)
-
-
-def _feedback(at: float, block: ReportBlock, rtt_s: float | None) -> EgressFeedback:
-    """What a report block says, in units of people."""
-    return EgressFeedback(
-        at=at,
-        fraction_lost=block.fraction_lost / 256,
-        cumulative_lost=block.cumulative_lost,
-        highest_sequence=block.highest_sequence,
-        jitter_s=block.jitter_ticks / CLOCK_RATE,
-        rtt_s=rtt_s,
-    )
-
 
 def _is_worth_a_report(packets: int, reported: int) -> bool:
     """Whether a track carried enough since the last report, or is reported on for the first time.
@@ -380,11 +246,6 @@ def _is_worth_a_report(packets: int, reported: int) -> bool:
     Fewer than at the last report are those of another SSRC.
     """
     return packets > 0 and (reported == 0 or not 0 <= packets - reported < REPORT_PACKETS_MIN)
-
-
-def _units(seconds: float) -> int:
-    """In 1/65536 s, as DLSR and DLRR count."""
-    return min(round(seconds * 65_536), 0xFFFFFFFF)
 
 
 def _fraction_lost(expected: int, received: int) -> int:

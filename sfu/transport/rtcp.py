@@ -15,6 +15,10 @@ SENDER_REPORT = 200
 RECEIVER_REPORT = 201
 SOURCE_DESCRIPTION = 202
 GOODBYE = 203
+TRANSPORT_FEEDBACK = 205
+# Packet type and format of transport-wide feedback, which browsers pad by one to three bytes, in
+# the middle of a compound too.
+PACKET_TIMES = TRANSPORT_FEEDBACK, 15
 _CNAME = 1
 # A compound fits a datagram; far more packets in one than any client sends means nonsense.
 PACKETS_MAX = 64
@@ -105,7 +109,29 @@ class ExtendedReport(NamedTuple):
     delays: tuple[ReferenceDelay, ...] = ()
 
 
-RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye | Nack | ExtendedReport
+class PacketTimes(NamedTuple):
+    """Transport-wide feedback as it came, from after its two SSRCs on: compiled code reads it."""
+
+    feedback: bytes
+
+
+class BandwidthEstimate(NamedTuple):
+    """How much a receiver thinks its line takes (REMB), for streams of these SSRCs together."""
+
+    bitrate_bps: int
+    ssrcs: tuple[int, ...]
+
+
+RtcpPacket = (
+    SenderReport
+    | ReceiverReport
+    | SourceDescription
+    | Goodbye
+    | Nack
+    | ExtendedReport
+    | PacketTimes
+    | BandwidthEstimate
+)
 
 
 # Makes a packet of (datagram, where its body begins, where it ends, the five-bit count of its
@@ -114,10 +140,14 @@ RtcpPacket = SenderReport | ReceiverReport | SourceDescription | Goodbye | Nack 
 Reader = Callable[[bytes, int, int, int], RtcpPacket | None]
 
 
-def _end_of_content(data: bytes, begin: int, end: int) -> int:
-    """Where a body's padding begins, which only the last packet may have (RFC 3550 6.4.1)."""
+def _end_of_content(data: bytes, begin: int, end: int, *, is_odd: bool) -> int:
+    """Where a body's padding begins, which only the last packet may have (RFC 3550 6.4.1).
+
+    `is_odd`: it is of any size and anywhere.
+    """
     size = data[end - 1] if end > begin else 0
-    if end != len(data) or size == 0 or size % 4 or size > end - begin:
+    is_right = is_odd or (end == len(data) and size % 4 == 0)
+    if not is_right or size == 0 or size > end - begin:
         raise RtcpError("padding")
     return end - size
 
@@ -179,8 +209,11 @@ def parse_compound(
             raise RtcpError("version or length")
         reader = readers.get(kind)
         if reader is not None:
-            content_end = _end_of_content(data, begin, end) if first & 0x20 else end
-            packet = reader(data, begin, content_end, first & 0x1F)
+            content_end, form = end, first & 0x1F
+            if first & 0x20:
+                is_odd = (kind, form) == PACKET_TIMES
+                content_end = _end_of_content(data, begin, end, is_odd=is_odd)
+            packet = reader(data, begin, content_end, form)
             if packet is not None:
                 packets.append(packet)
         position = end

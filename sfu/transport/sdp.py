@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from sfu.transport.answer import (
-    AUDIO_LEVEL_URI,
-    MID_URI,
-    TRACKS_MAX,
-    negotiate,
-    renegotiate,
-)
+from sfu.transport.answer import TRACKS_MAX, negotiate, renegotiate
+from sfu.transport.extensions import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from sfu.transport.negotiation import NegotiatedMedia, Negotiation
 from sfu.transport.offer import (
     OFFER_CHARS_MAX,
@@ -25,6 +20,7 @@ __all__ = [
     "MID_URI",
     "OFFER_CHARS_MAX",
     "TRACKS_MAX",
+    "TRANSPORT_CC_URI",
     "Codec",
     "Direction",
     "NegotiatedMedia",

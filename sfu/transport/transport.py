@@ -43,13 +43,13 @@ from sfu.transport.events import (
     TransportEvent,
     told_by,
 )
+from sfu.transport.heard import EgressFeedback
 from sfu.transport.ice import IceLite
 from sfu.transport.limits import TokenBucket
 from sfu.transport.negotiation import Negotiation
 from sfu.transport.reporting import (
     FIRST_INTERVAL_S,
     INTERVAL_S,
-    EgressFeedback,
     MediaStats,
     Reporter,
 )

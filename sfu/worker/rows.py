@@ -50,6 +50,7 @@ def add_egresses(
             echo_group=admission.echo_group,
             level_extension=media.level_extension,
             mid_extension=media.mid_extension,
+            transport_cc_extension=media.transport_cc_extension,
             mid=media.mid.encode() if media.mid_extension else b"",
         )
         for media in negotiation.egresses

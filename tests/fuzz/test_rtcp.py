@@ -5,13 +5,22 @@ from __future__ import annotations
 import pytest
 
 from sfu.fast.records import EgressStats, SourceLevel, SourceStats
-from sfu.transport.feedback import FEEDBACK, build_extended_report, build_nack
+from sfu.transport.feedback import (
+    FEEDBACK,
+    REMB_BPS_MAX,
+    build_bandwidth_estimate,
+    build_extended_report,
+    build_nack,
+    build_packet_times,
+)
 from sfu.transport.reporting import Reporter
 from sfu.transport.rtcp import (
     EVERYTHING,
     PACKETS_MAX,
+    BandwidthEstimate,
     ExtendedReport,
     Nack,
+    PacketTimes,
     ReceiverReport,
     ReferenceDelay,
     ReportBlock,
@@ -32,12 +41,15 @@ NACK = build_nack(Nack(6, 100, (1, 2, 17, 40, 65_535)))
 EXTENDED = build_extended_report(
     ExtendedReport(6, 1 << 40, (ReferenceDelay(100, 0x12345678, 1), ReferenceDelay(7, 1, 1)))
 )
+TIMES = build_packet_times(6, 100, PacketTimes(bytes(range(18))))
+REMB = build_bandwidth_estimate(6, BandwidthEstimate(64_000, (7, 100)))
 READERS = {**EVERYTHING, **FEEDBACK}
 REAL = [
     build_sender_report(SenderReport(5, 1 << 40, 9, 10, 11, (BLOCK,))) + DESCRIPTION,
     build_receiver_report(ReceiverReport(6, (BLOCK, BLOCK))) + DESCRIPTION + EXTENDED,
     build_receiver_report(ReceiverReport(6)) + DESCRIPTION + CONGESTION + build_goodbye((5, 6)),
     build_receiver_report(ReceiverReport(6)) + NACK + EXTENDED,
+    TIMES + REMB + TIMES,
 ]
 
 
@@ -84,6 +96,8 @@ def test_damaged_compounds_are_an_rtcp_error_or_packets_that_can_be_taken() -> N
         reporter.receive(packets, 5.0)
         for egress, sequences in reporter.take_repeats().items():
             assert egress == 1 and all(0 <= one <= 0xFFFF for one in sequences)
+        assert all(len(told) < 1_500 for told in reporter.take_deliveries())
+        assert 0.0 <= (reporter.take_remb() or 0.0) <= REMB_BPS_MAX
         assert reporter.rtt_s is None or 0.0 <= reporter.rtt_s <= 30.0
         assert len(reporter.compounds(5.0)) == 0
         assert reporter.feedback.keys() <= {100}

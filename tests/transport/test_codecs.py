@@ -20,7 +20,10 @@ SETTINGS: dict[str, Any] = {
     "fingerprint": FINGERPRINT,
 }
 CHROMIUM = offer_text("chromium_4_audio")
-NACKS = CHROMIUM.replace("transport-cc\r\n", "transport-cc\r\na=rtcp-fb:111 nack\r\n")
+NACKS = CHROMIUM.replace(
+    "transport-cc\r\n",
+    "transport-cc\r\na=rtcp-fb:111 nack\r\na=rtcp-fb:111 goog-remb\r\n",
+)
 RED_LINES = "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n"
 XR_LINE = "a=rtcp-xr:rcvr-rtt=all\r\n"
 
@@ -119,7 +122,54 @@ def test_nack_is_accepted_where_offered_for_opus(line: str) -> None:
 @pytest.mark.parametrize("line", ["a=rtcp-fb:63 nack", "a=rtcp-fb:111 nack pli", "a=rtcp-fb:111"])
 def test_other_feedback_is_no_nack(line: str) -> None:
     result = answer(CHROMIUM + line + "\r\n")
-    assert not result.repeats and "rtcp-fb" not in result.answer
+    assert not result.repeats and "nack" not in result.answer
+
+
+EXTENSION = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+FEEDBACK = "a=rtcp-fb:111 transport-cc\r\n"
+
+
+def test_packets_that_the_server_sends_may_be_numbered_where_that_was_offered() -> None:
+    """Only those: the server tells nobody when packets came."""
+    result = answer(in_line(1, lambda media: media.replace(FEEDBACK, "")))
+    assert [media.transport_cc_extension for media in result.media] == [3, 0, 3, 3]
+    assert [FEEDBACK in part for part in sections(result)] == [True, False, True, True]
+    one_way = EXTENSION.replace(":3 ", ":3/sendonly ")
+    assert [one_way in part for part in sections(result)] == [True, False, True, True]
+    assert EXTENSION not in result.answer
+    assert result.takes_stamps
+
+
+@pytest.mark.parametrize(
+    ("lost", "instead"),
+    [
+        (FEEDBACK, ""),
+        (FEEDBACK, "a=rtcp-fb:63 transport-cc\r\n"),
+        (EXTENSION, "a=x"),
+        (EXTENSION, EXTENSION.replace(":3 ", ":3/sendonly ")),
+    ],
+)
+def test_nothing_is_numbered_without_extension_and_feedback(lost: str, instead: str) -> None:
+    result = answer(CHROMIUM.replace(lost, instead))
+    assert not result.takes_stamps
+    assert "transport-cc" not in result.answer and "transport-wide" not in result.answer
+
+
+def test_feedback_for_every_codec_counts_for_opus() -> None:
+    assert answer(CHROMIUM.replace(FEEDBACK, "a=rtcp-fb:* transport-cc\r\n")).takes_stamps
+
+
+def test_who_is_sent_nothing_takes_no_numbers() -> None:
+    text = CHROMIUM.replace("a=sendrecv", "a=sendonly").replace("a=recvonly", "a=inactive")
+    assert not answer(text).takes_stamps
+
+
+def test_estimates_of_the_receiver_are_accepted_where_offered() -> None:
+    line = "a=rtcp-fb:111 goog-remb\r\n"
+    result = answer(in_line(1, lambda media: media.replace(FEEDBACK, FEEDBACK + line)))
+    assert [media.remb for media in result.media] == [False, True, False, False]
+    assert [line in part for part in sections(result)] == [False, True, False, False]
+    assert not any(media.remb for media in answer(CHROMIUM).media)
 
 
 def test_who_is_sent_nothing_asks_for_nothing_again() -> None:
@@ -214,6 +264,9 @@ def test_a_restart_keeps_all_of_it(profile: Profile) -> None:
         (RED_LINES, "m-line 0 lacks the payload type for RED"),
         ("a=rtcp-fb:111 nack\r\n", "m-line 0 lacks the a=rtcp-fb with nack"),
         (XR_LINE, "m-line 0 lacks the a=rtcp-xr"),
+        (FEEDBACK, "m-line 0 lacks the extension id or a=rtcp-fb for transport-cc"),
+        (EXTENSION + "\r\n", "m-line 0 lacks the extension id or a=rtcp-fb for transport-cc"),
+        ("a=rtcp-fb:111 goog-remb\r\n", "m-line 0 lacks the a=rtcp-fb with goog-remb"),
     ],
 )
 def test_a_restart_must_offer_what_was_agreed_on(lost: str, says: str) -> None:
@@ -231,7 +284,7 @@ def test_red_may_not_change_its_payload_type_in_a_restart() -> None:
         again(CHROMIUM_64, answer(CHROMIUM))
 
 
-@pytest.mark.parametrize("lost", [RED_LINES, "a=rtcp-fb:111 nack\r\n", XR_LINE])
+@pytest.mark.parametrize("lost", [RED_LINES, "a=rtcp-fb:111 nack\r\n", XR_LINE, FEEDBACK])
 def test_a_restart_that_offers_more_gets_what_it_had(lost: str) -> None:
     before = answer(NACKS.replace(lost, ""))
     after = again(restarted(NACKS), before)

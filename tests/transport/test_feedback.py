@@ -61,10 +61,10 @@ def test_an_extended_report_is_read_as_it_was_built(
 
 
 def test_other_formats_and_blocks_are_skipped_by_their_length() -> None:
-    congestion = bytes((0x8F, 205, 0, 4)) + bytes(16)
+    pause = bytes((0x85, 205, 0, 4)) + bytes(16)
     blocks = bytes((6, 0, 0, 1)) + bytes(4) + bytes((4, 0, 0, 2)) + bytes(7) + b"\x09"
     extended = bytes((0x80, 207, 0, 6)) + bytes(3) + b"\x05" + blocks[: 8 + 12]
-    data = build_receiver_report(ReceiverReport(6)) + congestion + extended
+    data = build_receiver_report(ReceiverReport(6)) + pause + extended
     assert parse_compound(data, FEEDBACK) == (ReceiverReport(6), ExtendedReport(5, 9))
 
 
