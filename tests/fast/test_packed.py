@@ -8,7 +8,7 @@ import pytest
 
 from tests.fast.oracle_pack import Opus, put_together, take_apart
 from tests.fast.packs import PackStage, frames_of
-from tests.fast.peer import TALK, Heard, Listener, drained
+from tests.fast.peer import TALK, Heard, drained
 from tests.fast.red_stage import text
 from tests.fast.stage import FRAME_S, NOW
 
@@ -41,7 +41,9 @@ def test_a_pack_leaves_with_its_third_packet(stage: PackStage) -> None:
 def test_its_level_is_that_of_the_loudest(stage: PackStage) -> None:
     heard: list[Heard] = []
     for level, voiced in ((30, 0x80), (20, 0), (90, 0)):
-        data = stage.talker.talk(extension=b"\xbe\xde\x00\x01" + bytes([0x10, voiced | level, 0, 0]))
+        data = stage.talker.talk(
+            extension=b"\xbe\xde\x00\x01" + bytes([0x10, voiced | level, 0, 0])
+        )
         heard += stage.packs(stage.send(data))
     assert [packet.elements for packet in heard] == [((6, bytes([0x80 | 20])),)]
 
@@ -70,7 +72,9 @@ def test_as_many_as_60_ms_hold(stage: PackStage, payload: bytes, packets: int) -
         stage.talker.timestamp += ticks - 960
         stage.now += ticks / 48_000 - FRAME_S
     [heard] = sent
-    assert heard.payload == (payload if packets == 1 else put_together(opus.toc, opus.frames * packets))
+    assert heard.payload == (
+        payload if packets == 1 else put_together(opus.toc, opus.frames * packets)
+    )
 
 
 def test_what_comes_late_is_waited_for_60_ms(stage: PackStage) -> None:

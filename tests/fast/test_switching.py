@@ -1,4 +1,4 @@
-"""A listener that changes between a slot's packets and its packs hears all of it, and nothing twice."""
+"""A listener that changes between a slot's packets and its packs hears all of it once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from sfu.fast import Batch
 from tests.fast.oracle_pack import take_apart
 from tests.fast.packs import Frame, PackStage, frames_of
-from tests.fast.peer import Heard, Listener, Talker, batch_of, drained, take_apart as fields_of
+from tests.fast.peer import Heard, Listener, Talker, batch_of, drained
+from tests.fast.peer import take_apart as fields_of
 from tests.fast.red_stage import LISTENER_RED, text
 from tests.fast.stage import FRAME_S
 
@@ -67,7 +68,7 @@ class Street(PackStage):
         self.forwarder.receive(batch_of(*((data, who.address) for who, data in said)), self.now)
         self.drain()
 
-    def heard(self, listener: Listener) -> list[Heard]:
+    def heard_by(self, listener: Listener) -> list[Heard]:
         """What a listener got, in the order of its numbers, without padding."""
         found = []
         for data, to in self.sent:
@@ -107,7 +108,7 @@ def test_whoever_changes_hears_every_frame_once(seed: int, segmented: bool) -> N
     street.change()
     street.wait(0.2)
     for listener in (street.mover, *street.stayers):
-        heard = street.heard(listener)
+        heard = street.heard_by(listener)
         frames = frames_of(heard)
         assert [frame.data[0] for frame in frames] == list(range(160))
         _ends(heard, frames)
@@ -141,7 +142,7 @@ def test_on_a_bad_line_nothing_is_heard_twice_and_only_what_came_late_is_missed(
             talker.timestamp += 960 * 12  # a pause
             street.wait(0.24)
     street.wait(0.2)
-    heard = street.heard(street.mover)
+    heard = street.heard_by(street.mover)
     came = [frame for frame in frames_of(heard) if frame.data]
     assert len({packet.sequence for packet in heard}) == len(heard)
     assert len({frame.timestamp for frame in came}) == len(came)
@@ -162,7 +163,7 @@ def test_a_change_gives_nobody_else_another_packet() -> None:
             street.wait(FRAME_S)
             street.hear((street.talkers[0], street.talkers[0].talk(text(step))))
         street.wait(0.2)
-        others.append([street.heard(one) for one in street.stayers])
+        others.append([street.heard_by(one) for one in street.stayers])
     assert others[0] == others[1]
 
 
