@@ -223,9 +223,8 @@ class Forwarder:
         """
     def counters(self) -> dict[str, int]:
         """`received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes
-        recovered repaired resent resends_refused taps_dropped stamped feedback_malformed held
-        held_us`, and
-        `dropped_<reason>`.
+        recovered repaired resent resends_refused taps_dropped stamped stamped_arrived stamped_lost
+        feedback_malformed held held_us`, and `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

@@ -201,6 +201,8 @@ cdef class Forwarder(Intake):
             "resends_refused": self.resends_refused,
             "taps_dropped": self.taps.dropped,
             "stamped": self.stamped,
+            "stamped_arrived": self.stamped_arrived,
+            "stamped_lost": self.stamped_lost,
             "feedback_malformed": self.feedback_malformed,
             "held": self.held,
             "held_us": <uint64_t>(self.held_s * 1e6),

@@ -108,6 +108,11 @@ cdef class Stamping(Routes):
         departure.is_told = True
         if now - departure.sent_at > TOLD_AGE_S:
             return 0
-        arrived_at = ticks * TICK_S if came and not departure.is_again else None
+        came = came and not departure.is_again
+        if came:
+            self.stamped_arrived += 1
+        else:
+            self.stamped_lost += 1
+        arrived_at = ticks * TICK_S if came else None
         found.append(new_record(Delivery, (departure.sent_at, arrived_at, departure.size)))
         return 0

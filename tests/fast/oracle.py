@@ -32,7 +32,8 @@ REASONS = (
 ).split()
 COUNTERS = (
     "received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes "
-    "recovered repaired resent resends_refused taps_dropped stamped feedback_malformed held held_us"
+    "recovered repaired resent resends_refused taps_dropped stamped stamped_arrived stamped_lost "
+    "feedback_malformed held held_us"
 ).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64

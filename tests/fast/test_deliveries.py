@@ -46,6 +46,8 @@ def test_feedback_tells_when_each_packet_left_and_came(form: str) -> None:
     arrived = [None if one.arrived_at is None else one.arrived_at / TICK_S for one in told]
     assert arrived == [400, 480, None, 500, 501]
     assert {one.size for one in told} == {SIZE}
+    counters = room.forwarder.counters()
+    assert (counters["stamped_arrived"], counters["stamped_lost"]) == (4, 1)
 
 
 def test_packets_that_overtook_each_other_came_earlier() -> None:
