@@ -25,8 +25,8 @@ LATE_S = 0.005
 DUE_MAX = 2
 # What is told of a source that lies is told again after so many ticks: it holds for 1 s.
 TELL_AGAIN_TICKS = 10
-# Six slots, the most that a room has.
-SLOTS_MAX = 6
+# A room has up to six.
+SLOTS_MAX = 8
 ROOMS_MAX = 4_096  # far beyond what one core mixes
 
 
