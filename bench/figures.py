@@ -201,6 +201,11 @@ def _direction(name: str, unit: str) -> Direction:
     return "lower" if unit else "neither"
 
 
+def is_of_line(name: str) -> bool:
+    """Whether a figure tells of one line of a ladder."""
+    return _OF_LINE.match(name) is not None
+
+
 def in_order(names: Iterable[str]) -> list[str]:
     """The glossary's order, then the others by name, numbers in it by their size."""
     place = {name: index for index, name in enumerate(NAMES)}
