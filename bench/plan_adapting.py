@@ -46,9 +46,7 @@ ADAPTING = (
         "three slots.",
         (
             source("mix-1000", "mix", f"{_MIX} --listeners 1000"),
-            source(
-                "mix-1000-45", "mix below 45 kbit/s", f"{_MIX} --listeners 1000 --max-kbps 45"
-            ),
+            source("mix-1000-45", "mix below 45 kbit/s", f"{_MIX} --listeners 1000 --max-kbps 45"),
             source("slots-1000", "three slots", f"{ROOM} --listeners 1000 --segmentation off"),
         ),
         _MIXED,
@@ -105,10 +103,18 @@ ADAPTING = (
         "datagram, drop-tail); after half a minute the lines open. *Settled*: from when connected "
         "until nothing went down and nothing was dropped any more.",
         (source("ladder", "", "ladder --duration 30 --open 40"),),
-        ("settle_max_s", "tail_drops", "climb_max_s", "other_tier_changes", *_OF_LINE),
+        (
+            "settle_max_s",
+            "tail_drops",
+            "silent_lines",
+            "climb_max_s",
+            "other_tier_changes",
+            *_OF_LINE,
+        ),
         (
             Goal("slowest to settle, s", "ladder", "settle_max_s", "<=", 6),
             Goal("dropped after that", "ladder", "tail_drops", "==", 0),
+            Goal("without sound", "ladder", "silent_lines", "==", 0),
             Goal("slowest to be whole again, s", "ladder", "climb_max_s", "<=", 30),
             Goal("tier changes of others", "ladder", "other_tier_changes", "==", 0),
         ),
