@@ -21,6 +21,7 @@ LOSS_S = 1.0
 LOSS_PACKETS = 25
 # If for so long nothing came at all, the line was away, which is no matter of how much was sent.
 AWAY_S = 1.0
+OVER_UNKNOWN_S = 1.0
 # A queue that lost so much of its delay within a second is emptying.
 DRAINS_S = 0.01
 DRAINS_WITHIN_S = 1.0
@@ -55,6 +56,7 @@ class Feedback:
         "_heard_at",
         "_lost",
         "_lost_in_row",
+        "_over_arrived_at",
         "_came",
         "_standing",
         "limit",
@@ -67,6 +69,7 @@ class Feedback:
         self._heard_at = self._began_at = self._arrived_sent_at = -math.inf
         self._bucket_at: float | None = None  # departure of its first packet
         self._came = self._lost = self._lost_in_row = 0
+        self._over_arrived_at = -math.inf  # the last arrival before the queue began to grow
         self._standing: deque[tuple[float, float]] = deque()
 
     def begin(self, now: float) -> None:
@@ -74,6 +77,7 @@ class Feedback:
         self._began_at = now
         self._delay.begin()
         self._acknowledged.begin()
+        self._over_arrived_at = -math.inf
         self._standing.clear()
         self._came = self._lost = self._lost_in_row = 0
         self._bucket_at = None
@@ -92,7 +96,9 @@ class Feedback:
             self._take(delivery.sent_at, delivery.arrived_at, delivery.size)
             loss_ratio = self._close_bucket(delivery.sent_at, loss_ratio)
         self._watch_queue(now)
-        self.limit.observe(self.use, self._acknowledged.bps, now)
+        if self.use is not Use.OVER:
+            self._over_arrived_at = self._acknowledged.newest_at
+        self.limit.observe(self.use, self.acked_bps(now), now)
         return loss_ratio
 
     def _take(self, sent_at: float, arrived_at: float, size: int) -> None:
@@ -133,10 +139,16 @@ class Feedback:
         """What the trend of the delay says."""
         return self._delay.trend.use
 
-    @property
-    def acked_bps(self) -> float | None:
-        """The rate that arrived since the last change."""
-        return self._acknowledged.bps
+    def acked_bps(self, now: float) -> float | None:
+        """The rate that arrived since the last change; while a queue grows, since it does.
+
+        It takes some packets until that is known; after a second the former will do.
+        """
+        if self.use is not Use.OVER:
+            return self._acknowledged.bps
+        since_bps = self._acknowledged.since_bps(self._over_arrived_at)
+        is_late = self.over_s(now) >= OVER_UNKNOWN_S
+        return self._acknowledged.bps if since_bps is None and is_late else since_bps
 
     @property
     def standing_s(self) -> float | None:

@@ -72,9 +72,11 @@ TALKERS_S = 30.0
 # Loss that a step down did not lessen to this share is by chance, and is known as such so long.
 LESS_RATIO = 0.6
 CHANCE_S = 120.0
+TEST_WORDS = 6  # of feedback, which are two each second
 CHANCE_RATIO, CHANCE_MORE = 1.5, 0.1
-# Packets that wait so much of what they waited before a step down do not wait for us.
-STOOD_RATIO = 0.8
+# Packets that wait so much of what they waited before a step down do not wait for us. With
+# feedback a queue would be seen to empty, or to lose.
+STOOD_RATIO, STOOD_SEEN_RATIO = 0.8, 0.4
 LOSS_LOW = 0.02
 # After a probe that met a queue, this empties.
 PROBED_S = 2.0
@@ -263,9 +265,9 @@ class Ladder:
         if self._waits_in_vain(evidence, cause):
             self.wants_rebase = True
             return
-        self._climb.went_down(evidence.now)
         tier = trouble.lower(evidence, cause, self.tier, allowed, demand)
         if tier is not None:
+            self._climb.went_down(evidence.now)
             is_test = cause is Cause.LOSS and evidence.waits is not True
             self._before_test = (self._reach, evidence.loss or 0.0) if is_test else None
             self._go(tier, cause, evidence.now)
@@ -282,11 +284,12 @@ class Ladder:
         before, self._stood_s = self._stood_s, evidence.standing_s if is_standing else None
         if not is_standing or before is None or evidence.standing_s is None:
             return False
-        return evidence.standing_s >= STOOD_RATIO * before and (evidence.loss or 0.0) < LOSS_LOW
+        ratio = STOOD_SEEN_RATIO if evidence.has_feedback else STOOD_RATIO
+        return evidence.standing_s >= ratio * before and (evidence.loss or 0.0) < LOSS_LOW
 
     def _ends_test(self, evidence: Evidence, allowed: Sequence[Tier]) -> bool:
         """Back where it was, if going down did not lessen the loss."""
-        words = 2 * trouble.BAD_MIN if evidence.has_feedback else trouble.BAD_MIN
+        words = TEST_WORDS if evidence.has_feedback else trouble.BAD_MIN
         if self._before_test is None or evidence.loss is None or evidence.told < words:
             return False
         (reach, loss), self._before_test = self._before_test, None
@@ -323,7 +326,7 @@ class Ladder:
 
     def _ascend(self, tier: Tier | None, now: float) -> None:
         if tier is not None:
-            self._climb.went_up(now)
+            self._climb.went_up(tier, now)
             self._go(tier, Cause.RECOVERED, now)
 
     def _follow_probe(

@@ -25,6 +25,8 @@ HEADROOM = 1.5
 RATE_MIN_S = 0.5
 RATE_PACKETS = 16
 RATE_MAX_S = 2.0
+# Since a queue began to grow, so many are enough: they came as fast as the line lets them.
+SINCE_PACKETS = 4
 LOSS_LOW, LOSS_HIGH = 0.02, 0.10
 LOSS_STEP_S = 0.3
 LOSS_DECREASE = 0.5
@@ -69,6 +71,19 @@ class Acknowledged:
             octets += size
         return rate
 
+    @property
+    def newest_at(self) -> float:
+        """When the last packet arrived, on the receiver's clock."""
+        return self._arrivals[-1][0] if self._arrivals else -math.inf
+
+    def since_bps(self, arrived_at: float) -> float | None:
+        """Over those that arrived later; None while there are too few."""
+        later = [arrival for arrival in self._arrivals if arrival[0] > arrived_at]
+        if len(later) < SINCE_PACKETS:
+            return None
+        span_s = later[-1][0] - later[0][0]
+        return sum(size for _, size in later[1:]) * 8.0 / span_s if span_s > 0.0 else None
+
 
 class DelayLimit:
     """The estimate by delay; `bps` is None until a queue grew once."""
@@ -86,7 +101,8 @@ class DelayLimit:
         if acked_bps is None:
             return
         if use is Use.OVER:
-            self.bps = min(self.bps or math.inf, DECREASE * acked_bps)
+            lower = DECREASE * acked_bps
+            self.bps = lower if self.bps is None else min(self.bps, lower)
         elif use is Use.NORMAL and self.bps is not None:
             grown = min(self.bps * GROWTH_PER_S**elapsed_s, HEADROOM * acked_bps)
             self.bps = max(self.bps, grown)
@@ -114,7 +130,8 @@ class LossLimit:
         self._is_low = loss_ratio <= LOSS_LOW
         if loss_ratio > LOSS_HIGH and now - self._decreased_at >= LOSS_STEP_S + rtt_s:
             self._decreased_at = now
-            self._bps = min(self._bps or math.inf, sent_bps) * (1.0 - LOSS_DECREASE * loss_ratio)
+            carried_bps = sent_bps if self._bps is None else min(self._bps, sent_bps)
+            self._bps = carried_bps * (1.0 - LOSS_DECREASE * loss_ratio)
 
     def bps(self, now: float) -> float | None:
         """What it is at `now`: it grows while the last report is fresh and good."""

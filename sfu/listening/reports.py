@@ -86,6 +86,8 @@ class Reports:
         more = packets - self._packets if packets >= self._packets else packets
         self._packets = packets
         if more:
+            if not self.is_active(now):
+                self.await_anew()
             self._sent_at = now
             self._sent_since += more
             if self._awaited_since is None:

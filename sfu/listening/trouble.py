@@ -2,8 +2,8 @@
 
 Judged by what was sent since the last change, in this order:
 
-    delay      a queue has grown for 300 ms; or what is sent stands in one for 150 ms that does not
-               empty; or the last round trip took 150 ms more than the least
+    delay      a queue has grown for 300 ms, to 80 ms; or what is sent stands in one for 150 ms
+               that does not empty; or the last round trip took 150 ms more than the least
     loss       over 10 % in two reports or a second of feedback, if packets wait too, or if it is
                not known whether they do, or if copies are no help; over 25 % in any case
     estimate   less than 1.1 of what is sent for 3 s
@@ -20,13 +20,15 @@ from .evidence import Evidence
 from .tiers import RANK, Cause, Demand, Tier, cost_bps
 
 OVERUSE_S = 0.3
+# A path that takes 40 ms more from now on looks like a queue that grows, for a second or two.
+GROWN_S = 0.08
 STANDING_S = 0.15
 # A round trip that was measured sooner after a change is still that of the queue before it.
 ROUND_TRIP_SETTLED_S = 3.0
 LOSS_HIGH, LOSS_QUARTER = 0.10, 0.25
 # Words of loss: a report is one, a second of feedback two.
 BAD_MIN = 2
-# Where copies would be the answer to less.
+# Of feedback, where nothing waits: a few packets are lost in a row by chance too.
 SURE_MIN = 4
 DOWN_RATIO = 1.1
 ESTIMATE_S = 3.0
@@ -34,8 +36,8 @@ ESTIMATE_S = 3.0
 
 def is_queueing(evidence: Evidence, changed_at: float) -> bool:
     """Whether more is sent than the line carries, by delay."""
-    if evidence.over_s >= OVERUSE_S:
-        return True
+    if evidence.over_s >= OVERUSE_S and evidence.newest_s >= GROWN_S:
+        return evidence.acked_bps is not None  # soon it is: one step is better than two
     if evidence.standing_s is None or evidence.standing_s < STANDING_S or evidence.is_draining:
         return False
     return evidence.standing_at >= changed_at + ROUND_TRIP_SETTLED_S
@@ -48,9 +50,10 @@ def is_losing(evidence: Evidence) -> bool:
         return False
     if evidence.waits is True:
         return not evidence.is_draining
-    if evidence.waits is None or not evidence.can_protect:
+    if evidence.waits is None:
         return True
-    return loss > LOSS_QUARTER and evidence.bad >= SURE_MIN
+    is_sure = evidence.bad >= SURE_MIN or not evidence.has_feedback
+    return is_sure and (loss > LOSS_QUARTER or not evidence.can_protect)
 
 
 class Shortage:
