@@ -123,6 +123,7 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "calm_gap_max_ms": ("worst extra gap without the load", "neither"),
     "settle_max_s": ("narrow lines: slowest to settle", "lower"),
     "tail_drops": ("narrow lines: dropped after that", "lower"),
+    "silent_lines": ("narrow lines without sound", "lower"),
     "climb_max_s": ("narrow lines: slowest to be whole again", "lower"),
     "other_tier_changes": ("tier changes of other listeners", "lower"),
     "rss_growth_kib_per_hour": ("server memory, growth per hour", "lower"),
@@ -199,6 +200,11 @@ def _direction(name: str, unit: str) -> Direction:
     if "_per_s" in name:
         return "higher"
     return "lower" if unit else "neither"
+
+
+def is_of_line(name: str) -> bool:
+    """Whether a figure tells of one line of a ladder."""
+    return _OF_LINE.match(name) is not None
 
 
 def in_order(names: Iterable[str]) -> list[str]:

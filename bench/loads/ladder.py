@@ -24,6 +24,8 @@ from control import ConnectionLost, ControlError
 _LOOK_EVERY_S: Final = 0.2
 # The end of the window, over which it is told what a line carried.
 _CARRIED_S: Final = 5.0
+# Less than any tier with sound in it: consent and reports alone.
+_SILENT_KBPS: Final = 3.0
 
 
 @dataclass
@@ -150,4 +152,5 @@ def figures_of(narrow: list[Narrow]) -> Figures:
         worst(f"line_{one.kbps}_climb_s", one.climb_s)
         worst(f"line_{one.kbps}_carried_kbps", one.carried_kbps)
         figures["tail_drops"] = figures.get("tail_drops", 0.0) + one.drops
+    figures["silent_lines"] = float(sum(one.carried_kbps < _SILENT_KBPS for one in narrow))
     return figures

@@ -129,6 +129,21 @@ def test_before_its_deadline_a_tick_does_nothing() -> None:
     assert stage.mixer.tick(deadline)
 
 
+def test_nothing_is_due_without_a_room_and_the_first_tick_of_the_next_one_is_not_late() -> None:
+    mixer = Mixer(BEGIN_S)
+    assert mixer.is_idle
+    for begin_s in (BEGIN_S + 5, BEGIN_S + 60):
+        mixer.apply(OpenRoom(ROOM, 1))
+        mixer.apply(StartOutput(ROOM, 1, "B1"))
+        assert not mixer.is_idle and mixer.next_deadline() <= begin_s
+        (frame,) = mixer.tick(begin_s)
+        assert frame.at == pytest.approx(begin_s - TICK_S)
+        assert mixer.next_deadline() == pytest.approx(begin_s + TICK_S)
+        mixer.apply(CloseRoom(ROOM))
+        assert mixer.is_idle
+    assert mixer.stats().counts.skipped_ticks == mixer.stats().counts.late_ticks == 0
+
+
 def test_late_ticks_are_counted_and_made_and_later_ones_are_skipped() -> None:
     stage = Stage()
     listener = stage.listen()

@@ -213,6 +213,9 @@ class Truth:
         member.generation, member.role = generation, role
         member._present = None
         member.never, member.is_paused = (), False
+        if member.tiers:
+            # Its answer tells what it is sent there; no event does.
+            member.tiers.append(Tiering(now, "", member.tier, "moved"))
         # What it said before is not heard any more, and what it says now is another talkspurt.
         member.audibility_changed_at.append(now)
         self._present[member.room, member.participant] = member
