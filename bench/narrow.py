@@ -77,7 +77,7 @@ class NarrowClient(Client):
         super().connect()
         assert self._inner is not None and self._socket is not None and self._remote is not None
         self._inner.connect(self._socket.getsockname())
-        self._extension = self._remote.lines[0].transport_cc_extension
+        self._extension = max(line.transport_cc_extension for line in self._remote.lines)
 
     def relay(self, now_ns: int) -> None:
         """Carry what has come, either way."""

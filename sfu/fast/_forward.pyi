@@ -155,6 +155,7 @@ class Forwarder:
         red_payload_type: int = 0,
         repeats: bool = False,
         transport_cc_extension: int = 0,
+        transport_cc_borrowed: bool = False,
     ) -> int:
         """An output track of a transport. `first_sequence` is in [1, 32767].
 
@@ -165,7 +166,9 @@ class Forwarder:
 
         A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
         header two-byte form (RFC 8285 4.3). With `transport_cc_extension` its packets carry a
-        transport-wide number while the transport is `set_stamped`.
+        transport-wide number while the transport is `set_stamped`. `transport_cc_borrowed`: that
+        was agreed on for other tracks of the transport; until the listener tells that one of these
+        packets came, those that it calls lost are not, and after 512 the others go without.
         """
     def remove_egress(self, egress: int) -> None: ...
     def subscribe(self, egress: int, stream: int) -> None:

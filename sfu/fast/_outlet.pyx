@@ -231,7 +231,7 @@ cdef class Outlet(Stamping):
         transport.wire_bytes += <uint32_t>protected + transport.datagram_overhead
         if stamp != NO_STAMP:
             self.stamped += 1
-            note_departure(transport, stamp, <uint32_t>protected + transport.datagram_overhead, self.now)
+            note_departure(transport, egress, stamp, <uint32_t>protected + transport.datagram_overhead, self.now)
         if egress.sent != NULL:
             note_sent(egress, out, padding, stamp)
         return True
