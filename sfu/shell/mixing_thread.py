@@ -17,9 +17,10 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
+from sfu.mixing import EDGES_US
+from sfu.shell.metrics import Distribution, Metrics
 from sfu.worker.mix_port import Mixed, Taken
 
 if TYPE_CHECKING:
@@ -57,24 +58,8 @@ MIXER_COUNTERS = (
 )
 
 
+EDGES_S = tuple(edge / 1e6 for edge in EDGES_US)
 SIZES = ("rooms", "encoders", "sources", "voices")
-
-
-class TickTimes(NamedTuple):
-    """How long ticks took: how many by `sfu.mixing.EDGES_US` and above, and all together."""
-
-    counts: tuple[int, ...]
-    sum_s: float
-
-    @classmethod
-    def of(cls, stats: Stats) -> TickTimes:
-        """Those of one mixer."""
-        return cls(stats.tick_us, stats.tick_us_sum / 1e6)
-
-    def plus(self, other: TickTimes) -> TickTimes:
-        """Both together."""
-        pairs = zip_longest(self.counts, other.counts, fillvalue=0)
-        return TickTimes(tuple(map(sum, pairs)), self.sum_s + other.sum_s)
 
 
 class _Waiting(NamedTuple):
@@ -198,7 +183,7 @@ class MixingThread:
         self._clock = clock
         self._report = report
         self._counts = Counter(dict.fromkeys(OWN_COUNTERS + MIXER_COUNTERS, 0))
-        self._past = TickTimes((), 0.0)
+        self._past = Distribution((0,) * (len(EDGES_S) + 1), 0.0)  # of lives that have ended
         self._run: _Run | None = None
         self._backoff_s = BACKOFF_S
         self._timer: asyncio.TimerHandle | None = None
@@ -233,9 +218,16 @@ class MixingThread:
             return dict.fromkeys(SIZES, 0)
         return {name: getattr(self._run.stats, name) for name in SIZES}
 
-    def tick_times(self) -> TickTimes:
-        """Of all ticks since the start."""
-        return self._past.plus(TickTimes.of(self._run.stats)) if self._run else self._past
+    def tick_times(self) -> Distribution:
+        """Seconds that ticks took since the start, by EDGES_S."""
+        return self._past if self._run is None else _plus(self._past, self._run.stats)
+
+    def add_to(self, metrics: Metrics) -> None:
+        """Expose all of that."""
+        metrics.add_counters("mix", self.counters)
+        metrics.add_gauges("mix", self.sizes)
+        text = "How long the mixer worked for one tick of 20 ms."
+        metrics.add_distribution("mix_tick_seconds", text, EDGES_S, self.tick_times)
 
     # MixPort
 
@@ -312,7 +304,7 @@ class MixingThread:
         self._run = None
         run.abandon()
         self._add_to(self._counts, run)
-        self._past = self._past.plus(TickTimes.of(run.stats))
+        self._past = _plus(self._past, run.stats)
         if self._clock() - run.began_at >= STEADY_S:
             self._backoff_s = BACKOFF_S
         self._loop.call_soon(self._wake)
@@ -329,3 +321,8 @@ class MixingThread:
         self._report(error)
         self._timer = self._loop.call_later(self._backoff_s, self._begin)
         self._backoff_s = min(2 * self._backoff_s, BACKOFF_MAX_S)
+
+
+def _plus(past: Distribution, stats: Stats) -> Distribution:
+    counts = tuple(map(sum, zip(past.counts, stats.tick_us, strict=True)))
+    return Distribution(counts, past.total + stats.tick_us_sum / 1e6)

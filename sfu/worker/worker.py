@@ -224,7 +224,7 @@ class Worker:
             "timers": len(registry.peer_timers) + len(registry.room_timers),
         }
         for copies, listeners in registry.peers.protected().items():
-            sizes[f"listeners_{copies}"] = listeners
+            sizes[f"protected_{copies}"] = listeners
         parts = (registry.lines, registry.census, self._mixes, self.forwarder)
         for part in parts:
             sizes |= part.sizes()
