@@ -98,6 +98,8 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "cpu_ms_per_s_per_listener": ("server CPU a second, by listener", "lower"),
     "cpu_ms_per_s_per_further_listener": ("server CPU a second, each further listener", "lower"),
     "mixing_cpu_percent": ("of it mixing", "lower"),
+    "mix_delay_p50_ms": ("microphone to decoder by the mix, median", "lower"),
+    "mix_delay_p99_ms": ("microphone to decoder by the mix, p99", "lower"),
     "mix_tick_p99_ms": ("mixing of a tick, p99", "lower"),
     "mix_late_p99_ms": ("lateness of a mixing tick, p99", "lower"),
     "mix_skipped_ticks": ("mixing ticks skipped", "lower"),

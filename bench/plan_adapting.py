@@ -17,6 +17,8 @@ _MIXED = (
     "mix_tick_p99_ms",
     "mix_late_p99_ms",
     "mix_skipped_ticks",
+    "mix_delay_p50_ms",
+    "mix_delay_p99_ms",
     "packets_per_s",
     "wire_kbps_per_listener",
     "gap_p99_ms",

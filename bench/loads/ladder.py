@@ -121,6 +121,9 @@ def _judge(one: Narrow, log: TierLog, ended_ns: int) -> None:
     begun_ns = one.client.times.dtls
     changes = log.changes.get(one.client.name, [])
     one.drops = len(one.line.drops_ns)
+    if not one.client.is_open:
+        one.tier = f"gone ({one.client.failure})"
+        return
     settled = settled_ns(changes, one.line.drops_ns, begun_ns, ended_ns)
     if settled is not None:
         one.settle_s = (settled - begun_ns) / 1e9
@@ -135,7 +138,8 @@ async def _watch_climbing(scene: Scene, narrow: list[Narrow], log: TierLog, open
         await scene.watch_for(_LOOK_EVERY_S)
         for one in narrow:
             back_ns = whole_again_ns(log.changes.get(one.client.name, []), opened_ns)
-            one.climb_s = math.inf if back_ns is None else (back_ns - opened_ns) / 1e9
+            is_back = back_ns is not None and one.client.is_open
+            one.climb_s = (back_ns - opened_ns) / 1e9 if is_back and back_ns else math.inf
 
 
 def figures_of(narrow: list[Narrow]) -> Figures:

@@ -12,9 +12,10 @@ class Evidence:
 
     `loss` smoothed, with `bad` words in a row of too much and `told` words in all. `waits`: whether
     packets stand in a queue, None when it is not known; `standing_s` how long and `standing_at`
-    when that was measured; `over_s` for how long the queue has been growing, and `newest_s` how long
-    the newest packet waited. `can_protect`: copies are understood, and did not make loss worse. `estimate_bps` is the least of all estimates,
-    `carries_bps` without the one by delay; infinite when there is none.
+    when that was measured; `over_s` for how long the queue has been growing, and `newest_s` how
+    long the newest packet waited. `can_protect`: copies are understood, and did not make the loss
+    worse. `estimate_bps` is the least of all estimates, `carries_bps` without the one by delay;
+    infinite when there is none.
     """
 
     now: float

@@ -33,6 +33,8 @@ JOIN_STAMPS_S = 10.0
 # Longer in a queue than this is waiting; what packets of different sizes take is less.
 WAITS_S = 0.1
 LOSS_LOW = 0.02
+# After a pause the first feedback takes a frame, a tenth of a second and a round trip.
+RESUMED_S = 2.0
 _FALLS = (Cause.LOSS, Cause.DELAY, Cause.ESTIMATE)
 ROUND_TRIP_S = 0.1  # until one is reported
 
@@ -209,7 +211,10 @@ class Line:
         feedback = self._feedback
         if feedback is not None and feedback.is_fresh(now):
             self._add_feedback(evidence, feedback)
-        elif evidence.standing_s is not None:
+            return evidence
+        if now - told.resumed_at < RESUMED_S:
+            evidence.is_active = False  # what is sent again is not answered yet
+        if evidence.standing_s is not None:
             evidence.waits = evidence.standing_s > WAITS_S
         return evidence
 

@@ -39,6 +39,7 @@ class Reports:
         "has_reported",
         "heard_at",
         "jitter_s",
+        "resumed_at",
         "rtt_s",
         "told_at",
     )
@@ -47,6 +48,7 @@ class Reports:
         self.rtt_s: float | None = None  # as last reported
         self.told_at = -math.inf
         self.heard_at = -math.inf
+        self.resumed_at = -math.inf  # when something was sent after a pause
         self.jitter_s: float | None = None
         self.has_reported = False
         self._least = Least(ROUND_TRIP_LEAST_S)
@@ -87,6 +89,7 @@ class Reports:
         self._packets = packets
         if more:
             if not self.is_active(now):
+                self.resumed_at = now
                 self.await_anew()
             self._sent_at = now
             self._sent_since += more
@@ -95,6 +98,8 @@ class Reports:
 
     def note_sending(self, now: float) -> None:
         """Something was sent, as what came back shows."""
+        if not self.is_active(now):
+            self.resumed_at = now
         self._sent_at = now
 
     def is_active(self, now: float) -> bool:

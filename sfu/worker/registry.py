@@ -17,7 +17,6 @@ from control.errors import invalid, not_found
 from control.events import EventBody
 from control.types import LeaveReason, Role
 from sfu.fast import Forwarder
-from sfu.listening import Line
 from sfu.stage import NO_SOURCE, Admission, Participant, Room, RoomEvent, RoomSettings
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
@@ -28,6 +27,7 @@ from sfu.transport.transport import Transport
 from sfu.worker.census import Census
 from sfu.worker.findings import enter
 from sfu.worker.intake import Intake
+from sfu.worker.lines import Lines, count_changes
 from sfu.worker.listener_loss import question_for
 from sfu.worker.mix_port import MixPort
 from sfu.worker.mixes import Mixes
@@ -87,6 +87,9 @@ class Registry:
         self.peer_timers: Timers[Peer] = Timers(PEER_GRAIN_S)
         self.room_timers: Timers[Room] = Timers(ROOM_GRAIN_S)
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
+        self.lines = Lines(
+            self.forwarder, self.peers, self.counters, rooms=self.rooms, settle=self.settle_room
+        )
         self.mixes = Mixes(
             self.forwarder,
             self.peers,
@@ -125,6 +128,7 @@ class Registry:
     def events(self) -> list[RoomEvent]:
         """Take what happened, in order."""
         taken, self._events = self._events, []
+        count_changes(taken, self.counters)
         return taken
 
     # Rooms
@@ -265,6 +269,7 @@ class Registry:
             quality=left.quality,
             now=now,
         )
+        self.lines.follow(peer, now)
         self.settle_room(room)
         self.settle_room(target)
         return target
@@ -350,10 +355,11 @@ class Registry:
             listener_loss=question_for(self.peers, row, self.settings),
         )
         red_egresses = red_of(egresses, negotiation)
-        line = Line(takes_red=bool(red_egresses))
+        line = self.lines.begin(negotiation, now)
         peer = Peer(room, admission.participant, transport, row, source, line)
         self.peers.add(peer)
         room.add(admission, source=source, egresses=egresses, red_egresses=red_egresses, now=now)
+        self.lines.follow(peer, now)
         self.counters["joins"] += 1
         self.settle(peer, now)
         self.settle_room(room)

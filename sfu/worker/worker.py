@@ -137,6 +137,7 @@ class Worker:
                 self._silencing.append(room)
         if registry.intake.drain.is_due(now):
             registry.empty(now, rooms_max=DRAINED_PER_TURN)
+        registry.lines.look(now)
         self._mixes.handle_timer(now)
         self._invariant.look(now)
         self.forwarder.flush(now)
@@ -190,6 +191,7 @@ class Worker:
             self._registry.room_timers.next_deadline(),
             self._registry.intake.drain.deadline,
             self._repairs.next_deadline(),
+            self._registry.lines.deadline,
             self._invariant.deadline,
             self._mixes.next_deadline(),
             self.forwarder.next_flush(),
@@ -222,8 +224,11 @@ class Worker:
             "timers": len(registry.peer_timers) + len(registry.room_timers),
         }
         for copies, listeners in registry.peers.protected().items():
-            sizes[f"listeners_{copies}"] = listeners
-        return sizes | registry.census.sizes() | self._mixes.sizes() | self.forwarder.sizes()
+            sizes[f"protected_{copies}"] = listeners
+        parts = (registry.lines, registry.census, self._mixes, self.forwarder)
+        for part in parts:
+            sizes |= part.sizes()
+        return sizes
 
     # What compiled code leaves to Python
 

@@ -264,3 +264,15 @@ def test_claims_that_differ_from_what_is_heard_are_told_until_they_are_true() ->
     assert gaps.max() <= 0.25  # it holds for a second
     assert told[-1][2] is None
     assert 8.0 <= told[-1][0] <= 10.5
+
+
+def test_the_level_of_who_claims_none_is_measured_from_the_start() -> None:
+    stage = Stage()
+    told: list[tuple[int, int | None]] = []
+    stage.talk(Talker(1, sine(440, 0.1), claimed_level=-1), 2)
+    stage.run(0.2, lambda _: told.extend(stage.mixer.measured()))
+    assert told == [(1, pytest.approx(23, abs=8))]
+    stage.run(1.8, lambda _: told.extend(stage.mixer.measured()))
+    assert told[-1] == (1, 23)
+    stage.run(1.0, lambda _: told.extend(stage.mixer.measured()))
+    assert told[-1] == (1, 127)

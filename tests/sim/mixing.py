@@ -7,6 +7,7 @@ whoever is sent those bytes is sent that frame, in whatever packet.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from sfu.mixing import Order, SetSource, StartOutput
@@ -43,7 +44,7 @@ class RecordedMixing:
         """As `MixPort`."""
         return self._port.starts
 
-    def send(self, orders: Sequence[Order], taken: Sequence[Taken]) -> None:
+    def send(self, orders: Sequence[Order], taken: Sequence[Taken], now: float) -> None:
         """As `MixPort`."""
         for order in orders:
             if isinstance(order, StartOutput):
@@ -56,7 +57,7 @@ class RecordedMixing:
                 speaker = identify(packet.payload, {}).speaker
                 if speaker >= 0:
                     came.setdefault(speaker, []).append(packet.at)
-        self._port.send(orders, taken)
+        self._port.send(orders, taken, now)
 
     def take(self) -> Mixed:
         """As `MixPort`, without levels."""
@@ -71,15 +72,16 @@ class RecordedMixing:
             self.frames += 1
         return Mixed(mixed.frames, ())
 
-    def handle_timer(self, now: float) -> None:
+    def handle_timer(self, now: float) -> bool:
         """As `MixPort`."""
-        self._port.handle_timer(now)
+        return self._port.handle_timer(now)
 
     def next_deadline(self) -> float | None:
         """As `MixPort`."""
         return self._port.next_deadline()
 
-    def has_said(self, room: int, client: int, at: float, until: float) -> bool:
-        """Whether something of this client that came then may be in a frame."""
-        came = self.came.get(room, {}).get(client, ())
-        return any(at - HEARD_WITHIN_S <= time <= until for time in came)
+    def said(self, room: int, client: int, at: float, until: float) -> list[float]:
+        """When that came of this client which may be in a frame."""
+        came = self.came.get(room, {}).get(client, [])
+        first = bisect_left(came, at - HEARD_WITHIN_S)
+        return came[first : bisect_right(came, until)]
