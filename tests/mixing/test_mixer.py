@@ -10,8 +10,8 @@ from sfu.mixing.room import OUTPUTS_MAX
 
 from .talking import BEGIN_S, ROOM, TICK_S, Stage, Talker, magnitude_db, sine
 
-# At 8 kbit/s a codec for speech takes tones for something else.
-TOLERANCE_DB = {"B1": 1.0, "B2": 1.0, "B3": 2.5, "B4": 2.5, "B5": 8.0}
+# A codec for speech takes tones for something else, the more the fewer bits it has.
+TOLERANCE_DB = {"B1": 1.0, "B2": 2.5, "B3": 2.5, "B4": 2.5, "B5": 8.0}
 FRAME_MS = {"B1": 20, "B2": 40, "B3": 60, "B4": 60, "B5": 120}
 
 

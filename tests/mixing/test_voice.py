@@ -118,7 +118,8 @@ def test_on_a_clean_line_99_of_100_packets_leave_within_80_ms(phase_ms: int) -> 
     measured = delays_s(listener, begin)
     assert len(measured) > 100
     assert np.percentile(measured, 99) <= 0.080
-    assert np.percentile(measured[20:], 50) <= 0.060
+    # 20 ms in the packet, 20 to 30 waiting, up to 20 for the tick, limiter and codec.
+    assert max(measured[20:]) <= 0.065
     assert stage.mixer.stats().counts.concealed_frames <= 4
 
 
