@@ -101,7 +101,7 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "mix_delay_p50_ms": ("microphone to decoder by the mix, median", "lower"),
     "mix_delay_p99_ms": ("microphone to decoder by the mix, p99", "lower"),
     "mix_tick_p99_ms": ("mixing of a tick, p99", "lower"),
-    "mix_late_p99_ms": ("lateness of a mixing tick, p99", "lower"),
+    "mix_late_ticks_ratio": ("mixing ticks more than 5 ms late", "lower"),
     "mix_skipped_ticks": ("mixing ticks skipped", "lower"),
     "forwarded_packets": ("packets the server says it forwarded", "neither"),
     "wire_kbps_per_listener": ("on the wire, each listener", "lower"),

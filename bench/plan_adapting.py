@@ -15,7 +15,7 @@ _MIXED = (
     "server_cpu_percent",
     "mixing_cpu_percent",
     "mix_tick_p99_ms",
-    "mix_late_p99_ms",
+    "mix_late_ticks_ratio",
     "mix_skipped_ticks",
     "mix_delay_p50_ms",
     "mix_delay_p99_ms",

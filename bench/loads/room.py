@@ -11,6 +11,8 @@ from bench.loads.calm import all_of
 from bench.loads.scene import Measured, Scene
 from bench.quantiles import quantile
 from bench.results import Figures
+from bench.targets.mixing_metrics import MixTotals, mix_figures
+from bench.targets.rostrum import AttachedRostrum
 
 # Where a mix is measured: the share of the listeners who are in first. What the others add is what
 # a listener costs; what is left is the mixing.
@@ -65,11 +67,23 @@ async def _measure(scene: Scene, ear: Ear | None = None) -> Measured:
     await scene.begin()
     if ear is not None:
         ear.listens = True
+    before = await _mix_totals(scene)
     await scene.watch_for(scene.options.duration_s)
+    after = await _mix_totals(scene)
     measured, _, _ = await scene.end()
+    if before is not None and after is not None:
+        measured.figures |= mix_figures(before, after, scene.options.duration_s)
     if ear is not None and (said := scene.said(scene.speakers[0])) is not None:
         measured.figures |= mix_delay_figures(ear.delays_ms(*said))
     return measured
+
+
+async def _mix_totals(scene: Scene) -> MixTotals | None:
+    """Of a server that tells; others mix nothing, or do not tell it apart."""
+    target = scene.target
+    if scene.options.mode != "mix" or not isinstance(target, AttachedRostrum):
+        return None
+    return await target.mix_totals()
 
 
 def mix_delay_figures(delays_ms: list[float]) -> Figures:

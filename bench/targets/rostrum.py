@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from bench.options import Mode
 from bench.targets import JoinRefused, Lines, Peer, Place, Role, TargetError
+from bench.targets.mixing_metrics import MixTotals, read_mix_totals
 from bench.targets.processes import ServerProcess
 from control import Client, ConnectionLost, ControlError, ErrorCode, Key
 from control.calls.stage import SubscriptionFields
@@ -175,6 +176,12 @@ class AttachedRostrum:
                 value for name, value in udp.items() if name.startswith("dropped_")
             )
         return counters
+
+    async def mix_totals(self) -> MixTotals | None:
+        """What it tells of its mixing; None where its metrics are not to be had."""
+        if self.metrics_url is None:
+            return None
+        return read_mix_totals(await http_get(self.metrics_url), self.pids())
 
     async def __aenter__(self) -> Self:
         try:
