@@ -109,7 +109,7 @@ def _target(name: str, place: Place, arguments: argparse.Namespace, options: Loa
     from bench.targets.janus_mixes import AudioBridge, StreamedMix
     from bench.targets.rostrum import AttachedRostrum, Hearing, Rostrum
 
-    hearing = Hearing(options.mode, options.listener_lines)
+    hearing = Hearing(options.mode, options.listener_lines, options.max_kbps)
     for kind in (Janus, AudioBridge, StreamedMix):
         if name == kind.name:
             return kind(place)
@@ -142,7 +142,8 @@ def _options(arguments: argparse.Namespace) -> LoadOptions:
     names = {one.name for one in fields(LoadOptions)}
     given = {name: value for name, value in vars(arguments).items() if name in names}
     options = LoadOptions(**given)
-    clients = options.rooms * (options.speakers + options.listeners) + len(options.line_rates_kbps)
+    narrow = len(options.line_rates_kbps) if options.load == "ladder" else 0
+    clients = options.rooms * (options.speakers + options.listeners) + narrow
     if not 1 <= clients <= _CLIENTS_MAX:
         raise ValueError(f"{clients} clients: this takes 1 to {_CLIENTS_MAX}")
     return options

@@ -98,8 +98,10 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "cpu_ms_per_s_per_listener": ("server CPU a second, by listener", "lower"),
     "cpu_ms_per_s_per_further_listener": ("server CPU a second, each further listener", "lower"),
     "mixing_cpu_percent": ("of it mixing", "lower"),
+    "mix_delay_p50_ms": ("microphone to decoder by the mix, median", "lower"),
+    "mix_delay_p99_ms": ("microphone to decoder by the mix, p99", "lower"),
     "mix_tick_p99_ms": ("mixing of a tick, p99", "lower"),
-    "mix_late_p99_ms": ("lateness of a mixing tick, p99", "lower"),
+    "mix_late_ticks_ratio": ("mixing ticks more than 5 ms late", "lower"),
     "mix_skipped_ticks": ("mixing ticks skipped", "lower"),
     "forwarded_packets": ("packets the server says it forwarded", "neither"),
     "wire_kbps_per_listener": ("on the wire, each listener", "lower"),
@@ -123,6 +125,7 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "calm_gap_max_ms": ("worst extra gap without the load", "neither"),
     "settle_max_s": ("narrow lines: slowest to settle", "lower"),
     "tail_drops": ("narrow lines: dropped after that", "lower"),
+    "silent_lines": ("narrow lines without sound", "lower"),
     "climb_max_s": ("narrow lines: slowest to be whole again", "lower"),
     "other_tier_changes": ("tier changes of other listeners", "lower"),
     "rss_growth_kib_per_hour": ("server memory, growth per hour", "lower"),
@@ -199,6 +202,11 @@ def _direction(name: str, unit: str) -> Direction:
     if "_per_s" in name:
         return "higher"
     return "lower" if unit else "neither"
+
+
+def is_of_line(name: str) -> bool:
+    """Whether a figure tells of one line of a ladder."""
+    return _OF_LINE.match(name) is not None
 
 
 def in_order(names: Iterable[str]) -> list[str]:

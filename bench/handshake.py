@@ -111,6 +111,11 @@ class Handshake:
         timeout_s: float | None = self._connection.DTLSv1_get_timeout()
         return timeout_s
 
+    def another_receiver(self) -> Session:
+        """A second session for what the server sends, with a replay window of its own."""
+        assert self.sessions is not None, "the handshake is done"
+        return _sessions(self._connection)[0]
+
     def close(self) -> list[bytes]:
         """Say goodbye (close_notify)."""
         try:

@@ -39,18 +39,18 @@ class NarrowCrowd(Crowd):
     def __init__(self, kit: Kit, line_of: dict[str, Bottleneck]) -> None:
         super().__init__(kit)
         self._line_of = line_of
-        self._relayed: list[NarrowClient] = []
+        self.relayed: list[NarrowClient] = []
 
     def client(self, name: str, role: Role) -> NarrowClient:
         """A new client, which has done nothing yet. KeyError without a line for it."""
         client = NarrowClient(self, name, role, self._line_of[name])
-        self._relayed.append(client)
+        self.relayed.append(client)
         return client
 
     def pump(self) -> None:
         """What is due on the lines, then as everywhere."""
         now_ns = time.time_ns()
-        for client in self._relayed:
+        for client in self.relayed:
             client.relay(now_ns)
         super().pump()
 
@@ -77,7 +77,7 @@ class NarrowClient(Client):
         super().connect()
         assert self._inner is not None and self._socket is not None and self._remote is not None
         self._inner.connect(self._socket.getsockname())
-        self._extension = self._remote.lines[0].transport_cc_extension
+        self._extension = max(line.transport_cc_extension for line in self._remote.lines)
 
     def relay(self, now_ns: int) -> None:
         """Carry what has come, either way."""
@@ -90,11 +90,15 @@ class NarrowClient(Client):
         for datagram in _read(outer):
             self.line.put(datagram, len(datagram) + self._sized, now_ns)
         for passed_ns, datagram in self.line.take(now_ns):
-            sequence = sequence_of(datagram, self._extension) if self._extension else None
-            if sequence is not None:
-                self._arrivals.note(sequence, passed_ns)
+            self._passed(datagram, passed_ns)
             with contextlib.suppress(OSError):
                 inner.send(datagram)
+
+    def _passed(self, datagram: bytes, at_ns: int) -> None:
+        """It has come out of the line."""
+        sequence = sequence_of(datagram, self._extension) if self._extension else None
+        if sequence is not None:
+            self._arrivals.note(sequence, at_ns)
 
     def _reach(self, server: tuple[str, int]) -> tuple[str, int]:
         is_ipv6 = self._crowd.kit.is_ipv6

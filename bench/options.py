@@ -33,6 +33,7 @@ class LoadOptions:
     stay_s: float = 5.0  # churn, soak: how long a visitor stays
     pipeline: int = 64  # control: commands under way at once, unless there is a rate
     mode: Mode = "auto"  # what listeners ask for
+    max_kbps: int = 0  # the most that a listener may be sent; 0: whatever its line takes
     m_lines: int = 0  # that a listener offers; 0: see `listener_lines`
     lines: str = LINES_KBPS  # ladder: the speeds of its lines
     queue_ms: float = 300.0  # ladder: what a line's queue holds, beside one datagram

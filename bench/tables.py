@@ -1,6 +1,6 @@
 """RESULTS.md from result files: `python -m bench.tables`.
 
-Reads `measurements/NAME.json` for every source in `goals.py` and writes RESULTS.md: machine,
+Reads `measurements/NAME.json` for every source in `plan.py` and writes RESULTS.md: machine,
 kernel, commit and command of each table, the goals with what they came to, and at the head what was
 missed or not measured. `--measure NAME ...` (or `all`) makes the files first.
 
@@ -20,52 +20,19 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import describe
-from bench.goals import FLOOR_FIGURES, TABLES, Goal, Source, Table
+from bench.goals import PARTS, Source, Table
+from bench.judging import Column, Loaded, Result, judge
 from bench.machine import commit, processor
+from bench.plan import TABLES
 from bench.report.document import Report, ReportError, from_json, titles, told
 from bench.report.summary import machine_line, ratio_text
 from bench.results import Meta
-from bench.thresholds import OPERATORS
 
 FOLDER = Path(__file__).with_name("measurements")
 RESULTS = Path(__file__).with_name("RESULTS.md")
-# Files further apart than this saw another state of the machine: other neighbours, another clock.
-TOGETHER_S = 4 * 3600.0
-
-
-@dataclass(frozen=True)
-class Column:
-    """One target of a source."""
-
-    heading: str
-    figures: Mapping[str, float]
-    distrust: str = ""  # why it has no figures
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A source's file."""
-
-    source: Source
-    meta: Meta
-    columns: tuple[Column, ...]
-    versions: str = ""  # of the servers
-
-    def was_with(self, other: Loaded) -> bool:
-        """Whether both were measured together, so that they may be divided."""
-        mine, its = self.meta, other.meta
-        is_same = (mine.machine, mine.kernel, mine.commit, mine.server_cpus) == (
-            its.machine,
-            its.kernel,
-            its.commit,
-            its.server_cpus,
-        )
-        began, its_began = map(datetime.datetime.fromisoformat, (mine.started_at, its.started_at))
-        return is_same and abs((began - its_began).total_seconds()) <= TOGETHER_S
 
 
 def load(source: Source, folder: Path) -> Loaded | None:
@@ -75,8 +42,8 @@ def load(source: Source, folder: Path) -> Loaded | None:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    if source.words[0] == "micro":
-        return _floor(source, text, path)
+    if source.words[0] in PARTS:
+        return _part(source, text, path)
     report = from_json(text, str(path))
     versions = ", ".join(f"{run.target} {run.meta.version}".rstrip() for run in report.runs)
     return Loaded(source, report.runs[0].meta, tuple(_columns(source, report)), versions)
@@ -89,89 +56,20 @@ def _columns(source: Source, report: Report) -> Iterable[Column]:
         yield Column(heading, run.figures, "; ".join(run.verdict.reasons))
 
 
-def _floor(source: Source, text: str, path: Path) -> Loaded:
-    """The micro benchmark has a format of its own; `measure` puts it beside its origin."""
+def _part(source: Source, text: str, path: Path) -> Loaded:
+    """A part's benchmark has a format of its own; `measure` puts it beside its origin."""
+    command = source.words[0]
     try:
         raw = json.loads(text)
         meta = Meta(**raw["meta"])
         figures = {
-            label: float(raw["micro"][key])
-            for key, label in FLOOR_FIGURES.items()
-            if key in raw["micro"]
+            label: float(raw[command][key])
+            for key, label in PARTS[command].items()
+            if key in raw[command]
         }
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"{path}: {error}") from None
     return Loaded(source, meta, (Column(source.heading, figures),))
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a goal came to."""
-
-    goal: Goal
-    value: float | None
-    why_not: str = ""  # when there is no value
-
-    @property
-    def word(self) -> str:
-        """met, missed, or not measured."""
-        if self.value is None:
-            return "not measured"
-        return "met" if OPERATORS[self.goal.sign](self.value, self.goal.limit) else "**missed**"
-
-    def cells(self) -> list[str]:
-        """Goal, wanted, measured, outcome."""
-        return [self.goal.text, self._wanted, self._measured, self.word]
-
-    def sentence(self) -> str:
-        """The same for a list."""
-        if self.value is None:
-            return f"wanted {self._wanted}: not measured ({self.why_not})"
-        return f"wanted {self._wanted}, measured {self._measured}: {self.word}"
-
-    @property
-    def _wanted(self) -> str:
-        return f"{self.goal.sign} {self.goal.limit:,g}"
-
-    @property
-    def _measured(self) -> str:
-        return self.why_not if self.value is None else f"{self.value:,.4g}"
-
-
-def judge(goal: Goal, loaded: Mapping[str, Loaded]) -> Result:
-    """Look the goal's figure up; no ratio is made of what was not measured together."""
-    if goal.flat_over:
-        return _flatness(goal, [loaded.get(name) for name in goal.flat_over])
-    found = loaded.get(goal.source)
-    if found is None:
-        return Result(goal, None, "no file")
-    first = found.columns[0]
-    if first.distrust:
-        return Result(goal, None, first.distrust)
-    value = first.figures.get(goal.figure)
-    if goal.ahead_of is None or value is None:
-        return Result(goal, value, "" if value is not None else "no such figure")
-    return _lead(goal, value, found.columns)
-
-
-def _lead(goal: Goal, value: float, columns: Sequence[Column]) -> Result:
-    peer = next((one for one in columns if one.heading == goal.ahead_of), None)
-    if peer is None or goal.figure not in peer.figures:
-        return Result(goal, None, peer.distrust if peer else f"{goal.ahead_of} did not run")
-    text = ratio_text(goal.figure, value, peer.figures[goal.figure])
-    return Result(goal, float(text[:-1]) if text else None, "" if text else "no ratio of zero")
-
-
-def _flatness(goal: Goal, found: Sequence[Loaded | None]) -> Result:
-    known = [one for one in found if one is not None]
-    if len(known) < len(found):
-        return Result(goal, None, "a file is missing")
-    if not all(one.was_with(known[0]) for one in known):
-        return Result(goal, None, "not measured together")
-    values = [one.columns[0].figures.get(goal.figure, 0.0) for one in known]
-    if min(values) <= 0:
-        return Result(goal, None, "a run has no figure")
-    return Result(goal, max(values) / min(values))
 
 
 def render(loaded: Mapping[str, Loaded]) -> str:
@@ -288,25 +186,25 @@ def measure(source: Source, folder: Path) -> str:
     path = folder / f"{source.name}.json"
     print(f"tables: {command(source)}", file=sys.stderr, flush=True)
     started = datetime.datetime.now(tz=datetime.UTC)
-    is_floor = source.words[0] == "micro"
-    words = ["bench.micro", "--json"] if is_floor else ["bench.cli", *source.words]
-    output = [] if is_floor else ["--json", path.name, "--quiet"]
+    part, *rest = source.words
+    is_part = part in PARTS
+    words = [f"bench.{part}", *rest, "--json"] if is_part else ["bench.cli", *source.words]
+    output = [] if is_part else ["--json", path.name, "--quiet"]
     root = str(Path(__file__).parent.parent)
     done = subprocess.run(
         [sys.executable, "-m", *words, *output],
         # In the folder, so that the command which the file tells holds no path of this machine.
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([root, *_python_path()])},
-        stdout=subprocess.PIPE if is_floor else None,
+        stdout=subprocess.PIPE if is_part else None,
         text=True,
         check=False,
     )
     # Status 3 leaves a file, too: one that says why there are no figures.
     if done.returncode not in (0, 3):
         return f"{source.name}: exit status {done.returncode}"
-    if is_floor:
-        meta = _floor_meta(source, started)
-        raw = {"meta": meta, "micro": json.loads(done.stdout)}
+    if is_part:
+        raw = {"meta": _part_meta(source, started), part: json.loads(done.stdout)}
         path.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
     return ""
 
@@ -315,10 +213,10 @@ def _python_path() -> list[str]:
     return [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
 
 
-def _floor_meta(source: Source, started: datetime.datetime) -> dict[str, object]:
+def _part_meta(source: Source, started: datetime.datetime) -> dict[str, object]:
     spent = datetime.datetime.now(tz=datetime.UTC) - started
     return {
-        "load": "micro",
+        "load": source.words[0],
         "command": command(source),
         "started_at": started.isoformat(timespec="seconds"),
         "duration_s": round(spent.total_seconds(), 1),

@@ -46,6 +46,15 @@ class Turn:
     end_ns: int
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """What a microphone says without a pause: from `first_step` of a voice on."""
+
+    number: int  # of the voice, in its phrasebook
+    first_step: int
+    started_ns: int
+
+
 class Phrasebook:
     """The voices of a load, made once and given to every swarm that uses them."""
 
@@ -111,6 +120,13 @@ class Microphone:
     def is_open(self) -> bool:
         """Whether it is speaking."""
         return self._started_ns != 0
+
+    @property
+    def spoken(self) -> Spoken | None:
+        """What it is saying; None while it is silent."""
+        if not self._started_ns:
+            return None
+        return Spoken(self._number, self._step, self._started_ns)
 
     def open(self, start_ns: int, *, ssrc: int, payload_type: int, level_extension: int) -> None:
         """Speak from `start_ns` on."""

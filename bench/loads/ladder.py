@@ -24,6 +24,8 @@ from control import ConnectionLost, ControlError
 _LOOK_EVERY_S: Final = 0.2
 # The end of the window, over which it is told what a line carried.
 _CARRIED_S: Final = 5.0
+# Less than any tier with sound in it: consent and reports alone.
+_SILENT_KBPS: Final = 3.0
 
 
 @dataclass
@@ -119,6 +121,9 @@ def _judge(one: Narrow, log: TierLog, ended_ns: int) -> None:
     begun_ns = one.client.times.dtls
     changes = log.changes.get(one.client.name, [])
     one.drops = len(one.line.drops_ns)
+    if not one.client.is_open:
+        one.tier = f"gone ({one.client.failure})"
+        return
     settled = settled_ns(changes, one.line.drops_ns, begun_ns, ended_ns)
     if settled is not None:
         one.settle_s = (settled - begun_ns) / 1e9
@@ -133,7 +138,8 @@ async def _watch_climbing(scene: Scene, narrow: list[Narrow], log: TierLog, open
         await scene.watch_for(_LOOK_EVERY_S)
         for one in narrow:
             back_ns = whole_again_ns(log.changes.get(one.client.name, []), opened_ns)
-            one.climb_s = math.inf if back_ns is None else (back_ns - opened_ns) / 1e9
+            is_back = back_ns is not None and one.client.is_open
+            one.climb_s = (back_ns - opened_ns) / 1e9 if is_back and back_ns else math.inf
 
 
 def figures_of(narrow: list[Narrow]) -> Figures:
@@ -150,4 +156,5 @@ def figures_of(narrow: list[Narrow]) -> Figures:
         worst(f"line_{one.kbps}_climb_s", one.climb_s)
         worst(f"line_{one.kbps}_carried_kbps", one.carried_kbps)
         figures["tail_drops"] = figures.get("tail_drops", 0.0) + one.drops
+    figures["silent_lines"] = float(sum(one.carried_kbps < _SILENT_KBPS for one in narrow))
     return figures

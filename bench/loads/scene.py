@@ -23,8 +23,8 @@ from bench.report import Live
 from bench.results import Figures, Histogram, Joins, Limit, Verdict
 from bench.sampling import Mark, Sampler, figures_of
 from bench.selfwatch import SERVER_WAITED_PERCENT_MAX, SelfWatch, complaint
-from bench.speech import VOICES
-from bench.talking import Heard, Microphone, Phrasebook, Podium, Turn
+from bench.speech import VOICES, Voice
+from bench.talking import Heard, Microphone, Phrasebook, Podium, Spoken, Turn
 from bench.targets import Role, Target, TargetError
 from bench.targets.processes import read_usage
 
@@ -65,6 +65,7 @@ class Scene:
         self.sampler = Sampler(target, self.insiders, [self.visitors], self.watch, live)
         self.joining = Joining(target)
         self.listeners: list[Client] = []
+        self.speakers: list[Client] = []
         self.heard = Heard()
         self.by_room: dict[str, list[Client]] = {}
         self._book = book
@@ -217,6 +218,7 @@ class Scene:
         for seat, client in joined:
             self.give_microphone(self.insiders, client)
             by_room[seat.room].append(client)
+            self.speakers.append(client)
         now_ns = time.time_ns()
         for room, speakers in by_room.items():
             if speakers:
@@ -237,6 +239,11 @@ class Scene:
         client.microphone = Microphone(
             crowd.swarm, client.id, self._book, self._voices[key], self.kit.draw
         )
+
+    def said(self, client: Client) -> tuple[Voice, Spoken] | None:
+        """What a speaker says without a pause; None when it does not."""
+        spoken = client.microphone.spoken if client.microphone is not None else None
+        return None if spoken is None else (self._book.voices[spoken.number], spoken)
 
     def _note_turn(self, room: str, turn: Turn) -> None:
         if not self._window_ns or turn.start_ns < self._window_ns:

@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 
 from bench.options import Mode
 from bench.targets import JoinRefused, Lines, Peer, Place, Role, TargetError
+from bench.targets.mixing_metrics import MixTotals, read_mix_totals
 from bench.targets.processes import ServerProcess
 from control import Client, ConnectionLost, ControlError, ErrorCode, Key
+from control.calls.stage import SubscriptionFields
 
 _START_WITHIN_S: Final = 15.0
 # A storm of joins waits in the client for its turn; the load measures that, it must not fail by it.
@@ -41,10 +43,23 @@ _UDP_COUNTER: Final = re.compile(
 
 @dataclass(frozen=True)
 class Hearing:
-    """What listeners offer and ask for; `lines` 0: an m-line for each slot of the room."""
+    """What listeners offer and ask for. `lines` 0: an m-line for each slot of the room; `max_kbps`
+    0: whatever their line takes.
+    """
 
     mode: Mode = "auto"
     lines: int = 0
+    max_kbps: int = 0
+
+    @property
+    def wishes(self) -> SubscriptionFields:
+        """What to ask for beside the offer; nothing where it is what everybody gets."""
+        wishes: SubscriptionFields = {}
+        if self.mode != "auto":
+            wishes["mode"] = self.mode
+        if self.max_kbps:
+            wishes["max_kbps"] = self.max_kbps
+        return wishes
 
 
 class AttachedRostrum:
@@ -129,10 +144,8 @@ class AttachedRostrum:
             joined = await self.client.participant_join(
                 room=room, participant=participant, role=role, offer=offer
             )
-            if is_listener and self._hearing.mode != "auto":
-                await self.client.subscription_update(
-                    room=room, participant=participant, mode=self._hearing.mode
-                )
+            if is_listener and (wishes := self._hearing.wishes):
+                await self.client.subscription_update(room=room, participant=participant, **wishes)
         except ControlError as error:
             limit = error.detail.get("limit")
             raise JoinRefused(str(error), limit=limit) from None
@@ -163,6 +176,12 @@ class AttachedRostrum:
                 value for name, value in udp.items() if name.startswith("dropped_")
             )
         return counters
+
+    async def mix_totals(self) -> MixTotals | None:
+        """What it tells of its mixing; None where its metrics are not to be had."""
+        if self.metrics_url is None:
+            return None
+        return read_mix_totals(await http_get(self.metrics_url), self.pids())
 
     async def __aenter__(self) -> Self:
         try:

@@ -27,6 +27,7 @@ from aiortc.sdp import SessionDescription
 
 LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 TICKS_PER_FRAME = 960  # 20 ms at 48 kHz
 
 # A lost check costs one interval of set-up time; loopback answers the first.
@@ -45,7 +46,8 @@ class PeerError(Exception):
 class PeerOptions:
     """What the peer offers: an m-line for each of `slots`, and one more for the `mix`.
 
-    Extension ids of 0 leave that extension out of the offer.
+    Extension ids of 0 leave that extension out of the offer. With `host` the peer sends from that
+    address of the machine, else from whichever the route takes.
     """
 
     slots: int = 3
@@ -53,7 +55,9 @@ class PeerOptions:
     payload_type: int = 111
     level_extension: int = 1
     mid_extension: int = 4
+    transport_cc_extension: int = 0
     publishes: bool = True
+    host: str | None = None
 
     @property
     def lines(self) -> int:
@@ -83,7 +87,10 @@ class UdpPath(asyncio.DatagramProtocol):
 
     role = "controlling"
 
-    def __init__(self, local: IceCredentials, remote: IceCredentials) -> None:
+    def __init__(
+        self, local: IceCredentials, remote: IceCredentials, host: str | None = None
+    ) -> None:
+        self._host = host
         self._username = f"{remote.ufrag}:{local.ufrag}"
         self._key = remote.pwd.encode()
         self._tie_breaker = secrets.randbits(64)
@@ -99,8 +106,8 @@ class UdpPath(asyncio.DatagramProtocol):
     async def connect(self, candidates: Sequence[tuple[str, int]], timeout_s: float) -> None:
         """Check all candidates until one answers. PeerError when none does in time."""
         loop = asyncio.get_running_loop()
-        any_host = "::" if ":" in candidates[0][0] else "0.0.0.0"
-        await loop.create_datagram_endpoint(lambda: self, local_addr=(any_host, 0))
+        host = self._host or ("::" if ":" in candidates[0][0] else "0.0.0.0")
+        await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
         deadline = loop.time() + timeout_s
         while not self._answered.is_set():
             if loop.time() >= deadline:
@@ -199,8 +206,8 @@ class UdpPath(asyncio.DatagramProtocol):
 class Peer:
     """One audio connection to the daemon: `offer` goes out, `connect(answer)`, then `send`.
 
-    `on_packet` gets every decrypted RTP packet. `closed` is set when the daemon ended the
-    connection (DTLS close_notify) or `close` was called.
+    `on_packet` gets every decrypted RTP packet, `on_rtcp` what is decrypted of RTCP. `closed` is
+    set when the daemon ended the connection (DTLS close_notify) or `close` was called.
     """
 
     def __init__(self, options: PeerOptions | None = None) -> None:
@@ -209,6 +216,7 @@ class Peer:
         self.sequence = secrets.randbelow(32_767) + 1
         self.timestamp = secrets.randbits(32)
         self.on_packet: Callable[[RtpPacket], None] | None = None
+        self.on_rtcp: Callable[[bytes], None] | None = None
         self.on_sent: Callable[[bytes], None] | None = None
         self.closed = asyncio.Event()
         self.received = 0
@@ -264,7 +272,7 @@ class Peer:
         self.slot_ssrcs = ssrcs[: self.options.slots]
         self.mix_ssrc = next(iter(ssrcs[self.options.slots :]), None)
         self._learn_extensions(media.rtp.headerExtensions)
-        self._path = UdpPath(self._ice, remote)
+        self._path = UdpPath(self._ice, remote, self.options.host)
         self._path.on_media = self._receive_media
         self._path.on_sent = self.on_sent
         await self._path.connect(_candidates(description), timeout_s)
@@ -344,6 +352,9 @@ class Peer:
             lines.append(f"a=extmap:{options.level_extension} {LEVEL_URI}")
         if options.mid_extension:
             lines.append(f"a=extmap:{options.mid_extension} {MID_URI}")
+        if options.transport_cc_extension:
+            lines.append(f"a=extmap:{options.transport_cc_extension} {TRANSPORT_CC_URI}")
+            lines.append(f"a=rtcp-fb:{options.payload_type} transport-cc")
         if sends:
             lines.append(f"a=ssrc:{self.ssrc} cname:peer")
         return lines
@@ -353,9 +364,13 @@ class Peer:
 
     def _receive_media(self, data: bytes) -> None:
         dtls = self._dtls
-        if dtls is None or dtls.state != "connected" or is_rtcp(data):
+        if dtls is None or dtls.state != "connected":
             return
         try:
+            if is_rtcp(data):
+                if self.on_rtcp is not None:
+                    self.on_rtcp(dtls._rx_srtp.unprotect_rtcp(data))
+                return
             packet = RtpPacket.parse(dtls._rx_srtp.unprotect(data), self._receiving)
         except (pylibsrtp.Error, ValueError):
             self.srtp_errors += 1

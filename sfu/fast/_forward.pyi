@@ -158,6 +158,7 @@ class Forwarder:
         red_payload_type: int = 0,
         repeats: bool = False,
         transport_cc_extension: int = 0,
+        transport_cc_borrowed: bool = False,
     ) -> int:
         """An output track of a transport. `first_sequence` is in [1, 32767].
 
@@ -168,7 +169,9 @@ class Forwarder:
 
         A `level_extension`/`mid_extension` of 0 leaves that extension out; an id above 14 makes the
         header two-byte form (RFC 8285 4.3). With `transport_cc_extension` its packets carry a
-        transport-wide number while the transport is `set_stamped`.
+        transport-wide number while the transport is `set_stamped`. `transport_cc_borrowed`: that
+        was agreed on for other tracks of the transport; until the listener tells that one of these
+        packets came, those that it calls lost are not, and after 512 the others go without.
         """
     def remove_egress(self, egress: int) -> None: ...
     def subscribe(self, egress: int, stream: int) -> None:
@@ -227,7 +230,7 @@ class Forwarder:
     def counters(self) -> dict[str, int]:
         """`received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes
         recovered repaired resent resends_refused packed packed_late taps_dropped stamped
-        feedback_malformed held held_us`, and `dropped_<reason>`.
+        stamped_arrived stamped_lost feedback_malformed held held_us`, and `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

@@ -203,6 +203,8 @@ cdef class Forwarder(Intake):
             "packed_late": self.packed_late,
             "taps_dropped": self.taps.dropped,
             "stamped": self.stamped,
+            "stamped_arrived": self.stamped_arrived,
+            "stamped_lost": self.stamped_lost,
             "feedback_malformed": self.feedback_malformed,
             "held": self.held,
             "held_us": <uint64_t>(self.held_s * 1e6),

@@ -266,7 +266,7 @@ cdef class Outlet(Packing):
         transport.wire_bytes += <uint32_t>protected + transport.datagram_overhead
         if stamp != NO_STAMP:
             self.stamped += 1
-            note_departure(transport, stamp, <uint32_t>protected + transport.datagram_overhead, self.now)
+            note_departure(transport, egress, stamp, <uint32_t>protected + transport.datagram_overhead, self.now)
         if egress.sent != NULL and not out.is_part:
             note_sent(egress, out, padding, stamp)
         return True

@@ -392,6 +392,7 @@ cdef class Routes:
         uint8_t red_payload_type=0,
         bint repeats=False,
         uint8_t transport_cc_extension=0,
+        bint transport_cc_borrowed=False,
     ):
         cdef Transport* owner = self._transport(transport)
         cdef int32_t row, index
@@ -425,6 +426,7 @@ cdef class Routes:
         name = <const uint8_t*>PyBytes_AS_STRING(mid)
         length = <uint8_t>PyBytes_GET_SIZE(mid)
         write_extension(&egress.plain, level_extension, mid_extension, name, length, 0)
+        egress.borrows = transport_cc_borrowed
         if transport_cc_extension > 0:
             write_extension(
                 &egress.stamped, level_extension, mid_extension, name, length, transport_cc_extension

@@ -26,6 +26,7 @@ cdef enum:
     SENT_MAX = 64                # packets of an egress that may be asked for again
     DEPARTURES_MAX = 512         # 3.4 s of three talkers; feedback comes every 50 to 250 ms
     NO_STAMP = -1
+    BORROWED_MAX = 512           # of packets with a borrowed number of which nothing is heard: 10 s
     RECOVERED_BITS = 64          # of `Source.recovered`, `arrived` and `asked`
     GAPS_MAX = 256               # sources with a new gap in a batch; of more, some are not asked again
 
@@ -39,8 +40,9 @@ cdef extern from * nogil:
 cdef struct Departure:
     double sent_at
     uint16_t size               # on the wire
-    bint is_again               # it left twice: nobody can tell which of both came
-    bint is_told
+    uint8_t is_again            # it left twice: nobody can tell which of both came
+    uint8_t is_told
+    uint8_t is_borrowed         # its track borrows the extension of others
 
 cdef struct Stamps:
     int64_t first               # what was stamped before is forgotten
@@ -58,6 +60,8 @@ cdef struct Transport:
     uint64_t wire_bytes
     Stamps* stamps              # NULL while its packets are not to be stamped
     int64_t next_stamp          # the transport-wide number, unwrapped
+    bint hears_borrowed         # the listener told that a packet with a borrowed number came
+    int32_t borrowed            # how many of them have left before it did
     int32_t source
     int32_t address_count
     uint8_t addresses[TRANSPORT_ADDRESSES_MAX][ADDRESS_SIZE]
@@ -182,6 +186,7 @@ cdef struct Egress:
     Extension plain             # of its packets as a rule
     Extension lean              # of packets of a lean slot: empty
     Extension stamped_lean      # the number alone
+    bint borrows                # it was not agreed on for this track, but for others of the transport
     Extension stamped           # of those with a transport-wide number; empty if that was not agreed on
     int64_t last_sequence
     int64_t index_offset        # sequence = V + this

@@ -7,6 +7,10 @@ from sfu.fast._rows cimport Departure, Transport
 
 cdef class Stamping(Routes):
     cdef uint64_t stamped
+    cdef uint64_t stamped_arrived
+    cdef uint64_t stamped_lost
     cdef uint64_t feedback_malformed
     cdef list _told(self, Transport* row, bytes feedback, uint32_t deltas_at, double now)
-    cdef int _tell(self, Departure* departure, bint came, int64_t ticks, double now, list found) except -1
+    cdef int _tell(
+        self, Transport* row, Departure* departure, bint came, int64_t ticks, double now, list found
+    ) except -1

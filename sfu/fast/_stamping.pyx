@@ -97,17 +97,28 @@ cdef class Stamping(Routes):
             if status != NOT_CAME:
                 ticks += next_delta(delta, status)
                 delta += status
-            self._tell(departure_of(row, number), status != NOT_CAME, ticks, now, found)
+            self._tell(row, departure_of(row, number), status != NOT_CAME, ticks, now, found)
             number += 1
         return found
 
-    cdef int _tell(self, Departure* departure, bint came, int64_t ticks, double now, list found) except -1:
+    cdef int _tell(
+        self, Transport* row, Departure* departure, bint came, int64_t ticks, double now, list found
+    ) except -1:
         """One packet, unless it was told of before."""
         if departure == NULL or departure.is_told:
             return 0
         departure.is_told = True
+        if departure.is_borrowed and not row.hears_borrowed:
+            if not came:
+                return 0        # it may have come all the same
+            row.hears_borrowed = True
         if now - departure.sent_at > TOLD_AGE_S:
             return 0
-        arrived_at = ticks * TICK_S if came and not departure.is_again else None
+        came = came and not departure.is_again
+        if came:
+            self.stamped_arrived += 1
+        else:
+            self.stamped_lost += 1
+        arrived_at = ticks * TICK_S if came else None
         found.append(new_record(Delivery, (departure.sent_at, arrived_at, departure.size)))
         return 0

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
-from sfu.fast._rows cimport DEPARTURES_MAX, NO_STAMP, Departure, Egress, Stamps, Transport
+from sfu.fast._rows cimport BORROWED_MAX, DEPARTURES_MAX, NO_STAMP, Departure, Egress, Stamps, Transport
 
 cdef enum:
     UDP_SIZE = 8
@@ -21,6 +21,8 @@ cdef inline int32_t next_stamp(const Transport* transport, const Egress* egress)
     """The transport-wide number of what is sent now, NO_STAMP if it gets none."""
     if transport.stamps == NULL or egress.stamped.size == 0:
         return NO_STAMP
+    if egress.borrows and not transport.hears_borrowed and transport.borrowed >= BORROWED_MAX:
+        return NO_STAMP
     return <uint16_t>transport.next_stamp
 
 cdef inline int64_t unwrapped(const Transport* transport, uint16_t stamp) noexcept nogil:
@@ -38,7 +40,7 @@ cdef inline Departure* departure_of(const Transport* transport, int64_t number) 
     return &transport.stamps.departures[number % DEPARTURES_MAX]
 
 cdef inline void note_departure(
-    Transport* transport, int32_t stamp, uint32_t size, double now
+    Transport* transport, const Egress* egress, int32_t stamp, uint32_t size, double now
 ) noexcept nogil:
     """A stamped packet of `size` bytes on the wire has left; one that leaves again is remembered already."""
     cdef int64_t number = unwrapped(transport, <uint16_t>stamp)
@@ -53,3 +55,6 @@ cdef inline void note_departure(
     departure.sent_at = now
     departure.size = <uint16_t>size
     departure.is_again = departure.is_told = False
+    departure.is_borrowed = egress.borrows
+    if egress.borrows and not transport.hears_borrowed:
+        transport.borrowed += 1

@@ -24,6 +24,9 @@ from dataclasses import dataclass
 SENT_MIN = 25
 # Two reports of 5 s say most of it; one burst alone is half believed.
 SMOOTHING = 0.5
+# Of feedback there is a word each second.
+FEEDBACK_SMOOTHING = 0.3
+BAD_FROM = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,10 @@ def count(*, highest: int, lost: int, last_sequence: int, packets: int) -> Count
 class DownlinkLoss:
     """The smoothed loss ratio (0 to 1) of one listener's line, over all its tracks."""
 
-    __slots__ = ("_excess", "_last", "ratio")
+    __slots__ = ("_excess", "_last", "latest", "ratio")
 
     def __init__(self) -> None:
+        self.latest: float | None = None  # of the last round that said enough
         self.ratio: float | None = None  # None until enough was sent
         self._last: dict[int, Counted] = {}
         # By track, not above 0: by how much the last interval had too little.
@@ -75,7 +79,7 @@ class DownlinkLoss:
         if sent < SENT_MIN:
             return None
         lost = sum(self._lost(track, counted) for track, counted in known.items())
-        ratio = min(1.0, lost / sent)
+        ratio = self.latest = min(1.0, lost / sent)
         self.ratio = ratio if self.ratio is None else self.ratio + SMOOTHING * (ratio - self.ratio)
         return self.ratio
 
@@ -96,3 +100,44 @@ class DownlinkLoss:
         self._last[track] = counted
         self._excess[track] = max(-counted.under_way, min(0, lost))
         return max(0, lost)
+
+
+class LossSince:
+    """What is lost of what is sent since the last change: smoothed, and how often it was bad.
+
+    A round of reports covers 5 s, and the first after a change some of what was before. Feedback
+    covers a second of packets sent since, and more of them than a report is of on a low tier: its
+    word counts as two.
+    """
+
+    __slots__ = ("_skips", "bad", "ratio", "told")
+
+    def __init__(self) -> None:
+        self._skips = False
+        self.begin()
+        self._skips = False
+
+    def begin(self) -> None:
+        """What is sent has changed."""
+        self.ratio: float | None = None
+        self.bad = 0  # in a row
+        self.told = 0
+        self._skips = True
+
+    def take_report(self, ratio: float) -> bool:
+        """Of a round of reports; whether it was only of what is sent since the change."""
+        if self._skips:
+            self._skips = False
+            return False
+        self._take(ratio, SMOOTHING, 1)
+        return True
+
+    def take_feedback(self, ratio: float) -> None:
+        """Of a second of feedback."""
+        self._take(ratio, FEEDBACK_SMOOTHING, 2)
+
+    def _take(self, ratio: float, smoothing: float, weight: int) -> None:
+        self.ratio = ratio if self.ratio is None else self.ratio + smoothing * (ratio - self.ratio)
+        self.told += weight
+        is_bad = ratio > BAD_FROM and self.ratio > BAD_FROM
+        self.bad = self.bad + weight if is_bad else 0

@@ -61,6 +61,20 @@ class Tier(StrEnum):
         return self in (Tier.A0, Tier.A1, Tier.A2)
 
 
+class Cause(StrEnum):
+    """Why a tier is what it is; the texts are those of the control protocol."""
+
+    JOIN = "join"
+    REQUESTED = "requested"  # mode, most rate, pause: the listener's or its backend's wish
+    SLOTS = "slots"  # how many talk changes what fits into the most rate
+    LOSS = "loss"
+    DELAY = "delay"
+    ESTIMATE = "estimate"
+    SILENCE = "silence"  # nothing was told of what was sent
+    RECOVERED = "recovered"
+    UNAVAILABLE = "unavailable"  # the tier is not to be had any more
+
+
 @dataclass(frozen=True, slots=True)
 class Mix:
     """How a mix is encoded; `is_lean`: its packets have neither CSRC nor level."""
@@ -100,11 +114,13 @@ class Terms:
     """What a listener may get at all: by mode, m-lines and mixes, and what it or its backend set.
 
     `tiers` the best first, as in `LADDER`; none stands for `C` alone. A0 among them allows copies
-    on A1. `max_bps` is the most that it shall cost while everybody who has voice talks.
+    on A1. `max_bps` is the most that it shall cost while everybody who has voice talks. `cause` is
+    why they are so, and what a change is put down to that follows from them alone.
     """
 
     tiers: tuple[Tier, ...]
     max_bps: float | None = None
+    cause: Cause = Cause.REQUESTED
 
     def __post_init__(self) -> None:
         ranks = [RANK[tier] for tier in self.tiers]

@@ -3,7 +3,7 @@
 A level in a header extension is what a client says, and it decides who gets a slot. What is
 decoded cannot lie: where both differ by more than 10 dB for 2 s of sound, what was measured counts
 until they have agreed for as long. Of what is quiet on both sides nothing is said: it makes no
-difference.
+difference. Of who claims nothing what is measured counts from the first packet on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ATTACK_S, RELEASE_S = 0.04, 0.4
 LEAST_DB = -60.0
 _LEAST_POWER = 10 ** (LEAST_DB / 10)
 LEVEL_MAX = 127
+NO_CLAIM = -1
 
 
 def level_db(power: float) -> float:
@@ -61,6 +62,9 @@ class Claims:
         seconds = len(sound) / RATE_HZ
         power = float(np.dot(sound, sound)) / len(sound)
         self._heard = _smoothed(self._heard, power, seconds)
+        if claimed == NO_CLAIM:
+            self.is_lying, self._differing_s = True, 0.0
+            return
         self._claimed = _smoothed(self._claimed, 10 ** (-claimed / 10), seconds)
         if max(self._heard, self._claimed) <= _LEAST_POWER:
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .opus import STEP_TICKS, Decoder, OpusError, Pcm, has_fec
+from .opus import Decoder, OpusError, Pcm, has_fec
 from .stats import Counts
 
 CONCEALED_TICKS_MAX = 2_880  # 60 ms
@@ -42,26 +42,28 @@ class Decoding:
         """Concealment has faded to nothing."""
         return self._run_ticks >= CONCEALED_TICKS_MAX + FADE_TICKS
 
-    def packet(self, payload: bytes, ticks: int) -> Pcm:
-        """What a packet of `ticks` says; what cannot be decoded is concealed."""
+    def packet(self, payload: bytes) -> Pcm | None:
+        """What a packet says; None, and counted, when it is no Opus."""
         try:
             sound = self._decoder.decode(payload)
         except OpusError:
             self._counts.bad_packets += 1
-            return self.missing(ticks)
-        self._counts.decoded_frames += 1
+            return None
+        self._counts.decoded_ticks += len(sound)
         self._run_ticks = 0
         return sound
 
     def missing(self, ticks: int, following: bytes | None = None) -> Pcm:
-        """What a frame might have said; `following` is the packet right after it, if that came."""
-        ticks = max(STEP_TICKS, ticks - ticks % STEP_TICKS)
+        """What a frame of `ticks` (a multiple of 2.5 ms) might have said.
+
+        `following` is the packet right after it, if that came.
+        """
         if following is not None and has_fec(following):
             try:
                 sound = self._decoder.decode_fec(following, ticks)
             except OpusError:
                 return self._conceal(ticks)  # the packet itself will be counted when it is due
-            self._counts.recovered_frames += 1
+            self._counts.recovered_ticks += ticks
             self._run_ticks = 0
             return sound
         return self._conceal(ticks)
@@ -71,7 +73,7 @@ class Decoding:
         return self._decoder.conceal(TAIL_TICKS) * _ENDING
 
     def _conceal(self, ticks: int) -> Pcm:
-        self._counts.concealed_frames += 1
+        self._counts.concealed_ticks += ticks
         sound = self._decoder.conceal(ticks)
         begin = self._run_ticks
         self._run_ticks += ticks

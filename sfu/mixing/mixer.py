@@ -25,8 +25,8 @@ LATE_S = 0.005
 DUE_MAX = 2
 # What is told of a source that lies is told again after so many ticks: it holds for 1 s.
 TELL_AGAIN_TICKS = 10
-# Six slots, the most that a room has.
-SLOTS_MAX = 6
+# A room has up to six.
+SLOTS_MAX = 8
 ROOMS_MAX = 4_096  # far beyond what one core mixes
 
 
@@ -42,6 +42,7 @@ class Mixer:
         self._durations = Durations()
         self._stopwatch = stopwatch
         self._last = _tick_of(now)  # number of the last tick
+        self._has_rested = True  # nothing was due since the last tick
         self._told: dict[int, int] = {}  # sources that lie, and the tick in which that was told
 
     def apply(self, order: Order) -> None:
@@ -57,6 +58,7 @@ class Mixer:
         match order:
             case CloseRoom():
                 del self._rooms[order.room]
+                self._has_rested = not self._rooms
             case StartOutput():
                 room.start(order)
             case StopOutput():
@@ -74,8 +76,13 @@ class Mixer:
         else:
             known.take(slot, packets)
 
+    @property
+    def is_idle(self) -> bool:
+        """No room is open: nothing is due."""
+        return not self._rooms
+
     def next_deadline(self) -> float:
-        """When `tick` has something to do."""
+        """When `tick` has something to do, while any room is open."""
         return (self._last + 1) / TICKS_PER_S
 
     def tick(self, now: float) -> list[Frame]:
@@ -83,6 +90,9 @@ class Mixer:
         newest = _tick_of(now)
         if newest <= self._last:
             return []
+        if self._has_rested:
+            self._last = newest - 1
+            self._has_rested = self.is_idle
         begun = self._stopwatch() if self._stopwatch else 0.0
         self._skip(newest - self._last - DUE_MAX)
         self._counts.late_ticks += now > self.next_deadline() + LATE_S

@@ -25,7 +25,9 @@ _PACKET_BYTES_MAX = 1_500
 # The shortest frame, 2.5 ms: concealment comes in multiples of it (opus_decode in opus.h).
 STEP_TICKS = 120
 
-_APPLICATION_VOIP = 2_048
+# Not that for telephony: a voice that was encoded once has lost its rumble, and that one would take
+# the same again. That it is a voice is said apart.
+_APPLICATION_AUDIO = 2_049
 _SIGNAL_VOICE = 3_001
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS_PERC = 4_002, 4_010, 4_012, 4_014
 _SET_SIGNAL, _GET_LOOKAHEAD, _RESET_STATE = 4_024, 4_027, 4_028
@@ -111,7 +113,7 @@ class Encoder:
         self.samples = rate_hz * frame_ms // 1_000  # of one frame
         error = ctypes.c_int()
         self._state = ctypes.c_void_p(
-            self._opus.opus_encoder_create(rate_hz, 1, _APPLICATION_VOIP, ctypes.byref(error))
+            self._opus.opus_encoder_create(rate_hz, 1, _APPLICATION_AUDIO, ctypes.byref(error))
         )
         _checked(error.value)
         self._packet = ctypes.create_string_buffer(_PACKET_BYTES_MAX)

@@ -72,7 +72,7 @@ class Packet:
     index: int  # on the slot; a gap is what the uplink lost, a pause leaves none
     time_ticks: int
     ticks: int
-    level: int  # as the publisher claims: -dBov, 0..127
+    level: int  # as the publisher claims: -dBov, 0..127; -1: it claims none
     marker: bool
     payload: bytes
     at: float  # when it came

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+FRAME_TICKS = 960
+
 
 @dataclass(slots=True)
 class Counts:
-    """Packets and frames of all rooms."""
+    """Packets of all rooms; sound in ticks of 48 kHz."""
 
-    decoded_frames: int = 0
-    concealed_frames: int = 0  # nothing was known of them
-    recovered_frames: int = 0  # from the copy in the packet after them
-    bad_packets: int = 0  # not Opus; each costs a concealed frame if it was due
+    decoded_ticks: int = 0
+    concealed_ticks: int = 0  # nothing was known of it
+    recovered_ticks: int = 0  # from the copy in the packet after it
+    bad_packets: int = 0  # no Opus: as good as lost
     late_packets: int = 0  # when their time had been played
     duplicate_packets: int = 0
     dropped_packets: int = 0  # more than a source may have waiting
@@ -20,6 +22,21 @@ class Counts:
     encoded_frames: int = 0
     late_ticks: int = 0
     skipped_ticks: int = 0
+
+    @property
+    def decoded_frames(self) -> int:
+        """Frames of 20 ms that were decoded, of whatever length they came."""
+        return self.decoded_ticks // FRAME_TICKS
+
+    @property
+    def concealed_frames(self) -> int:
+        """Frames of 20 ms that were made up."""
+        return self.concealed_ticks // FRAME_TICKS
+
+    @property
+    def recovered_frames(self) -> int:
+        """Frames of 20 ms that were decoded from a copy."""
+        return self.recovered_ticks // FRAME_TICKS
 
 
 @dataclass(frozen=True, slots=True)

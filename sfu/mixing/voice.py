@@ -26,7 +26,7 @@ from . import stretching
 from .claims import Claims
 from .decoding import TAIL_TICKS, Decoding, is_comfort
 from .jitter import TARGET_S_MAX, Arrivals
-from .opus import PACKET_TICKS_MAX, RATE_HZ, Pcm, packet_ticks
+from .opus import PACKET_TICKS_MAX, RATE_HZ, STEP_TICKS, Pcm, packet_ticks
 from .orders import Packet
 from .sound import Sound
 from .stats import Counts
@@ -40,7 +40,7 @@ PACE_TICKS = 4_800  # 100 ms between two changes of the wait
 # A seam that is heard is better than a delay that stays: after so many ticks any is taken.
 SEARCHES_MAX = 15
 # This far above the cap something is wrong (a burst after an outage): it is cut at once.
-CUT_ABOVE_S = 0.020
+CUT_ABOVE_S = 0.010
 _NEVER = -(1 << 62)
 _SILENCE: Pcm = RISE * 0
 
@@ -186,18 +186,22 @@ class Voice:
             self._bridge(packet)
 
     def _play(self, packet: Packet) -> None:
+        sound = None
+        if not is_comfort(packet.payload):
+            sound = self._decoding.packet(packet.payload)
+            if sound is None:
+                return  # as if it had been lost: what follows may have a copy of it
+            self._claims.observe(packet.level, sound)
         self._index = packet.index
         self._frame_ticks = packet.ticks
         self._inserted = 0
         said = self._next - packet.time_ticks  # overlaps what was played by so much
         self._next = packet.time_ticks + packet.ticks
-        if is_comfort(packet.payload):
+        if sound is None:
             self._fall_silent(packet.ticks - said)
-            return
-        self._is_paused = False
-        sound = self._decoding.packet(packet.payload, packet.ticks)
-        self._claims.observe(packet.level, sound)
-        self._append(sound[said:])
+        else:
+            self._is_paused = False
+            self._append(sound[said:])
 
     def _append(self, sound: Pcm) -> None:
         if self._seam is not None:
@@ -222,7 +226,8 @@ class Voice:
             self._append(self._decoding.tail())
             self._stop()
         else:
-            sound = self._decoding.missing(TICK_TICKS - self._sound.ticks)
+            wanted = TICK_TICKS - self._sound.ticks
+            sound = self._decoding.missing(wanted + -wanted % STEP_TICKS)
             if self.delay_s + len(sound) / RATE_HZ <= TARGET_S_MAX:
                 self._inserted += len(sound)
             else:
@@ -242,12 +247,20 @@ class Voice:
             self._pause(following, gap)
         else:
             self._arrivals.lose(following.at)
-            ticks = min(gap, self._frame_ticks)
-            self._next += ticks
-            last = following.payload if ticks == gap else None
-            self._append(self._decoding.missing(ticks, last))
-            if self._decoding.is_spent:
-                self._stop()
+            self._conceal(following, gap)
+
+    def _conceal(self, following: Packet, gap: int) -> None:
+        """Make up the next frame that was lost."""
+        ticks = min(gap, self._frame_ticks)
+        ticks -= ticks % STEP_TICKS
+        if not ticks:
+            self._next = following.time_ticks  # less than 2.5 ms: no codec's frame
+            return
+        self._next += ticks
+        last = following.payload if ticks == gap else None
+        self._append(self._decoding.missing(ticks, last))
+        if self._decoding.is_spent:
+            self._stop()
 
     def _pause(self, following: Packet, gap: int) -> None:
         """The talker said nothing for `gap` ticks: the wait of what follows is chosen anew."""

@@ -99,7 +99,8 @@ class Media(Section, frozen=True, kw_only=True):
     told; with `announce_internal` they get both. `segmentation`: whether a listener's packets of a
     tick leave together, which costs less and may hold a packet for up to 20 ms.
     `report_listener_loss`: publishers are told what nine of ten listeners do not exceed in loss,
-    where that is more than their own line loses, so that their encoders protect against it.
+    where that is more than their own line loses, so that their encoders protect against it. `mix`:
+    rooms are mixed for listeners whose line does not carry several voices, in a thread of its own.
     """
 
     listen: str | list[str] = "127.0.0.1:7800"
@@ -107,6 +108,7 @@ class Media(Section, frozen=True, kw_only=True):
     announce_internal: bool = False
     segmentation: SegmentationMode = "auto"
     report_listener_loss: bool = False
+    mix: bool = True
 
 
 class Http(Section, frozen=True, kw_only=True):

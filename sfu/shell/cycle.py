@@ -1,8 +1,8 @@
 """The daemon's cycle: one input into the worker, then everything that comes out, then the next.
 
-Inputs are datagrams, commands and the passing of time. After each the datagrams to send go to the
-kernel, the events to the control server, and the one timer is set to the worker's next deadline.
-All of it runs on the loop's thread, so nothing is locked and nothing waits.
+Inputs are datagrams, what was mixed, commands and the passing of time. After each the datagrams to
+send go to the kernel, the events to the control server, and the one timer is set to the worker's
+next deadline. All of it runs on the loop's thread, so nothing is locked and nothing waits.
 
 Nothing holds up media for long either. A worker that has more to do says so by a deadline that has
 come: sockets are read before it goes on. Commands get a few milliseconds of each turn of the loop,
@@ -56,6 +56,7 @@ class Worker(Protocol):
 
     def receive(self, inbox: Batch, now: float) -> None: ...
     def handle_timer(self, now: float) -> None: ...
+    def receive_mixed(self, now: float) -> None: ...
     def execute(self, command: AnyCommand, now: float) -> Any: ...
     def drain(self, outbox: Batch) -> bool: ...
     def events(self) -> list[Any]: ...
@@ -132,6 +133,10 @@ class Cycle:
         self._commands.append((command, done))
         self._run_commands()
         return done
+
+    def take_mixed(self) -> None:
+        """The mixing port has something."""
+        self._turn("mix", self._worker.receive_mixed, self._clock())
 
     def drain_participants(self) -> None:
         """Make everybody leave: goodbyes go out, events are published."""

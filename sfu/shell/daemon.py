@@ -23,6 +23,8 @@ import structlog
 from control.commands import AnyCommand
 from control.events import EventBody, ServerDraining
 from control.server import Server, ServerLimits, UnsafeListenError
+from sfu.mixing import Mixer, OpusError
+from sfu.mixing.opus import library
 from sfu.shell.announce import compute_candidates
 from sfu.shell.config import ConfigError, effective_config
 from sfu.shell.cycle import Cycle
@@ -30,6 +32,7 @@ from sfu.shell.dtls_openssl import OpensslDtls
 from sfu.shell.loading import Loaded
 from sfu.shell.log import LineWriter, set_level
 from sfu.shell.metrics import Metrics
+from sfu.shell.mixing_thread import MixingThread
 from sfu.shell.ops_http import OpsHttp
 from sfu.shell.reload import changes_between, in_force
 from sfu.shell.udp import ListenError, UdpPort, listen_error
@@ -76,6 +79,7 @@ class Daemon:
         except Exception:
             self._port.close()
             raise
+        self._mixing = self._mixing_thread() if config.media.mix else None
         settings = config.worker_settings(version)
         epoch = secrets.token_hex(8)
         self._worker = Worker(
@@ -88,6 +92,7 @@ class Daemon:
             started_at=time.monotonic(),
             on_bug=lambda error: self._cycle.note_bug("participant", error),
             on_breach=lambda breach: _log.error("forwarding breach", **breach._asdict()),
+            mixing=self._mixing,
         )
         self._cycle = Cycle(self._worker, self._port, clock=time.monotonic, publish=self._publish)
         self._server = Server(
@@ -138,6 +143,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        if self._mixing is not None:
+            self._mixing.start(self._loop, self._cycle.take_mixed)
         self._cycle.listen()
         self._measure_lag(time.monotonic())
         self._measure_load()
@@ -166,6 +173,8 @@ class Daemon:
 
     async def _close(self) -> None:
         self._cycle.stop()
+        if self._mixing is not None:
+            self._mixing.stop()
         for timer in (self._lag_timer, self._load_timer):
             if timer is not None:
                 timer.cancel()
@@ -206,11 +215,16 @@ class Daemon:
         self._loaded = in_force(self._loaded, loaded)
         _log.info("reloaded", **asdict(changes))
 
-    def _measure_load(self, last: tuple[float, float] | None = None) -> None:
-        """Tell the worker which share of a core was used since `last` (clock, CPU time)."""
-        now = time.monotonic(), time.process_time()
+    def _measure_load(self, last: tuple[float, float, float] | None = None) -> None:
+        """Tell the worker which share of its core the loop used since `last`.
+
+        Of clock, loop and process: where cores are few, what mixing uses is the loop's loss.
+        """
+        now = time.monotonic(), time.thread_time(), time.process_time()
         if last is not None:
-            self._cycle.observe_load(min(1.0, (now[1] - last[1]) / (now[0] - last[0])))
+            passed, loop, process = (one - other for one, other in zip(now, last, strict=True))
+            cores = len(os.sched_getaffinity(0))
+            self._cycle.observe_load(min(1.0, max(loop, process / cores) / passed))
         self._load_timer = self._loop.call_later(LOAD_INTERVAL_S, self._measure_load, now)
 
     def _measure_lag(self, due: float) -> None:
@@ -257,9 +271,24 @@ class Daemon:
         metrics.add_gauges("", self._worker.sizes)
         metrics.add_gauges("loop", lambda: {"tasks": len(asyncio.all_tasks(self._loop))})
         metrics.add_counters("udp", self._port.counters)
+        if self._mixing is not None:
+            self._mixing.add_to(metrics)
         metrics.add_counters("control", lambda: self._control_counters(is_open=False))
         metrics.add_gauges("control", lambda: self._control_counters(is_open=True))
         return metrics
+
+    def _mixing_thread(self) -> MixingThread:
+        """Raises ConfigError when there is nothing to mix with."""
+        try:
+            library()
+        except OpusError as error:
+            self._port.close()
+            raise ConfigError(f"media.mix: {error}") from None
+        return MixingThread(
+            lambda: Mixer(time.monotonic(), time.perf_counter),
+            clock=time.monotonic,
+            report=lambda error: _log.error("mixing broke off", exc_info=error),
+        )
 
     def _control_counters(self, *, is_open: bool) -> dict[str, int]:
         """The server's counters, or what is open there now."""

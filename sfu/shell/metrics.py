@@ -7,8 +7,10 @@ who wants them asks by the control protocol. Every name begins with `rostrum_`.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,7 +19,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -26,19 +32,30 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 NAMESPACE = "rostrum"
 # Every label that a series may have; each has a small closed set of values.
-LABELS = frozenset({"le", "limit", "protection", "python", "reason", "role", "version"})
-# Counters `dropped_<reason>` become one series with a label; the same for refusals by limit,
-# participants by role, and listeners by how many earlier packets go along with each.
+LABELS = frozenset(
+    {"cause", "copies", "le", "limit", "python", "reason", "role", "tier", "version"}
+)
+# Counters `dropped_<reason>` become one series with a label, and so do the others: listeners by
+# tier, changes of tier by cause, and who is protected by how many earlier packets go along.
 _GROUPED = {
     "dropped": "reason",
-    "listeners": "protection",
+    "listeners": "tier",
     "participants": "role",
+    "protected": "copies",
     "refused": "limit",
+    "tier_changes": "cause",
 }
 # A tick of sound is 20 ms; what is above 5 ms is felt as jitter, what is above 100 ms is heard.
 LAG_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 Read = Callable[[], Mapping[str, int]]
+
+
+class Distribution(NamedTuple):
+    """How many values there were up to each of some edges and, last, above; and their sum."""
+
+    counts: Sequence[int]
+    total: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +85,9 @@ class _Collector(Collector):
 
 def _split(key: str) -> tuple[str, str, str]:
     """`dropped_muted` is ("dropped", "reason", "muted"); an ordinary name has no label."""
-    head, _, tail = key.partition("_")
-    if tail and head in _GROUPED:
-        return head, _GROUPED[head], tail
+    for name, label in _GROUPED.items():
+        if key.startswith(f"{name}_"):
+            return name, label, key.removeprefix(f"{name}_")
     return key, "", ""
 
 
@@ -120,6 +137,12 @@ class Metrics:
         """Expose how much there is of something now."""
         self._sources.append(Source(prefix, read, is_gauge=True))
 
+    def add_distribution(
+        self, name: str, text: str, edges: Sequence[float], read: Callable[[], Distribution]
+    ) -> None:
+        """Expose a histogram that somebody else keeps."""
+        self._registry.register(_Histogram(f"{NAMESPACE}_{name}", text, edges, read))
+
     def observe_lag(self, lag_s: float) -> None:
         """Note by how many seconds a timer was late."""
         self._lag.observe(lag_s)
@@ -131,6 +154,21 @@ class Metrics:
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self._registry)
+
+
+class _Histogram(Collector):
+    def __init__(
+        self, name: str, text: str, edges: Sequence[float], read: Callable[[], Distribution]
+    ) -> None:
+        self._name, self._text = name, text
+        self._bounds = [*(str(edge) for edge in edges), "+Inf"]
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """The one family; its buckets hold all that is below them, as Prometheus has it."""
+        counts, total = self._read()
+        buckets = list(zip(self._bounds, accumulate(counts), strict=True))
+        yield HistogramMetricFamily(self._name, self._text, buckets=buckets, sum_value=total)
 
 
 class _Constant(Collector):

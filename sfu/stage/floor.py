@@ -6,7 +6,7 @@ in the same call, so that the next packet already flies.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .hush import HUSH, Hush
 from .observation import Observation
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from sfu.fast import Forwarder
 
     from .participant import Participant
+
+
+# What a packet lasts unless its publisher says otherwise.
+FRAME_MS = 20
+
+
+class Talk(NamedTuple):
+    """What a room's slots are used for: how many had voice, in packets of `frame_ms` or longer."""
+
+    talkers: int
+    frame_ms: int
 
 
 class Floor:
@@ -178,6 +189,13 @@ class Floor:
         return [
             SlotView() if holder is None else self._view(holder, now) for holder in self.holders()
         ]
+
+    def talk(self, within_s: float, now: float) -> Talk:
+        """How many slots had voice within `within_s`, and how long the shortest packets are."""
+        sources = list(self._selector.held())
+        levels = self._forwarder.levels(sources, now)
+        voiced = [level.frame_ms for level in levels if level.voiced_age <= within_s]
+        return Talk(len(voiced), min(voiced, default=FRAME_MS))
 
     def prune(self, now: float) -> None:
         """Forget challengers whose turn is over."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from control.commands import ParticipantJoin, ParticipantUpdate, RoomSettingsCommand
     from sfu.fast import Challenge, Forwarder
 
+    from .floor import Talk
     from .tiers import MixStreams
 
 REASON_CLOSED = "closed"
@@ -128,6 +129,15 @@ class Room:
     def holders(self) -> list[str | None]:
         """The participant that holds each slot, by slot index."""
         return [None if holder is None else holder.id for holder in self._floor.holders()]
+
+    @property
+    def is_flowing(self) -> bool:
+        """Whether anybody speaks or did lately: while nobody does, listeners are sent nothing."""
+        return self._voices.deadline is not None
+
+    def talk(self, within_s: float, now: float) -> Talk:
+        """How many of its slots had voice within `within_s`, and in packets of which length."""
+        return self._floor.talk(within_s, now)
 
     @property
     def slot_ids(self) -> tuple[int, ...]:

@@ -74,8 +74,10 @@ class Seating:
         tier = self.tier(participant)
         if tier in (PAUSED, TIER_NOTHING):
             return 0
-        if is_mixed(tier):
-            return self._slots
+        return self._slots if is_mixed(tier) else self.forwardable(participant)
+
+    def forwardable(self, participant: Participant) -> int:
+        """How many slots `participant` would hear as they come, whatever it gets now."""
         lines, asked = min(len(participant.egresses), self._slots), participant.wishes.slots_max
         return lines if asked is None else min(lines, asked)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from control.events import QualityChanged
@@ -62,6 +63,8 @@ class Subscriptions:
         )
         self._seating = Seating(len(floor), self._carriage)
         self._refused_until: dict[str, float] = {}
+        # How many there are on each tier; for others to read only.
+        self.tiers: Counter[str] = Counter()
 
     # What somebody gets
 
@@ -94,6 +97,10 @@ class Subscriptions:
         """How many slots `participant` hears at once."""
         return self._seating.heard(participant)
 
+    def forwardable(self, participant: Participant) -> int:
+        """How many slots `participant` would hear as they come, whatever it gets now."""
+        return self._seating.forwardable(participant)
+
     def offered(self, participant_id: str, now: float) -> tuple[str, ...]:
         """The tiers that it may get, the best first; empty for whoever has no m-lines."""
         return self._offered(self._roster.get(participant_id), now)
@@ -116,6 +123,7 @@ class Subscriptions:
             self._refused_until[participant.id] = now + REFUSED_S
             quality.tier = self._fitting(participant, now)
         self._seating.add(participant, now)
+        self.tiers[self.tier(participant)] += 1
         if not quality.history or quality.history[-1].tier != self.tier(participant):
             cause = CAUSE_SLOTS if quality.history else CAUSE_JOIN
             quality.note(self._journal.unix_ms(now), self.tier(participant), cause)
@@ -123,6 +131,7 @@ class Subscriptions:
     def remove(self, participant: Participant) -> None:
         """Somebody leaves: nothing more is sent."""
         self._seating.remove(participant)
+        self.tiers[self.tier(participant)] -= 1
         self._refused_until.pop(participant.id, None)
 
     def update(self, command: SubscriptionUpdate, now: float) -> None:
@@ -257,6 +266,8 @@ class Subscriptions:
         tier = self._seating.tier(participant)
         if tier == previous:
             return
+        self.tiers[previous] -= 1
+        self.tiers[tier] += 1
         participant.quality.note(self._journal.unix_ms(now), tier, cause)
         self._journal.tell(
             QualityChanged(participant=participant.id, tier=tier, previous=previous, cause=cause)

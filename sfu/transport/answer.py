@@ -32,6 +32,7 @@ from sfu.transport.extensions import (
     MID_URI,
     TRANSPORT_CC_URI,
     agreed_extensions,
+    without_lone_borrower,
 )
 from sfu.transport.ice import IceCredentials
 from sfu.transport.negotiation import NegotiatedMedia, Negotiation
@@ -106,9 +107,11 @@ def negotiate(
     fingerprints = _remote_fingerprints(offer, accepted)
     ice = IceCredentials(_token(entropy, 6), _token(entropy, 18), *remote_ice)
     ssrcs = _Ssrcs(entropy, {ssrc for media in offer.media for ssrc in media.ssrcs})
-    media = tuple(
-        _negotiated(position, entry, tracks, ssrcs.next())
-        for position, entry in enumerate(accepted)
+    media = without_lone_borrower(
+        [
+            _negotiated(position, entry, tracks, ssrcs.next())
+            for position, entry in enumerate(accepted)
+        ]
     )
     terms = _Terms(
         ice=ice,

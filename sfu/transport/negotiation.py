@@ -22,7 +22,7 @@ class NegotiatedMedia:
     red_payload_type: int  # RED around it, both ways; 0 without
     nack: bool  # lost packets may be asked for, both ways (RFC 4585 6.2.1)
     xr: bool  # whoever sends nothing learns the round trip too (RFC 3611 4.4, 4.5)
-    transport_cc_extension: int  # what is sent may be numbered, and the client tells what came
+    transport_cc_extension: int  # what is sent may be numbered; borrowed where it also receives
     remb: bool  # the client tells how much its line takes
     level_extension: int
     mid_extension: int

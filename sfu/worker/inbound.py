@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from sfu.fast import DTLS, STUN, Forwarder, Slow
+from sfu.fast import DTLS, STUN, Slow
 from sfu.transport.ice import StunLimiter, username_of
 from sfu.worker.backlog import Backlog
 from sfu.worker.guard import Guard
-from sfu.worker.lines import follow_line
 from sfu.worker.peers import Peer
 from sfu.worker.registry import Registry
 from sfu.worker.resends import Resends
@@ -26,7 +25,6 @@ class Inbound:
     ) -> None:
         self.answers: deque[tuple[bytes, bytes]] = deque()
         self._registry = registry
-        self._forwarder: Forwarder = registry.forwarder
         self._guard = guard
         self._backlog = backlog
         self._resends = resends
@@ -53,7 +51,7 @@ class Inbound:
         try:
             peer.transport.receive_rtcp(data, address, now)
             if peer.transport.reporter.has_feedback:
-                follow_line(peer, self._forwarder, now)
+                self._registry.lines.take(peer, now)
                 self._resends.note(peer)
             if peer.transport.has_news:
                 self._registry.settle(peer, now)

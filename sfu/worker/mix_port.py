@@ -45,17 +45,17 @@ class MixPort(Protocol):
     def starts(self) -> int:
         """How often it was started. What was ordered before the last time is forgotten."""
 
-    def send(self, orders: Sequence[Order], taken: Sequence[Taken]) -> None:
+    def send(self, orders: Sequence[Order], taken: Sequence[Taken], now: float) -> None:
         """First the orders, then the packets, after whatever was sent before."""
 
     def take(self) -> Mixed:
         """What is finished, each once."""
 
-    def handle_timer(self, now: float) -> None:
-        """Mix what is due, where this is done in line."""
+    def handle_timer(self, now: float) -> bool:
+        """Mix what is due, where this is done in line: True when there is something to take."""
 
     def next_deadline(self) -> float | None:
-        """When `handle_timer` has something to do, None for never."""
+        """When `handle_timer` has something to do while anything is mixed, None for never."""
 
 
 class InlineMixing:
@@ -68,7 +68,7 @@ class InlineMixing:
         self._mixer = mixer
         self._frames: list[Frame] = []
 
-    def send(self, orders: Sequence[Order], taken: Sequence[Taken]) -> None:
+    def send(self, orders: Sequence[Order], taken: Sequence[Taken], now: float) -> None:
         """As `MixPort`; what is wrong with it is raised."""
         for order in orders:
             self._mixer.apply(order)
@@ -80,11 +80,12 @@ class InlineMixing:
         frames, self._frames = self._frames, []
         return Mixed(frames, self._mixer.measured())
 
-    def handle_timer(self, now: float) -> None:
+    def handle_timer(self, now: float) -> bool:
         """As `MixPort`."""
-        deadline = self._mixer.next_deadline()
-        if deadline is not None and deadline <= now:
-            self._frames += self._mixer.tick(now)
+        if self._mixer.next_deadline() > now:
+            return False
+        self._frames += self._mixer.tick(now)
+        return True
 
     def next_deadline(self) -> float | None:
         """As `MixPort`."""

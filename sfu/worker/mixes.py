@@ -23,7 +23,7 @@ the way to the arithmetic and back.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sfu.listening.tiers import MIXES, Tier
@@ -44,14 +44,14 @@ OUTPUTS_MAX = 64
 # A frame that follows the last within this follows it without a pause.
 PAUSE_S = 0.001
 
-COUNTERS = ("mix_failures", "mix_frames", "mix_frames_refused", "mixes_refused", "mixes_started")
+COUNTERS = ("mix_frames", "mix_frames_refused", "mixes_refused", "mixes_started")
 
 
 class Mixes:
     """Of one worker; without a `port` there are none.
 
-    `on_ceased` is called with each room whose mixes break off: its listeners are to be sent what
-    remains. The forwarder's tables may be written then.
+    `on_change` is called with each room whose mixes break off, or may begin again: its listeners
+    are to be sent what there is. The forwarder's tables may be written then.
     """
 
     def __init__(
@@ -61,8 +61,9 @@ class Mixes:
         *,
         port: MixPort | None,
         counters: Counter[str],
+        on_change: Callable[[Room, float], None],
     ) -> None:
-        self.on_ceased: Callable[[Room], None] = lambda room: None
+        self._on_change = on_change
         self._forwarder = forwarder
         self._peers = peers
         self._port = port
@@ -72,9 +73,10 @@ class Mixes:
         self._by_output: dict[int, tuple[RoomMixes, Output]] = {}
         self._by_slot: dict[int, tuple[RoomMixes, int]] = {}
         self._frames: deque[tuple[Output, Frame]] = deque()
+        self._orders: list[Order] = []  # that the port does not have yet
         self._last_number = 0
         self._starts = 0 if port is None else port.starts
-        self._was_running = True
+        self._was_running = port is not None and port.is_running
         self._next_look_at = 0.0
 
     @property
@@ -88,8 +90,10 @@ class Mixes:
 
     # Rooms
 
-    def open(self) -> RoomMixes:
-        """The mixes of a new room; its `room` is to be set before it asks for any."""
+    def open(self) -> RoomMixes | None:
+        """The mixes of a new room, whose `room` is to be set; None where there are none."""
+        if self._port is None:
+            return None
         return RoomMixes(
             self._new_number(),
             self._peers,
@@ -108,20 +112,19 @@ class Mixes:
         elif room.slot_ids != mixes.slot_ids:
             self._untap(mixes)
             self._tap(mixes, room)
-            self._send([mixes.closing(), *mixes.opening()])
+            self._orders += [mixes.closing(), *mixes.opening()]
 
     # Inputs
 
     def handle_timer(self, now: float) -> None:
         """Mix what is due if that is done here, and stop what nobody hears any more."""
-        if self._port is None:
+        if self._port is None or not self._mixed:
             return
-        deadline = self._port.next_deadline()
-        if deadline is not None and deadline <= now:
-            self._port.handle_timer(now)
+        if self._port.handle_timer(now):
             self.receive(now)
-        if self._mixed and now >= self._next_look_at:
+        if now >= self._next_look_at:
             self._next_look_at = now + LOOK_EVERY_S
+            self._watch_port(now)
             for mixes, output in list(self._by_output.values()):
                 if output.is_over(now):
                     self._drop(mixes, output)
@@ -130,7 +133,7 @@ class Mixes:
         """The port has something: frames, which `push_next` sends on, levels, or it broke."""
         if self._port is None:
             return
-        self._watch_port()
+        self._watch_port(now)
         frames, measured = self._port.take()
         for frame in frames:
             _, output = self._by_output.get(frame.output, (None, None))
@@ -163,28 +166,29 @@ class Mixes:
         return False
 
     def collect(self, now: float) -> None:
-        """After a drained batch: what came on the tapped slots goes to the mixer."""
-        if not self._mixed:
+        """After a drained input: orders go to the mixer, and what came on the tapped slots."""
+        if self._port is None or not (self._mixed or self._orders):
             return
+        taken: list[Taken] = []
         by_slot: dict[int, list[Packet]] = {}
-        for slot, *packet in self._forwarder.taken():
-            by_slot.setdefault(slot, []).append(Packet(*packet))
+        for tapped in self._forwarder.taken():
+            by_slot.setdefault(tapped.slot, []).append(Packet(*tapped[1:]))
         for slot, packets in by_slot.items():
             mixes, index = self._by_slot.get(slot, (None, 0))
-            if mixes is None or mixes.room is None:
-                continue
-            sources = {packet.source: None for packet in packets}
-            orders = list(mixes.sources.describe(sources, mixes.room))
-            self._send(orders, [Taken(mixes.number, index, packets)])
+            if mixes is not None and mixes.room is not None:
+                sources = {packet.source: None for packet in packets}
+                self._orders += mixes.sources.describe(sources, mixes.room)
+                taken.append(Taken(mixes.number, index, packets))
+        if self._orders or taken:
+            orders, self._orders = self._orders, []
+            self._port.send(orders, taken, now)
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has something to do, None for never."""
-        if self._port is None:
+        if self._port is None or not self._mixed:
             return None
-        deadlines = [self._port.next_deadline()]
-        if self._mixed:
-            deadlines.append(self._next_look_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        mixing = self._port.next_deadline()
+        return self._next_look_at if mixing is None else min(mixing, self._next_look_at)
 
     # Inside
 
@@ -194,10 +198,6 @@ class Mixes:
     def _new_number(self) -> int:
         self._last_number += 1
         return self._last_number
-
-    def _send(self, orders: Sequence[Order], taken: Sequence[Taken] = ()) -> None:
-        assert self._port is not None, "without a port nothing is mixed"
-        self._port.send(orders, taken)
 
     def _add(self, mixes: RoomMixes, key: MixKey) -> Output | None:
         """Begin a mix; None when there are as many as there can be."""
@@ -211,11 +211,11 @@ class Mixes:
         self._by_output[output.number] = (mixes, output)
         self._counters["mixes_started"] += 1
         if mixes.room in self._mixed:
-            self._send([mixes.starting(output)])
+            self._orders.append(mixes.starting(output))
         else:
             self._mixed[mixes.room] = mixes
             self._tap(mixes, mixes.room)
-            self._send(mixes.opening())
+            self._orders += mixes.opening()
         return output
 
     def _free_slot(self, mixes: RoomMixes, key: MixKey) -> int | None:
@@ -235,11 +235,11 @@ class Mixes:
         del self._by_output[output.number]
         self._forwarder.remove_slot(output.slot)
         if mixes.outputs:
-            self._send([mixes.stopping(output)])
+            self._orders.append(mixes.stopping(output))
         else:
             del self._mixed[mixes.room]
             self._untap(mixes)
-            self._send([mixes.closing()])
+            self._orders.append(mixes.closing())
 
     def _tap(self, mixes: RoomMixes, room: Room) -> None:
         mixes.slot_ids = tuple(room.slot_ids)
@@ -256,25 +256,20 @@ class Mixes:
                 self._forwarder.tap(slot, False)
         mixes.slot_ids = ()
 
-    def _watch_port(self) -> None:
+    def _watch_port(self, now: float) -> None:
         """Notice that it broke, and that it is back and knows nothing any more."""
         assert self._port is not None, "asked only where there is one"
         is_running, starts = self._port.is_running, self._port.starts
-        if self._was_running and not (is_running and starts == self._starts):
-            self._counters["mix_failures"] += 1
-            for _, output in self._by_output.values():
-                output.is_flowing = False
-            for mixes in list(self._mixed.values()):
-                self._tell(mixes)
-        self._was_running = is_running
+        if starts == self._starts and is_running is self._was_running:
+            return
         if starts != self._starts:
-            self._starts = starts
-            for mixes in self._mixed.values():
-                self._send(mixes.opening())
-
-    def _tell(self, mixes: RoomMixes) -> None:
-        assert mixes.room is not None, "it has outputs"
-        self.on_ceased(mixes.room)
+            # Orders that were not sent are in here as well.
+            self._orders = [order for mixes in self._mixed.values() for order in mixes.opening()]
+        self._starts, self._was_running = starts, is_running
+        for _, output in self._by_output.values():
+            output.is_flowing = False
+        for room in list(self._mixed):
+            self._on_change(room, now)
 
     def _believe(self, source: int, level: int | None) -> None:
         """What was decoded counts, for as long as the mixer says so."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sfu.listening import COPIES_MAX, Line
+from sfu.listening import COPIES_MAX, Demand, Line
 from sfu.stage import Room
 from sfu.transport.transport import Transport
 
@@ -31,6 +31,13 @@ class Peer:
     line: Line
     waiting_dtls: int = 0
     ufrags: tuple[str, ...] = ()  # by which checks find it; kept by `Peers`
+    is_stamped: bool = False  # its packets carry transport-wide numbers
+    heard_of: Demand | None = None  # what its room would send, when its line was asked last
+
+    @property
+    def egresses(self) -> tuple[int, ...]:
+        """The tracks it is sent, by the forwarder's ids."""
+        return self.room.participants[self.participant].egresses
 
     @property
     def egress_count(self) -> int:
@@ -125,6 +132,13 @@ class Peers:
         """`peer` no longer uses `address`."""
         if self._by_address.get(address) is peer:
             del self._by_address[address]
+
+    def within(self, room: Room) -> Iterator[Peer]:
+        """Everybody in a room, in the order they joined."""
+        for name in room.participants:
+            peer = self._by_participant.get((room.id, name))
+            if peer is not None:
+                yield peer
 
     def of(self, room: str, participant: str) -> Peer | None:
         """By identity."""

@@ -15,44 +15,28 @@ from itertools import islice
 from control.commands import ParticipantJoin, ParticipantMove, ParticipantRestartIce
 from control.errors import invalid, not_found
 from control.events import EventBody
-from control.types import LeaveReason, ParticipantStatus, Role
+from control.types import LeaveReason, Role
 from sfu.fast import Forwarder
-from sfu.listening import Line
 from sfu.stage import NO_SOURCE, Admission, Participant, Room, RoomEvent, RoomSettings
 from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
-from sfu.transport.events import (
-    Checked,
-    Closed,
-    Connected,
-    Keys,
-    Recovered,
-    Retired,
-    Revoked,
-    Routed,
-    Suspected,
-    TransportEvent,
-    Validated,
-)
+from sfu.transport.events import Closed, TransportEvent
 from sfu.transport.sdp import Negotiation
 from sfu.transport.settings import TransportSettings
 from sfu.transport.transport import Transport
 from sfu.worker.census import Census
+from sfu.worker.findings import enter
 from sfu.worker.intake import Intake
+from sfu.worker.lines import Lines, count_changes
 from sfu.worker.listener_loss import question_for
+from sfu.worker.mix_port import MixPort
+from sfu.worker.mixes import Mixes
 from sfu.worker.negotiator import Negotiator
 from sfu.worker.peers import Peer, Peers
 from sfu.worker.rows import add_egresses, add_source, red_of
 from sfu.worker.segmentation import Segmentation
 from sfu.worker.settings import ROOMS_MAX, WorkerSettings
 from sfu.worker.timers import Timers
-
-_STATUS = {
-    Checked: ParticipantStatus.CONNECTING,
-    Connected: ParticipantStatus.CONNECTED,
-    Recovered: ParticipantStatus.CONNECTED,
-    Suspected: ParticipantStatus.SUSPECT,
-}
 
 # No deadline of a connection needs to be met closer: reports vary by seconds, the shortest
 # retransmission is a second. So thousands of participants wake the worker fifty times a second.
@@ -94,6 +78,7 @@ class Registry:
         candidates: Sequence[Candidate],
         entropy: Callable[[int], bytes],
         wall_at_zero: float,
+        mixing: MixPort | None = None,
     ) -> None:
         self.settings = settings
         self.forwarder = Forwarder()
@@ -102,6 +87,16 @@ class Registry:
         self.peer_timers: Timers[Peer] = Timers(PEER_GRAIN_S)
         self.room_timers: Timers[Room] = Timers(ROOM_GRAIN_S)
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
+        self.lines = Lines(
+            self.forwarder, self.peers, self.counters, rooms=self.rooms, settle=self.settle_room
+        )
+        self.mixes = Mixes(
+            self.forwarder,
+            self.peers,
+            port=mixing,
+            counters=self.counters,
+            on_change=self._follow_mixes,
+        )
         self.segmentation = Segmentation(settings.segmentation)
         self.intake = Intake(
             settings, rooms=self.rooms, peers=self.peers, counters=self.counters, tell=self.tell
@@ -133,6 +128,7 @@ class Registry:
     def events(self) -> list[RoomEvent]:
         """Take what happened, in order."""
         taken, self._events = self._events, []
+        count_changes(taken, self.counters)
         return taken
 
     # Rooms
@@ -147,6 +143,7 @@ class Registry:
     def open_room(self, room_id: str, settings: RoomSettings, now: float) -> Room:
         """Raises ControlError `resource_exhausted` (`rooms`) and `unavailable` while draining."""
         self.intake.check_room(now)
+        mixes = self.mixes.open()
         room = self.rooms[room_id] = Room(
             room_id,
             settings,
@@ -154,7 +151,10 @@ class Registry:
             now=now,
             wall_at_zero=self._wall_at_zero,
             generation_floor=self._generation_floor,
+            mixes=mixes,
         )
+        if mixes is not None:
+            mixes.room = room
         room.set_segmented(self.segmentation.is_on)
         room.set_controlled(self._controls(room_id), now)
         self.settle_room(room)
@@ -192,6 +192,7 @@ class Registry:
             return  # it ended before, and its name may be another's
         self._events += room.events()
         self.census.note(room)
+        self.mixes.follow(room)
         self.intake.on_stage = self.census.on_stage
         if room.is_closed:
             self._generation_floor = max(self._generation_floor, room.highest_generation)
@@ -199,6 +200,11 @@ class Registry:
             self.room_timers.forget(room)
         else:
             self.room_timers.watch(room)
+
+    def _follow_mixes(self, room: Room, now: float) -> None:
+        """There are no mixes any more, or there are again."""
+        room.subscriptions.mixes_changed(now)
+        self.settle_room(room)
 
     def tell(self, body: EventBody) -> None:
         """Something happened to the server itself."""
@@ -263,6 +269,7 @@ class Registry:
             quality=left.quality,
             now=now,
         )
+        self.lines.follow(peer, now)
         self.settle_room(room)
         self.settle_room(target)
         return target
@@ -348,10 +355,11 @@ class Registry:
             listener_loss=question_for(self.peers, row, self.settings),
         )
         red_egresses = red_of(egresses, negotiation)
-        line = Line(takes_red=bool(red_egresses))
+        line = self.lines.begin(negotiation, now)
         peer = Peer(room, admission.participant, transport, row, source, line)
         self.peers.add(peer)
         room.add(admission, source=source, egresses=egresses, red_egresses=red_egresses, now=now)
+        self.lines.follow(peer, now)
         self.counters["joins"] += 1
         self.settle(peer, now)
         self.settle_room(room)
@@ -361,24 +369,10 @@ class Registry:
 
     def _apply(self, peer: Peer, event: TransportEvent, now: float) -> None:
         """Write what a transport found out into the forwarder and the room."""
-        forwarder = self.forwarder
-        match event:
-            case Validated(address):
-                self.peers.take_address(peer, address)
-                forwarder.allow(peer.row, address)
-            case Revoked(address):
-                self.peers.drop_address(peer, address)
-                forwarder.revoke(address)
-            case Routed(address):
-                forwarder.route(peer.row, address)
-            case Keys(_, receive, send):
-                forwarder.set_keys(peer.row, receive, send)
-            case Retired(ufrag):
-                self.peers.drop_ufrag(peer, ufrag)
-            case Closed(reason):
-                self.depart(peer, reason, now)
-            case _:
-                peer.room.set_status(peer.participant, _STATUS[type(event)])
+        if isinstance(event, Closed):
+            self.depart(peer, event.reason, now)
+        else:
+            enter(event, peer, self.peers, self.forwarder)
 
     def _close(self, peer: Peer) -> None:
         """The connection of somebody who is in no room any more ends."""

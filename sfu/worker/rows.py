@@ -51,6 +51,7 @@ def add_egresses(
             level_extension=media.level_extension,
             mid_extension=media.mid_extension,
             transport_cc_extension=media.transport_cc_extension,
+            transport_cc_borrowed=media.receives,
             mid=media.mid.encode() if media.mid_extension else b"",
         )
         for media in negotiation.egresses

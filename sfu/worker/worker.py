@@ -1,6 +1,6 @@
 """One worker: datagrams, commands and time in; datagrams and events out. Pure.
 
-One input (`receive`, `handle_timer`, `execute`, `drain_participants`), then all outputs: call
+One input (`receive`, `handle_timer`, `execute`, ...), then all outputs: call
 `drain` until it returns False, take `events`, look at `next_deadline`; then the next input. The
 shell does so with sockets and a clock, the simulator with neither.
 
@@ -31,6 +31,7 @@ from sfu.worker.commands import Commands
 from sfu.worker.guard import Guard
 from sfu.worker.inbound import Inbound
 from sfu.worker.invariant import Breach, Invariant
+from sfu.worker.mix_port import MixPort
 from sfu.worker.registry import Registry
 from sfu.worker.repairs import Repairs
 from sfu.worker.resends import Resends
@@ -52,6 +53,7 @@ class Worker:
     gives as many unpredictable bytes as asked for. `on_bug` is told of an exception that one
     participant's input caused: that participant is removed and the rest goes on; without it the
     exception is raised. `on_breach` is told of each listener who was not sent what it should be.
+    `mixing` makes the rooms' mixes; without it there are none.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Worker:
         started_at: float = 0.0,
         on_bug: Callable[[Exception], None] | None = None,
         on_breach: Callable[[Breach], None] = lambda breach: None,
+        mixing: MixPort | None = None,
     ) -> None:
         self._registry = Registry(
             settings,
@@ -73,7 +76,9 @@ class Worker:
             candidates=candidates,
             entropy=entropy,
             wall_at_zero=wall_at_zero,
+            mixing=mixing,
         )
+        self._mixes = self._registry.mixes
         self._commands = Commands(
             self._registry,
             epoch=epoch,
@@ -132,8 +137,15 @@ class Worker:
                 self._silencing.append(room)
         if registry.intake.drain.is_due(now):
             registry.empty(now, rooms_max=DRAINED_PER_TURN)
+        registry.lines.look(now)
+        self._mixes.handle_timer(now)
         self._invariant.look(now)
         self.forwarder.flush(now)
+
+    def receive_mixed(self, now: float) -> None:
+        """The mixing port has something."""
+        self._now = now
+        self._mixes.receive(now)
 
     def observe_load(self, load: float, now: float) -> None:
         """The share of a core that this process used lately, 0 to 1."""
@@ -179,7 +191,9 @@ class Worker:
             self._registry.room_timers.next_deadline(),
             self._registry.intake.drain.deadline,
             self._repairs.next_deadline(),
+            self._registry.lines.deadline,
             self._invariant.deadline,
+            self._mixes.next_deadline(),
             self.forwarder.next_flush(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -210,8 +224,11 @@ class Worker:
             "timers": len(registry.peer_timers) + len(registry.room_timers),
         }
         for copies, listeners in registry.peers.protected().items():
-            sizes[f"listeners_{copies}"] = listeners
-        return sizes | registry.census.sizes() | self.forwarder.sizes()
+            sizes[f"protected_{copies}"] = listeners
+        parts = (registry.lines, registry.census, self._mixes, self.forwarder)
+        for part in parts:
+            sizes |= part.sizes()
+        return sizes
 
     # What compiled code leaves to Python
 
@@ -229,7 +246,12 @@ class Worker:
         while self._challenges:
             if self._is_accepted(self._challenges.popleft()):
                 return True
-        return self._resends.send_next(self._now) or self._silence()
+        if self._mixes.push_next(self._now):
+            return True
+        if self._resends.send_next(self._now) or self._silence():
+            return True
+        self._mixes.collect(self._now)
+        return False
 
     def _silence(self) -> bool:
         """Let a frame of silence follow the next voice that was cut off; False for none."""

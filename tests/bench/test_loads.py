@@ -31,7 +31,7 @@ def run(options: LoadOptions) -> Run:
     """In this process, unpinned; a machine that is busy otherwise does not matter to counts."""
     target = Rostrum(
         settings=[f"media.segmentation={options.segmentation}"],
-        hearing=Hearing(options.mode, options.listener_lines),
+        hearing=Hearing(options.mode, options.listener_lines, options.max_kbps),
     )
     with (
         report.live_for("rostrum", quiet=True) as live,
@@ -264,3 +264,16 @@ def test_listeners_behind_narrow_lines_are_told_one_by_one() -> None:
         "1000 kbit/s",
         "40 kbit/s",
     ]
+
+
+@pytest.mark.slow
+def test_listeners_of_a_mix_hear_it_on_one_track() -> None:
+    """At a third of the packets, within the delay that a mixer may add, told by a decoder."""
+    done = run(LoadOptions("room", listeners=8, duration_s=4.0, mode="mix", segmentation="off"))
+    figures = done.figures
+    assert figures["silent_listeners"] == 0 and figures["lost"] == 0
+    assert figures["packets_per_s_per_listener"] == pytest.approx(50, rel=0.1)
+    assert 60 < figures["mix_delay_p50_ms"] <= figures["mix_delay_p99_ms"]
+    assert figures["mix_delay_p50_ms"] < 150
+    assert 0 < figures["mixing_cpu_percent"] < figures["server_cpu_percent"]
+    assert "joins_per_s" not in figures

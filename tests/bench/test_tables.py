@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench import tables
-from bench.figures import NAMES
-from bench.goals import FLOOR_FIGURES, TABLES
+from bench.figures import NAMES, is_of_line
+from bench.goals import PARTS
+from bench.plan import TABLES
 from bench.report.document import Report, as_json
 from bench.results import Run
 from bench.thresholds import OPERATORS
@@ -123,6 +124,18 @@ def test_the_floor_has_its_own_format(tmp_path: Path) -> None:
     assert "| floor / ours, segmented | >= 0.75 | 0.7 | **missed** |" in found
 
 
+def test_sources_are_divided_by_each_other_where_a_goal_says_so(tmp_path: Path) -> None:
+    """And only if they were measured together."""
+    store(tmp_path, "mix-1000", make_run(server_cpu_percent=20.0))
+    assert "| a file is missing | not measured |" in section(made(tmp_path), "Listeners of a mix")
+    store(tmp_path, "slots-1000", make_run(server_cpu_percent=80.0))
+    assert "| <= 0.334 | 0.25 | met |" in section(made(tmp_path), "Listeners of a mix")
+    store(tmp_path, "slots-1000", with_meta(make_run(server_cpu_percent=80.0), commit="other"))
+    assert "| not measured together | not measured |" in section(
+        made(tmp_path), "Listeners of a mix"
+    )
+
+
 def test_a_broken_file_stops_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """RESULTS.md stays as it was."""
     (tmp_path / "joins.json").write_text("{")
@@ -134,13 +147,14 @@ def test_a_broken_file_stops_it(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_goals_name_sources_figures_and_operators_that_exist() -> None:
     """A misspelt one would be "not measured" for ever."""
-    micro = set(FLOOR_FIGURES.values())
+    parts = {label for labels in PARTS.values() for label in labels.values()}
     names = [source.name for table in TABLES for source in table.sources]
     assert len(names) == len(set(names))
     for table in TABLES:
         sources = {source.name for source in table.sources}
         for goal in table.goals:
-            assert {goal.source, *goal.flat_over} <= sources
-            assert goal.figure in {*NAMES, *micro}
+            assert {goal.source, goal.divided_by or goal.source, *goal.flat_over} <= sources
+            assert goal.figure in {*NAMES, *parts}
             assert goal.sign in OPERATORS
-        assert set(table.figures) <= {*NAMES, *micro}
+        told = {name for name in table.figures if not is_of_line(name)}
+        assert told <= {*NAMES, *parts}

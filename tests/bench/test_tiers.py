@@ -64,6 +64,8 @@ def test_the_worst_line_is_told_and_each_by_its_speed() -> None:
     assert figures["settle_max_s"] == figures["line_14_settle_s"] == 5.0
     assert figures["line_80_settle_s"] == 2.0
     assert figures["tail_drops"] == 3
+    assert figures["silent_lines"] == 0
+    assert figures_of([narrow(20, carried_kbps=0.4), one])["silent_lines"] == 1
     assert figures["climb_max_s"] == math.inf and figures["line_80_climb_s"] == 11.0
     assert "80 kbit/s: B2 with 40.0 kbit/s; settled: 2.0 s" in one.sentence()
     assert "not back" in other.sentence()

@@ -34,7 +34,7 @@ REASONS = (
 COUNTERS = (
     "received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes "
     "recovered repaired resent resends_refused packed packed_late taps_dropped stamped "
-    "feedback_malformed held held_us"
+    "stamped_arrived stamped_lost feedback_malformed held held_us"
 ).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64

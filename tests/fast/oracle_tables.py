@@ -259,6 +259,7 @@ class OracleTables:
         red_payload_type: int = 0,
         repeats: bool = False,
         transport_cc_extension: int = 0,  # packets look as without it until they are stamped
+        transport_cc_borrowed: bool = False,
     ) -> int:
         """See `Forwarder`."""
         layout = HeaderLayout(payload_type, ssrc, level_extension, mid_extension, mid)

@@ -35,8 +35,8 @@ class Room:
                     **settings,
                 )
             )
-        for talker, egress in zip(self.talkers, self.egresses, strict=True):
-            slot = self.forwarder.add_slot(self.audience)
+        self.slots = [self.forwarder.add_slot(self.audience) for _ in self.talkers]
+        for talker, slot, egress in zip(self.talkers, self.slots, self.egresses, strict=True):
             self.forwarder.assign(slot, talker.source, NOW)
             self.forwarder.subscribe(egress, self.forwarder.slot_stream(slot))
 

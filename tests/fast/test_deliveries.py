@@ -8,9 +8,9 @@ import pytest
 
 from sfu.fast import Delivery
 from tests.fast.oracle_told import build_told, parse_told
-from tests.fast.peer import TALK, drained
+from tests.fast.peer import PAYLOAD_TYPE, TALK, drained
 from tests.fast.stage import NOW
-from tests.fast.stamped import Room
+from tests.fast.stamped import CC_ID, Room
 
 SIZE = 12 + 4 + 8 + len(TALK) + 16 + 28  # header, CSRC, extension, payload, tag, IP and UDP
 TICK_S = 250e-6
@@ -46,6 +46,8 @@ def test_feedback_tells_when_each_packet_left_and_came(form: str) -> None:
     arrived = [None if one.arrived_at is None else one.arrived_at / TICK_S for one in told]
     assert arrived == [400, 480, None, 500, 501]
     assert {one.size for one in told} == {SIZE}
+    counters = room.forwarder.counters()
+    assert (counters["stamped_arrived"], counters["stamped_lost"]) == (4, 1)
 
 
 def test_packets_that_overtook_each_other_came_earlier() -> None:
@@ -167,6 +169,58 @@ def test_numbers_long_gone_are_not_malformed() -> None:
     """Those half a sequence back cannot be told from what was sent before."""
     room = Told(3)
     assert not room.deaf(build_told(65_000, [1, 2]))
+
+
+class Borrowing(Told):
+    """Its first track borrows the extension, its second has it."""
+
+    def __init__(self, ticks: int) -> None:
+        super().__init__(ticks=0, talkers=2)
+        self.forwarder.remove_egress(self.egresses[0])
+        self.egresses[0] = self.forwarder.add_egress(
+            self.listener.transport,
+            ssrc=0xC000,
+            payload_type=PAYLOAD_TYPE,
+            first_sequence=7,
+            first_timestamp=0,
+            echo_group=9,
+            transport_cc_extension=CC_ID,
+            transport_cc_borrowed=True,
+        )
+        self.forwarder.subscribe(self.egresses[0], self.forwarder.slot_stream(self.slots[0]))
+        for _ in range(ticks):
+            self.tick()
+
+
+def test_until_one_has_come_packets_with_a_borrowed_number_are_not_lost() -> None:
+    """A client may read numbers only where they were agreed on."""
+    room = Borrowing(6)
+    assert [one.arrived_at for one in room.tell(build_told(0, [None, 4, None, 8]))] == [
+        0.001,
+        0.002,
+    ]
+    assert [one.arrived_at for one in room.tell(build_told(4, [11, 12]))] == [0.00275, 0.003]
+    assert [one.arrived_at for one in room.tell(build_told(6, [None, None]))] == [None, None]
+
+
+def test_who_never_tells_of_borrowed_numbers_gets_no_more_of_them() -> None:
+    room = Borrowing(520)
+    assert room.forwarder.counters()["stamped"] == 512 + 520
+    room.tell(build_told(1_031, [5]))
+    room.tick()
+    assert room.forwarder.counters()["stamped"] == 512 + 521
+
+
+def test_who_tells_of_one_gets_them_for_good() -> None:
+    room = Borrowing(2)
+    room.tell(build_told(0, [5]))
+    for _ in range(600):
+        room.tick()
+    assert room.forwarder.counters()["stamped"] == 2 * 602
+    room.stamp(False)
+    room.stamp()
+    room.tick()
+    assert len(room.tell(build_told(1_204, [None, 5]))) == 2
 
 
 def test_an_unknown_transport_is_refused() -> None:

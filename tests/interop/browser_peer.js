@@ -18,6 +18,11 @@ const SLOTS = 3;
 // The grain of `silences`: 5.3 ms, in which the lowest tone swings twice. A tone arrives at 0.3.
 const METER_SAMPLES = 256;
 const SILENT_PEAK = 0.1;
+// The fields of page_peer.Decoded, as the browser calls them.
+const DECODED = [
+  "packetsReceived", "packetsLost", "totalSamplesReceived", "concealedSamples",
+  "silentConcealedSamples", "totalAudioEnergy", "jitterBufferDelay", "jitterBufferEmittedCount",
+];
 
 class BrowserPeer {
   constructor(hz) {
@@ -33,6 +38,7 @@ class BrowserPeer {
     this.meter.onaudioprocess = ({ inputBuffer }) => this.weigh(inputBuffer.getChannelData(0));
     this.meter.connect(this.audio.destination);
     this.silent = { now: 0, longest: 0, heard: 0 };
+    this.silentPeak = SILENT_PEAK;
     this.madeUp = 0;
     this.pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
     this.pc.addEventListener("track", ({ track }) => this.listen(track));
@@ -40,11 +46,11 @@ class BrowserPeer {
   }
 
   // `repair` says what it offers against loss: RED unless it is false, NACK only if it is true,
-  // as browsers do that are not told otherwise.
-  async offer(speaks, repair) {
+  // as browsers do that are not told otherwise. `mix` is one more m-line, for all voices in one.
+  async offer(speaks, repair, mix) {
     this.uplink = this.pc.addTransceiver("audio", { direction: "sendrecv" });
     if (speaks) await this.attachMicrophone();
-    for (let slot = 1; slot < SLOTS; slot += 1) {
+    for (let line = 1; line < SLOTS + Number(mix); line += 1) {
       this.pc.addTransceiver("audio", { direction: "recvonly" });
     }
     if (repair?.red === false) this.withoutRed();
@@ -111,7 +117,7 @@ class BrowserPeer {
   weigh(samples) {
     const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
     const silent = this.silent;
-    silent.now = peak < SILENT_PEAK ? silent.now + samples.length : 0;
+    silent.now = peak < this.silentPeak ? silent.now + samples.length : 0;
     silent.longest = Math.max(silent.longest, silent.now);
     silent.heard += samples.length;
   }
@@ -143,10 +149,14 @@ class BrowserPeer {
   async decoded() {
     const tracks = await this.inbound();
     const most = tracks.reduce((a, b) => (b.packetsReceived > a.packetsReceived ? b : a));
-    return [
-      "packetsReceived", "packetsLost", "totalSamplesReceived", "concealedSamples",
-      "silentConcealedSamples", "totalAudioEnergy", "jitterBufferDelay", "jitterBufferEmittedCount",
-    ].map((name) => most[name] ?? 0);
+    return DECODED.map((name) => most[name] ?? 0);
+  }
+
+  // The same of every track, by the MID of its m-line.
+  async everyDecoded() {
+    const tracks = await this.inbound();
+    return Object.fromEntries(
+      tracks.map((track) => [track.mid, DECODED.map((name) => track[name] ?? 0)]));
   }
 
   async port() {

@@ -167,9 +167,11 @@ async def join(
     role: Role,
     peer: PagePeer,
     repair: Repair | None = None,
+    *,
+    mix: bool = False,
 ) -> int:
     """Offer and answer; the number of the participant."""
-    offer = await peer.offer(speaks=role is not Role.LISTENER, repair=repair)
+    offer = await peer.offer(speaks=role is not Role.LISTENER, repair=repair, mix=mix)
     joined = await control.participant_join(room=room, participant=name, role=role, offer=offer)
     await peer.accept(joined.answer)
     return joined.participant.number

@@ -120,7 +120,9 @@ class House:
 
     def protect(self, room: str, participant: str, copies: int) -> None:
         """As if its line lost so much; holds until its reports say otherwise."""
-        self._worker._registry.room(room).subscriptions.protect(participant, copies)
+        tier, cause = ("A0", "loss") if copies else ("A1", "recovered")
+        subscriptions = self._worker._registry.room(room).subscriptions
+        assert subscriptions.follow(participant, tier, copies, cause, time.monotonic())
 
     async def run(self, command: AnyCommand) -> Any:
         """A command's result; raises ControlError."""

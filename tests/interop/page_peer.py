@@ -100,11 +100,11 @@ class PagePeer:
         self.page = page
         self._close = close
 
-    async def offer(self, *, speaks: bool, repair: Repair | None = None) -> str:
+    async def offer(self, *, speaks: bool, repair: Repair | None = None, mix: bool = False) -> str:
         """The one SDP offer; with a microphone from the start, or with an empty sender. Without
-        `repair` it offers what this browser offers.
+        `repair` it offers what this browser offers. `mix`: and one m-line more.
         """
-        given = [speaks, repair and repair._asdict()]
+        given = [speaks, repair and repair._asdict(), mix]
         sdp: str = await self.page.evaluate("given => peer.offer(...given)", given)
         return sdp
 
@@ -124,6 +124,15 @@ class PagePeer:
     async def decoded(self) -> Decoded:
         """What the decoder of the track with the most packets did so far."""
         return Decoded(*await self.page.evaluate("() => peer.decoded()"))
+
+    async def every_decoded(self) -> dict[str, Decoded]:
+        """What the decoder of each track did so far, by the MID of its m-line."""
+        told = await self.page.evaluate("() => peer.everyDecoded()")
+        return {mid: Decoded(*fields) for mid, fields in told.items()}
+
+    async def call_silent(self, peak: float) -> None:
+        """Below this, of full scale, `silences` takes sound for silence."""
+        await self.page.evaluate("peak => { peer.silentPeak = peak; }", peak)
 
     async def port(self) -> int:
         """The UDP port that the chosen path leaves from."""

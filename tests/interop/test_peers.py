@@ -22,8 +22,9 @@ LISTENERS = 40
 # waiting earns a challenger (12 dB) minus the advantage of whoever holds a slot (6 dB).
 LOUD = {400: 10, 700: 16, 1000: 22}
 QUIET = {1300: 41, 1600: 45}
-# More than a test's own sockets hold back while it waits for an answer.
-IN_FLIGHT = 30
+# Packets of three voices: more than a test's own sockets hold back while it waits for an answer,
+# and half a second, for which silence follows what ends.
+IN_FLIGHT = 30 + 90
 NO_LEVELS = PeerOptions(level_extension=0)
 
 

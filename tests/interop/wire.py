@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ INTERFACE = "veth0"
 TABLE = "bad_weather"
 # numgen draws below this; a loss of 0.1 % can be told.
 PARTS = 1000
+# No datagram of a handshake is larger, headers included.
+LARGE_BYTES = 1_600
 
 
 def need(*commands: str) -> None:
@@ -142,11 +144,77 @@ class Wire:
         finally:
             _run("tc", "-n", self.pair.server, "qdisc", "del", *device)
 
+    @contextlib.contextmanager
+    def lines(self, rates_bps: Sequence[int], queue_ms: int) -> Iterator[list[Line]]:
+        """An address at the clients' end for each of these, to which no more leaves the daemon's
+        end than that, with a queue of so many milliseconds or of one large datagram.
+        """
+        lines = [
+            Line(self, f"198.18.1.{number}", number) for number in range(1, 1 + len(rates_bps))
+        ]
+        device = ("dev", INTERFACE)
+        _run("ip", "-n", self.pair.server, "route", "add", "198.18.1.0/24", *device)
+        # Sixteen bands are the most; what is for nobody here takes the last.
+        bands = ("bands", "16", "priomap", *["15"] * 16)
+        _run(
+            "tc",
+            "-n",
+            self.pair.server,
+            "qdisc",
+            "add",
+            *device,
+            "root",
+            "handle",
+            "1:",
+            "prio",
+            *bands,
+        )
+        try:
+            for line, rate_bps in zip(lines, rates_bps, strict=True):
+                _run("ip", "-n", self.pair.load, "address", "add", f"{line.host}/32", *device)
+                line.narrow(rate_bps, queue_ms)
+            yield lines
+        finally:
+            _run("tc", "-n", self.pair.server, "qdisc", "del", *device, "root")
+            _run("ip", "-n", self.pair.server, "route", "del", "198.18.1.0/24", *device)
+            for line in lines:
+                _run("ip", "-n", self.pair.load, "address", "del", f"{line.host}/32", *device)
+
     def queue(self) -> dict[str, Any]:
         """What tc tells of the queue of `rate`: `drops`, `packets`, `backlog` and others."""
         text = _run("tc", "-n", self.pair.server, "-j", "-s", "qdisc", "show", "dev", INTERFACE)
         found: dict[str, Any] = json.loads(text)[0]
         return found
+
+
+class Line:
+    """One of `Wire.lines`: what goes to `host` passes a queue of its own."""
+
+    def __init__(self, wire: Wire, host: str, band: int) -> None:
+        self.host = host
+        self._server = wire.pair.server
+        self._band = band
+        self._is_filtered = False
+
+    def narrow(self, rate_bps: int, queue_ms: int) -> None:
+        """It carries so much from now on."""
+        limit = max(LARGE_BYTES, rate_bps * queue_ms // 8_000)
+        device, parent = ("dev", INTERFACE), ("parent", f"1:{self._band:x}")
+        shape = ("rate", f"{rate_bps}bit", "burst", str(LARGE_BYTES), "limit", str(limit))
+        handle = ("handle", f"{0x10 + self._band:x}:")
+        _run("tc", "-n", self._server, "qdisc", "replace", *device, *parent, *handle, "tbf", *shape)
+        if not self._is_filtered:
+            self._is_filtered = True
+            to = ("u32", "match", "ip", "dst", f"{self.host}/32", "flowid", f"1:{self._band:x}")
+            root = ("parent", "1:", "protocol", "ip", "prio", "1")
+            _run("tc", "-n", self._server, "filter", "add", *device, *root, *to)
+
+    def dropped(self) -> int:
+        """How many packets found the queue full, since the rate was set."""
+        text = _run("tc", "-n", self._server, "-j", "-s", "qdisc", "show", "dev", INTERFACE)
+        wanted = f"{0x10 + self._band:x}:"
+        found = next(entry for entry in json.loads(text) if entry["handle"] == wanted)
+        return int(found["drops"])
 
 
 def _run(*words: str, text: str | None = None) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from sfu.listening import Protection
-from sfu.listening.protection import CALM_S, COLLAPSED_S
+from sfu.listening.protection import BLOCKED_S, CALM_S
 
 
 def after(*steps: tuple[float, float]) -> int:
     """The copies after (loss ratio, time) steps."""
     protection = Protection()
     for loss_ratio, now in steps:
-        protection.observe(loss_ratio, now)
+        protection.observe(loss_ratio, now, is_clear=True)
     return protection.copies
 
 
@@ -37,10 +37,10 @@ def test_a_calm_that_is_broken_begins_anew() -> None:
 
 def test_a_line_that_loses_most_gets_nothing_more_for_a_while() -> None:
     assert after((0.2, 0.0), (0.7, 5.0)) == 0
-    assert after((0.2, 0.0), (0.7, 5.0), (0.2, 5.0 + COLLAPSED_S - 0.1)) == 0
-    assert after((0.2, 0.0), (0.7, 5.0), (0.2, 5.0 + COLLAPSED_S)) == 2
+    assert after((0.2, 0.0), (0.7, 5.0), (0.2, 5.0 + BLOCKED_S - 0.1)) == 0
+    assert after((0.2, 0.0), (0.7, 5.0), (0.2, 5.0 + BLOCKED_S)) == 2
 
 
 def test_it_tells_of_changes_only() -> None:
     protection = Protection()
-    assert [protection.observe(0.05, now) for now in (0.0, 5.0)] == [True, False]
+    assert [protection.observe(0.05, now, is_clear=True) for now in (0.0, 5.0)] == [True, False]

@@ -4,16 +4,17 @@ with real decoders.
 
 from __future__ import annotations
 
+import ctypes
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sfu.mixing import Frame, Mixer, OpenRoom, Packet, SetSource, StartOutput
 from sfu.mixing.claims import level_of
-from sfu.mixing.opus import RATE_HZ, Decoder, Encoder, Pcm
+from sfu.mixing.opus import RATE_HZ, Decoder, Encoder, Pcm, library
 
 TICK_S = 0.02
 BEGIN_S = 1_000.0
@@ -98,6 +99,24 @@ class Talker:
                 payload=self._encoder.encode(spoken),
                 at=begins + self.frame_ms / 1_000,
             )
+
+
+def stereo(
+    talker: Talker, left: Sound, right: Sound, begin_s: float, seconds: float
+) -> list[Packet]:
+    """The talker's packets in two channels."""
+    opus, error = library(), ctypes.c_int()
+    state = ctypes.c_void_p(opus.opus_encoder_create(RATE_HZ, 2, 2_049, ctypes.byref(error)))
+    packets: list[Packet] = []
+    for packet in talker.packets(begin_s, begin_s + seconds):
+        begin = len(packets) * talker.ticks
+        both = np.stack((left(begin, talker.ticks), right(begin, talker.ticks)), axis=1)
+        wire = ctypes.create_string_buffer(1_500)
+        sound = np.ascontiguousarray(both)
+        size = opus.opus_encode_float(state, sound.ctypes.data, talker.ticks, wire, 1_500)
+        packets.append(replace(packet, payload=wire.raw[:size]))
+    opus.opus_encoder_destroy(state)
+    return packets
 
 
 @dataclass

@@ -49,6 +49,10 @@ class FakeWorker:
         self.deadline = None
         self._maybe_fail("timer")
 
+    def receive_mixed(self, now: float) -> None:
+        self._maybe_fail("mixed")
+        self.pending.append(b"MIX")
+
     def execute(self, command: AnyCommand, now: float) -> Any:
         self._maybe_fail("execute")
         self.executed.append(command)
@@ -135,6 +139,14 @@ async def until(condition: Callable[[], bool]) -> None:
     """Let the loop run until the condition holds; the test's timeout is the limit."""
     while not condition():
         await asyncio.sleep(0.001)
+
+
+async def test_what_was_mixed_leaves_at_once(rig: Rig) -> None:
+    rig.cycle.take_mixed()
+    assert rig.port.sent == [b"MIX"]
+    rig.worker.failing.add("mixed")
+    rig.cycle.take_mixed()
+    assert rig.cycle.bugs == 1
 
 
 async def test_everything_leaves_after_each_input(rig: Rig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from sfu.shell.metrics import LABELS, NAMESPACE, Metrics
+from sfu.shell.metrics import LABELS, NAMESPACE, Distribution, Metrics
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -32,13 +32,30 @@ def test_counters_are_read_at_each_scrape_and_grouped_by_reason() -> None:
     assert samples(metrics)["rostrum_received_total", ()] == 100
 
 
-def test_sizes_are_gauges_with_the_role_of_participants_and_the_protection_of_listeners() -> None:
+def test_sizes_are_gauges_with_the_role_of_participants_and_the_tier_of_listeners() -> None:
     metrics = Metrics("1.0")
-    metrics.add_gauges("", lambda: {"rooms": 2, "participants_speaker": 3, "listeners_1": 4})
+    sizes = {"rooms": 2, "participants_speaker": 3, "listeners_B2": 4, "protected_1": 5}
+    metrics.add_gauges("", lambda: sizes)
+    metrics.add_counters("", lambda: {"tier_changes_loss": 6})
     found = samples(metrics)
     assert found["rostrum_rooms", ()] == 2
     assert found["rostrum_participants", (("role", "speaker"),)] == 3
-    assert found["rostrum_listeners", (("protection", "1"),)] == 4
+    assert found["rostrum_listeners", (("tier", "B2"),)] == 4
+    assert found["rostrum_protected", (("copies", "1"),)] == 5
+    assert found["rostrum_tier_changes_total", (("cause", "loss"),)] == 6
+
+
+def test_a_histogram_that_somebody_else_keeps_is_read_at_each_scrape() -> None:
+    metrics = Metrics("1.0")
+    kept = [Distribution([1, 2, 3], 0.5)]
+    metrics.add_distribution("mix_tick_seconds", "A tick.", (0.001, 0.002), lambda: kept[0])
+    kept[0] = Distribution([1, 2, 3], 0.75)
+    found = samples(metrics)
+    assert found["rostrum_mix_tick_seconds_bucket", (("le", "0.001"),)] == 1
+    assert found["rostrum_mix_tick_seconds_bucket", (("le", "0.002"),)] == 3
+    assert found["rostrum_mix_tick_seconds_bucket", (("le", "+Inf"),)] == 6
+    assert found["rostrum_mix_tick_seconds_count", ()] == 6
+    assert found["rostrum_mix_tick_seconds_sum", ()] == 0.75
 
 
 def test_loop_lag_is_a_histogram_in_seconds() -> None:

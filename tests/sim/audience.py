@@ -122,15 +122,14 @@ def _one_mix_fault(
     wanted = () if mix.tier in LEAN else mix.csrcs[:MIX_CSRCS_MAX]
     if heard.csrcs != wanted:
         return f"CSRCs {heard.csrcs} instead of {wanted}"
-    own = mixing.echo_groups.get(mix.room, {}).get(hears.number)
+    groups = mixing.echo_groups.get(mix.room, {})
     for client in mixing.came.get(mix.room, {}):
-        if not mixing.has_said(mix.room, client, mix.at, heard.emitted):
-            continue
         speaker = truth.members[client]
-        said = speaker.stay_at(mix.at)
-        if said.room != hears.room:
-            return f"a mix of room {said.room}"
-        if said.echo_group == hears.echo_group and (own is None or mix.minus != own):
+        stays = [speaker.stay_at(at) for at in mixing.said(mix.room, client, mix.at, heard.emitted)]
+        if any(stay.room != hears.room for stay in stays):
+            return f"a mix of another room, where {speaker.participant} is"
+        own = {groups.get(s.number, -1) for s in stays if s.echo_group == hears.echo_group}
+        if own and own != {mix.minus}:
             return f"a mix with {speaker.participant} in it, which is its own voice"
     return _csrc_fault(truth, listener, heard, mix)
 
@@ -141,18 +140,18 @@ def _csrc_fault(truth: Truth, listener: Member, heard: Heard, mix: MixFrame) -> 
     since = mix.at - MIXED_WITHIN_S
     for csrc in mix.csrcs:
         named = [
-            member
+            (member, stay)
             for member in truth.members
-            for at in (since, mix.at)
-            if member.stay_at(at).number == csrc and member.stay_at(at).room == hears.room
+            for stay in member.stays(since, heard.emitted)
+            if stay.number == csrc and stay.room == hears.room
         ]
         if not named:
             return f"a mix with {csrc} in it, who is nobody in {hears.room}"
-        speaker = named[-1]
+        speaker, stay = named[-1]
         changed = speaker.audibility_changed_at
         if not speaker.is_audible and not any(at >= since for at in changed):
             return f"a mix with {speaker.participant} in it, who may not be heard"
-        if speaker.stay_at(mix.at).echo_group == hears.echo_group:
+        if stay.echo_group == hears.echo_group:
             return f"a mix with {speaker.participant} in it, which is its own voice"
         if speaker.participant in listener.never:
             return f"a mix with {speaker.participant} in it, whom it asked not to hear"

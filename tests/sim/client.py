@@ -163,7 +163,9 @@ class SimClient:
         line = answer.lines[0]
         self.downlink.red_payload_type = line.red_payload_type
         self.downlink.may_repeat = self.shape.nack
-        self.downlink.transport_cc_extension = line.extensions.get(TRANSPORT_CC_URI, 0)
+        # One RTP session: what is agreed on for one m-line is understood on all.
+        agreed = [line.extensions.get(TRANSPORT_CC_URI, 0) for line in answer.lines]
+        self.downlink.transport_cc_extension = max(agreed)
         if self.shape.sends:
             red = None
             if self.shape.copies:

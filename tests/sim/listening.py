@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import UNSET, UnsetType
 
 from control.commands import SubscriptionGet, SubscriptionUpdate
 from tests.sim.truth import Violation
@@ -21,6 +23,8 @@ class Ask:
     always: tuple[str, ...] | None = None
     slots: int | None = None
     paused: bool | None = None
+    mode: Literal["auto", "forward", "mix"] | None = None
+    max_kbps: int | None | UnsetType = UNSET
 
     def apply(self, sim: Simulation) -> None:
         member = sim.truth.find(self.name)
@@ -31,6 +35,8 @@ class Ask:
             always=None if self.always is None else list(self.always),
             slots=self.slots,
             paused=self.paused,
+            mode=self.mode,
+            max_kbps=self.max_kbps,
         )
         told = sim.world.execute(command).subscription
         if self.never is not None:

@@ -260,8 +260,13 @@ def faults_of(shape: OfferShape, answer: Answer) -> list[str]:
     offered = {LEVEL_URI: shape.level_extension, MID_URI: shape.mid_extension}
     offered[SEND_TIME_URI] = shape.other_extension
     offered[TRANSPORT_CC_URI] = shape.transport_cc_extension
+    lends = any(
+        line.direction == "sendonly" and TRANSPORT_CC_URI in line.extensions
+        for line in answer.lines
+    )
     for index, line in enumerate(answer.lines):
-        faults += [f"m-line {index}: {fault}" for fault in _line_faults(shape, line, index)]
+        found = _line_faults(shape, line, index) + _feedback_faults(shape, line, lends=lends)
+        faults += [f"m-line {index}: {fault}" for fault in found]
         for uri, identifier in line.extensions.items():
             if offered.get(uri) != identifier:
                 faults.append(f"m-line {index}: extension {uri} as {identifier} was not offered")
@@ -286,18 +291,29 @@ def _line_faults(shape: OfferShape, line: AnswerLine, index: int) -> list[str]:
 
 
 def _repair_faults(shape: OfferShape, line: AnswerLine) -> list[str]:
-    """RED, NACK, reference times and feedback about the line are accepted where they were offered,
-    and only there.
-    """
+    """RED and reference times are accepted where they were offered, and only there."""
     faults = []
     if line.red_payload_type != shape.red_payload_type:
         faults.append(f"RED as {line.red_payload_type}, offered as {shape.red_payload_type}")
     if shape.red_payload_type and line.payload_types[1:2] != (shape.red_payload_type,):
         faults.append(f"payload types {line.payload_types}")
-    if line.feedback != set(shape.feedback):
-        faults.append(f"feedback {sorted(line.feedback)}")
-    if (TRANSPORT_CC_URI in line.extensions) is not bool(shape.transport_cc_extension):
-        faults.append(f"extensions {sorted(line.extensions)}")
     if line.has_reference_time is not shape.xr:
         faults.append(f"reference times: {line.has_reference_time}")
+    return faults
+
+
+def _feedback_faults(shape: OfferShape, line: AnswerLine, *, lends: bool) -> list[str]:
+    """Feedback is accepted where it was offered, and only there. An m-line that goes both ways has
+    no transport-wide numbers agreed on, or the client would number what it sends; it borrows them
+    from the others, if one of them `lends`.
+    """
+    faults = []
+    both_ways, expected = line.direction == "sendrecv", set(shape.feedback)
+    if both_ways and not lends:
+        expected.discard("transport-cc")
+    if line.feedback != expected:
+        faults.append(f"feedback {sorted(line.feedback)}")
+    is_offered = bool(shape.transport_cc_extension) and not both_ways
+    if (TRANSPORT_CC_URI in line.extensions) is not is_offered:
+        faults.append(f"extensions {sorted(line.extensions)}")
     return faults

@@ -58,14 +58,14 @@ class Said:
 
 def identify(payload: bytes, mixes: Mixes) -> Said:
     """Who says what in a payload; UNKNOWN for what nobody said."""
+    if payload == SILENCE:
+        return Said(SERVER_SILENCE)  # of a mix too, when nobody speaks
     known = mixes.get(payload) if mixes else None
     if known:
         return Said(MIX, known[-1].number, mixes=tuple(known))
     if len(payload) > IDENTITY.size and payload[0] in _OUR_TABLES:
         speaker, packet, _ = IDENTITY.unpack_from(payload, 1)
         return Said(speaker, packet)
-    if payload == SILENCE:
-        return Said(SERVER_SILENCE)
     if payload and payload[0] & 3 == 3 and payload[0] & 0xFC in _OUR_TABLES:
         said = [IDENTITY.unpack_from(frame) for frame in frames_of(payload) if frame]
         frames = tuple((speaker, packet) for speaker, packet, _ in said)

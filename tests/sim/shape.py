@@ -34,12 +34,13 @@ class ClientShape:
 
 
 def with_repairs(shape: ClientShape, rng: random.Random) -> ClientShape:
-    """The shape of somebody whose browser has RED, NACK and reference times, or has not.
+    """The shape of somebody whose browser has RED, NACK, reference times and transport-wide
+    feedback, or has not.
 
     A shape that speaks of any of them stays as it is.
     """
-    if shape.red or shape.nack or shape.xr:
+    if shape.red or shape.nack or shape.xr or shape.transport_cc:
         return shape
-    red, nack, xr = (rng.random() < 0.5 for _ in range(3))
+    red, nack, xr, transport_cc = (rng.random() < 0.5 for _ in range(4))
     copies = rng.randrange(3) if red and shape.sends else 0
-    return replace(shape, red=red, copies=copies, nack=nack, xr=xr)
+    return replace(shape, red=red, copies=copies, nack=nack, xr=xr, transport_cc=transport_cc)

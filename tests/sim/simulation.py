@@ -16,8 +16,10 @@ from control.commands import (
     TrackUnmute,
 )
 from control.types import LeaveReason, Role
+from sfu.mixing import Mixer
 from sfu.transport.address import pack_address
 from sfu.transport.candidates import Candidate
+from sfu.worker.mix_port import InlineMixing
 from sfu.worker.segmentation import SegmentationMode
 from sfu.worker.settings import WorkerSettings
 from sfu.worker.worker import Worker
@@ -35,6 +37,7 @@ from tests.sim.checkers import (
 )
 from tests.sim.client import SIGNALLING_S, SimClient
 from tests.sim.fake_dtls import FakeDtlsFactory
+from tests.sim.mixing import RecordedMixing
 from tests.sim.network import Link
 from tests.sim.offer import build_offer, faults_of, parse_answer
 from tests.sim.reports import ReportChecker
@@ -84,6 +87,7 @@ class Simulation:
         self.segmentation: SegmentationMode = "on" if seed % 2 else "off"
         # In half of all runs, and half of each kind, clients have means of repair.
         self._repairs = random.Random(f"{self.seed}/repairs") if seed & 2 else None
+        self.mixing = RecordedMixing(InlineMixing(Mixer(0.0)))
         self.worker = Worker(
             WorkerSettings(node="simulation", version="0", segmentation=self.segmentation),
             dtls=FakeDtlsFactory(f"{self.seed}/dtls"),
@@ -91,13 +95,14 @@ class Simulation:
             entropy=random.Random(f"{self.seed}/entropy").randbytes,
             epoch="simulation",
             wall_at_zero=WALL_AT_ZERO,
+            mixing=self.mixing,
         )
         # A small outbox is filled in the middle of a fan-out, a large one never.
         server = self.worker if wrap is None else wrap(self.worker)
         self.world = World(server, outbox_datagrams=self.random.choice((4, 32, 256)), log=log)
         self.healing = HealingChecker()
         self.checkers: list[Checker] = [
-            AudienceChecker(HOLD_S if self.segmentation == "on" else 0.0),
+            AudienceChecker(HOLD_S if self.segmentation == "on" else 0.0, self.mixing),
             ContinuityChecker(),
             ReceptionChecker(self.worker.counters),
             CopyChecker(),
@@ -172,6 +177,7 @@ class Simulation:
         for fault in faults_of(client.offer, answer):
             raise Violation("answer", f"to {step.name}: {fault}")
         client.apply(answer)
+        client.downlink.mixes = self.mixing.mixes
         self.world.clients.append(client)
         self.truth.add(
             Member(

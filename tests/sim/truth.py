@@ -148,6 +148,16 @@ class Member:
             self._present = Stay(math.inf, self.room, self.number, self.echo_group)
         return self._present
 
+    def stays(self, since: float, until: float) -> list[Stay]:
+        """Where it was at any moment of this time."""
+        all_stays = [*self.former, self.stay_at(math.inf)]
+        begins = [-math.inf, *(stay.until for stay in self.former)]
+        return [
+            stay
+            for stay, begin in zip(all_stays, begins, strict=True)
+            if begin <= until and stay.until >= since
+        ]
+
     @property
     def moved_at(self) -> list[float]:
         """When it changed rooms."""
@@ -213,6 +223,9 @@ class Truth:
         member.generation, member.role = generation, role
         member._present = None
         member.never, member.is_paused = (), False
+        if member.tiers:
+            # Its answer tells what it is sent there; no event does.
+            member.tiers.append(Tiering(now, "", member.tier, "moved"))
         # What it said before is not heard any more, and what it says now is another talkspurt.
         member.audibility_changed_at.append(now)
         self._present[member.room, member.participant] = member

@@ -134,10 +134,27 @@ def test_packets_that_the_server_sends_may_be_numbered_where_that_was_offered() 
     result = answer(in_line(1, lambda media: media.replace(FEEDBACK, "")))
     assert [media.transport_cc_extension for media in result.media] == [3, 0, 3, 3]
     assert [FEEDBACK in part for part in sections(result)] == [True, False, True, True]
-    one_way = EXTENSION.replace(":3 ", ":3/sendonly ")
-    assert [one_way in part for part in sections(result)] == [True, False, True, True]
-    assert EXTENSION not in result.answer
     assert result.takes_stamps
+
+
+def test_what_a_client_sends_is_not_to_be_numbered() -> None:
+    """It would be told nothing of it. The m-line borrows the extension from the others."""
+    result = answer(CHROMIUM)
+    assert [EXTENSION in part for part in sections(result)] == [False, True, True, True]
+    listening = answer(CHROMIUM.replace("a=sendrecv", "a=recvonly"))
+    assert all(EXTENSION in part for part in sections(listening))
+
+
+def test_an_m_line_that_goes_both_ways_borrows_nothing_that_no_other_has() -> None:
+    alone = CHROMIUM[: CHROMIUM.index("m=audio", CHROMIUM.index("m=audio") + 1)]
+    for text in (
+        alone.replace("a=group:BUNDLE 0 1 2 3", "a=group:BUNDLE 0"),
+        CHROMIUM.replace("a=recvonly", "a=inactive"),
+        in_line(0, lambda media: media.replace(EXTENSION, EXTENSION.replace(":3", ":9"))),
+    ):
+        result = answer(text)
+        assert result.media[0].sends and not result.media[0].transport_cc_extension
+        assert FEEDBACK not in sections(result)[0]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sfu.fast import Batch
 from sfu.transport.candidates import Candidate
 from sfu.worker import Worker, WorkerSettings
 from sfu.worker.invariant import Breach
+from sfu.worker.mix_port import MixPort
 from tests.sim.fake_dtls import FakeDtlsFactory, fingerprint_of
 from tests.sim.offer import OfferShape, build_offer
 
@@ -27,6 +28,7 @@ class Bench:
         *,
         on_bug: Callable[[Exception], None] | None = None,
         on_breach: Callable[[Breach], None] = lambda breach: None,
+        mixing: MixPort | None = None,
         **limits: Any,
     ) -> None:
         self.now = 100.0
@@ -41,6 +43,7 @@ class Bench:
             wall_at_zero=1_000_000.0,
             on_bug=on_bug,
             on_breach=on_breach,
+            mixing=mixing,
         )
 
     def run(self, command: AnyCommand) -> Any:

@@ -1,38 +1,148 @@
-"""What a listener's reports do at the worker: the counts that they are compared with, the gauge."""
+"""Listeners' lines at the worker: what reports do, who is asked when, and what rooms demand."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
-from control.commands import SubscriptionGet
-from sfu.fast import EgressStats, Forwarder
+from control.commands import ParticipantMove, RoomCreate, SubscriptionGet, SubscriptionUpdate
+from control.types import Role, SubscriptionState
+from sfu.fast import Delivery, EgressStats
+from sfu.listening import Demand, Terms, Tier
 from sfu.transport.rtcp import ReportBlock
-from sfu.worker.lines import follow_line
-from sfu.worker.peers import Peer
+from sfu.worker.demands import Demands, demand_of
+from sfu.worker.lines import ROUND_S, SETTLED_ROUNDS, Lines
+from sfu.worker.peers import Peer, Peers
 from tests.worker.harness import Bench, offer
 
 
-class Reports:
-    """A transport whose client has just reported."""
+class Reporter:
+    """A client that has just said something."""
+
+    rtt_s = 0.05
+    jitter_s = 0.01
 
     def __init__(self) -> None:
-        self.reporter = self
         self.blocks: dict[int, ReportBlock] = {}
+        self.told: list[bytes] = []
+        self.remb_bps: float | None = None
 
     def reported(self, now: float) -> dict[int, ReportBlock]:
         return self.blocks
 
+    def take_deliveries(self) -> list[bytes]:
+        told, self.told = self.told, []
+        return told
 
-class Counts:
-    """A forwarder that has sent so much on each egress."""
+    def take_remb(self) -> float | None:
+        return self.remb_bps
+
+
+class Sending:
+    """A forwarder that has sent so much on each egress, and is told whom to stamp."""
 
     def __init__(self) -> None:
         self.sent = 0
+        self.stamped: list[tuple[int, bool]] = []
 
     def egress_stats(self, egress: int) -> EgressStats:
-        return EgressStats(self.sent, 0, 0, 0.0, 1_000 + self.sent)
+        return EgressStats(self.sent, 80 * self.sent, 0, 0.0, 1_000 + self.sent)
+
+    def deliveries(self, row: int, feedback: bytes, now: float) -> list[Delivery]:
+        return [Delivery(now - 0.1, now, len(feedback))]
+
+    def set_stamped(self, row: int, on: bool) -> None:
+        self.stamped.append((row, on))
+
+
+class ScriptedLine:
+    """A line that answers what a test says, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.tier, self.copies, self.copies_sent = Tier.A1, 0, 0
+        self.cause: Any = type("Cause", (), {"value": "estimate"})
+        self.loss_ratio = self.estimate_bps = None
+        self.is_settled = True
+        self.wants_stamps = False
+        self.asked: list[tuple[Demand, Terms]] = []
+        self.sent: list[int] = []
+        self.deliveries: list[Delivery] = []
+        self.remb: list[float] = []
+        self.reports: list[Any] = []
+
+    def observe_sent(self, packets: int, now: float) -> None:
+        self.sent.append(packets)
+
+    def observe_deliveries(self, deliveries: Sequence[Delivery], now: float) -> None:
+        self.deliveries += deliveries
+
+    def observe_remb(self, bps: float, now: float) -> None:
+        self.remb.append(bps)
+
+    def observe_reports(self, counted: Any, **told: Any) -> None:
+        self.reports.append((counted, told["rtt_s"], told["jitter_s"]))
+
+    def decide(self, demand: Demand, terms: Terms, now: float) -> bool:
+        self.asked.append((demand, terms))
+        if self.tier not in terms.tiers:
+            self.tier = terms.rungs[0]
+        return True
+
+
+class House:
+    """A worker's lines, with a forwarder that counts; listeners' answers are scripted."""
+
+    def __init__(self, listeners: int = 1) -> None:
+        self.bench = Bench()
+        self.bench.room()
+        for index in range(listeners):
+            self.bench.join(f"guest-{index}", offer=offer(ufrag=f"g{index:03}"))
+        self.registry = self.bench.worker._registry
+        self.sending = Sending()
+        self.settled: list[str] = []
+        self.counters: Counter[str] = Counter()
+        self.lines = Lines(
+            cast("Any", self.sending),
+            self.registry.peers,
+            self.counters,
+            rooms=self.registry.rooms,
+            settle=lambda room: self.settled.append(room.id),
+        )
+        self.now = self.bench.now
+        for index in range(listeners):
+            self.peer(index).line = cast("Any", ScriptedLine())
+
+    def peer(self, index: int = 0) -> Peer:
+        peer = self.registry.peers.of("r", f"guest-{index}")
+        assert peer is not None
+        return peer
+
+    def line(self, index: int = 0) -> ScriptedLine:
+        return cast("ScriptedLine", self.peer(index).line)
+
+    def flow(self) -> None:
+        """Somebody is audible, so the room is not at rest."""
+        self.bench.join("talker", Role.SPEAKER, offer=offer(ufrag="talk"))
+        assert self.registry.rooms["r"].is_flowing
+
+    def pass_time(self, seconds: float) -> int:
+        """Look at each deadline; the most that were asked at one of them."""
+        end, most = self.now + seconds, 0
+        while (deadline := self.lines.deadline) is not None and deadline <= end:
+            self.now = max(self.now, deadline)
+            before = self.counters["line_decisions"]
+            self.lines.look(self.now)
+            most = max(most, self.counters["line_decisions"] - before)
+            following = self.lines.deadline
+            assert following is None or following > self.now, "a deadline in the past spins"
+        self.now = end
+        return most
+
+
+# What reports do
 
 
 def report(highest: int, lost: int) -> ReportBlock:
@@ -47,55 +157,217 @@ def report(highest: int, lost: int) -> ReportBlock:
     )
 
 
-def reported(bench: Bench, *, lost: int, red: int) -> Peer:
-    """Somebody whose client has reported twice, 250 packets apart, of which so many were lost."""
+def test_what_a_client_tells_is_handed_to_its_line_and_followed() -> None:
+    house = House()
+    peer, line, reporter = house.peer(), house.line(), Reporter()
+    transport, peer.transport = peer.transport, cast("Any", peer.transport)
+    egress = peer.egresses[0]
+    house.sending.sent = 250
+    reporter.blocks = {egress: report(1_240, 10)}
+    reporter.told, reporter.remb_bps = [b"12345", b"12"], 64_000.0
+    line.tier, line.copies_sent = Tier.A2, 0
+    original = transport.reporter
+    transport.reporter = cast("Any", reporter)
+    house.lines.take(peer, house.now)
+    transport.reporter = original
+    ((counted, rtt_s, jitter_s),) = line.reports
+    assert (counted[egress].lost, counted[egress].sent, counted[egress].under_way) == (10, 240, 10)
+    assert (rtt_s, jitter_s) == (0.05, 0.01)
+    assert [delivery.size for delivery in line.deliveries] == [5, 2]
+    assert line.remb == [64_000.0]
+    assert line.sent == [250 * len(peer.egresses)]
+    state = peer.room.subscriptions.state("guest-0")
+    assert (state.tier, state.cause) == ("A2", "estimate")
+    assert house.settled == ["r"]
+
+
+def test_a_decision_that_changes_nothing_settles_nothing() -> None:
+    house = House()
+    house.lines.follow(house.peer(), house.now)
+    assert house.settled == [] and house.counters["line_decisions"] == 1
+
+
+def test_one_listener_s_tier_touches_nobody_else_s() -> None:
+    house = House(listeners=3)
+    house.line(1).tier = Tier.C
+    for index in range(3):
+        house.lines.follow(house.peer(index), house.now)
+    states = [house.peer(0).room.subscriptions.state(f"guest-{index}").tier for index in range(3)]
+    assert states == ["A1", "C", "A1"]
+
+
+def test_packets_are_stamped_while_the_line_wants_it() -> None:
+    house = House()
+    row = house.peer().row
+    for wants in (True, True, False, False):
+        house.line().wants_stamps = wants
+        house.lines.follow(house.peer(), house.now)
+    assert house.sending.stamped == [(row, True), (row, False)]
+    assert house.counters["stampings"] == 1
+
+
+def test_copies_of_a_probe_are_sent_without_another_tier() -> None:
+    house = House()
+    line = house.line()
+    line.copies_sent = 1
+    house.lines.follow(house.peer(), house.now)
+    state = house.peer().room.subscriptions.state("guest-0")
+    assert (state.tier, state.protection) == ("A1", 1)
+
+
+def test_who_pauses_is_not_asked() -> None:
+    house = House()
+    house.bench.run(SubscriptionUpdate(room="r", participant="guest-0", paused=True))
+    house.line().tier = Tier.C
+    house.lines.follow(house.peer(), house.now)
+    assert house.line().asked == []
+
+
+def test_the_line_is_told_what_it_may_choose_from() -> None:
+    house = House()
+    command = SubscriptionUpdate(
+        room="r", participant="guest-0", mode="forward", max_kbps=64, slots=1
+    )
+    house.bench.run(command)
+    house.lines.follow(house.peer(), house.now)
+    _, terms = house.line().asked[-1]
+    assert terms == Terms((Tier.A1, Tier.A2, Tier.C), 64_000.0)
+
+
+# Who is asked when
+
+
+def test_a_silent_room_is_left_alone() -> None:
+    house = House(listeners=5)
+    for index in range(5):
+        house.line(index).is_settled = False
+    house.pass_time(10.0)
+    assert house.counters["line_decisions"] == 0
+
+
+def test_in_a_room_with_voices_whoever_waits_is_asked_each_second() -> None:
+    house = House(listeners=2)
+    house.flow()
+    house.line(0).is_settled = False
+    house.pass_time(10 * ROUND_S)
+    assert 9 <= len(house.line(0).asked) <= 11
+    assert 1 <= len(house.line(1).asked) <= 1 + 10 / SETTLED_ROUNDS
+
+
+def test_a_round_is_spread_over_the_second() -> None:
+    house = House(listeners=120)
+    house.flow()
+    for index in range(120):
+        house.line(index).is_settled = False
+    most = house.pass_time(3 * ROUND_S)
+    assert all(2 <= len(house.line(index).asked) <= 4 for index in range(120))
+    assert most <= 3
+
+
+def test_nobody_is_looked_at_who_left_during_the_round() -> None:
+    house = House(listeners=60)
+    house.flow()
+    house.lines.look(house.now)
+    gone = house.peer(59)
+    house.bench.worker._registry.depart(gone, cast("Any", "removed"), house.now)
+    house.pass_time(1.0)
+    assert cast("ScriptedLine", gone.line).asked == []
+
+
+def test_an_empty_worker_sets_no_deadline() -> None:
+    assert (
+        Lines(
+            cast("Any", Sending()), Peers(), Counter(), rooms={}, settle=lambda room: None
+        ).deadline
+        is None
+    )
+
+
+# What a room would send
+
+
+def test_a_listener_pays_for_no_more_talkers_than_it_has_lines() -> None:
+    room = Demand(talkers=3, slot_payload_bps=40_000.0)
+    assert demand_of(room, 3, is_ipv6=False) is room
+    assert demand_of(room, 1, is_ipv6=True) == Demand(1, 40_000.0, 20.0, True)
+    assert demand_of(room, 0, is_ipv6=False).talkers == 1
+
+
+def test_the_rate_of_voices_is_measured_where_they_leave_anyway() -> None:
+    house = House()
+    house.flow()
+    room, demands = house.registry.rooms["r"], Demands(cast("Any", house.sending))
+    first = demands.of(room, 0.0)
+    assert first == Demand(1, 32_000.0, 20.0, False)
+    assert demands.of(room, 0.5) is first
+    for second in range(1, 4):
+        demands.use(house.peer())
+        house.sending.sent += 50  # 80 octets each on three tracks
+        room.talk = lambda within_s, now: cast("Any", Talking)  # type: ignore[method-assign]
+        found = demands.of(room, float(second) + 0.1)
+    assert found.talkers == 2
+    assert found.slot_payload_bps == pytest.approx(50 * 80 * 8 * 3 / 2 / 1.05, rel=0.1)
+
+
+class Talking:
+    """Two of three slots had voice."""
+
+    talkers = 2
+    frame_ms = 20
+
+
+# Whole workers
+
+
+def state_of(bench: Bench, name: str = "guest-0", room: str = "r") -> SubscriptionState:
+    state = bench.run(SubscriptionGet(room=room, participant=name)).subscription
+    assert isinstance(state, SubscriptionState)
+    return state
+
+
+def test_a_newcomer_has_joined_on_its_first_tier() -> None:
+    bench = Bench()
     bench.room()
-    bench.join("guest-1", offer=offer(red_payload_type=red))
-    peer = bench.worker._registry.peers.of("r", "guest-1")
+    bench.join("guest-0", offer=offer(red_payload_type=63))
+    state = state_of(bench)
+    assert (state.tier, state.cause, state.protection) == ("A1", "join", 0)
+    assert (state.estimate_kbps, state.loss_ratio) == (None, None)
+    assert [(step.tier, step.cause) for step in state.history] == [("A1", "join")]
+    assert state.history[0].at == round((1_000_000.0 + bench.now) * 1000)
+    assert bench.worker.sizes()["listeners_A1"] == 1
+
+
+def test_whoever_moves_keeps_its_line_and_its_history() -> None:
+    bench = Bench()
+    bench.room()
+    bench.room("other")
+    bench.join("guest-0")
+    peer = bench.worker._registry.peers.of("r", "guest-0")
     assert peer is not None
-    egresses = peer.room.participants["guest-1"].egresses
-    transport, reports, counts = peer.transport, Reports(), Counts()
-    peer.transport = cast("Any", reports)
-    for step in range(2):
-        counts.sent = 250 * step
-        reports.blocks = {egresses[0]: report(1_000 + counts.sent, lost * step)}
-        follow_line(peer, cast(Forwarder, counts), bench.now)
-    peer.transport = transport
-    return peer
+    line = peer.line
+    bench.run(SubscriptionUpdate(room="r", participant="guest-0", paused=True))
+    bench.run(ParticipantMove(room="r", participant="guest-0", to_room="other"))
+    assert peer.line is line and peer.room.id == "other"
+    state = state_of(bench, room="other")
+    assert [step.tier for step in state.history] == ["A1", "paused", "A1"]
+    assert bench.worker.sizes()["listeners_A1"] == 1
+    assert bench.worker.sizes()["listeners_paused"] == 0
 
 
-def gauge(bench: Bench) -> list[int]:
-    return [bench.worker.sizes()[f"listeners_{copies}"] for copies in range(3)]
-
-
-@pytest.mark.parametrize(("lost", "copies"), [(0, 0), (25, 1), (50, 2)])
-def test_a_lossy_line_is_protected_told_and_counted(lost: int, copies: int) -> None:
+def test_tiers_and_changes_are_counted_from_the_start() -> None:
     bench = Bench()
-    peer = reported(bench, lost=lost, red=63)
-    state = bench.run(SubscriptionGet(room="r", participant="guest-1")).subscription
-    assert (state.protection, state.loss_ratio) == (copies, lost / 250)
-    assert peer.line.copies == copies
-    assert gauge(bench) == [int(number == copies) for number in range(3)]
-    streams = bench.worker.forwarder.sizes()["streams"]
-    assert streams == (6 if copies else 3), "made when the first listener needs them"
-
-
-def test_who_takes_no_red_has_a_loss_and_no_protection() -> None:
-    bench = Bench()
-    reported(bench, lost=50, red=0)
-    state = bench.run(SubscriptionGet(room="r", participant="guest-1")).subscription
-    assert (state.protection, state.loss_ratio) == (0, 0.2)
-    assert gauge(bench) == [1, 0, 0]
-
-
-def test_whoever_replaces_somebody_begins_unprotected() -> None:
-    bench = Bench()
-    reported(bench, lost=50, red=63)
-    bench.join("guest-1", offer=offer(red_payload_type=63))
-    state = bench.run(SubscriptionGet(room="r", participant="guest-1")).subscription
-    assert (state.protection, state.loss_ratio) == (0, None)
-    assert gauge(bench) == [1, 0, 0]
-
-
-def test_nobody_is_counted_in_an_empty_server() -> None:
-    assert gauge(Bench()) == [0, 0, 0]
+    bench.room()
+    counted = bench.worker.counters()
+    assert counted["tier_changes_estimate"] == counted["tier_changes_requested"] == 0
+    assert "tier_changes_join" not in counted
+    bench.join("guest-0")
+    bench.run(SubscriptionUpdate(room="r", participant="guest-0", paused=True))
+    bench.drain()
+    assert bench.worker.counters()["tier_changes_requested"] == 1
+    sizes = bench.worker.sizes()
+    assert (sizes["listeners_paused"], sizes["listeners_A1"]) == (1, 0)
+    bench.run(RoomCreate(room="r"))
+    peer = bench.worker._registry.peers.of("r", "guest-0")
+    assert peer is not None
+    bench.worker._registry.depart(peer, cast("Any", "removed"), bench.now)
+    assert bench.worker.sizes()["listeners_paused"] == 0

@@ -31,6 +31,7 @@ class SubscriptionCommands:
     def _update(self, command: SubscriptionUpdate, now: float) -> SubscriptionResult:
         room = self._registry.room(command.room)
         room.subscriptions.update(command, now)
+        self._registry.lines.follow(self._registry.peer(room, command.participant), now)
         self._registry.settle_room(room)
         return SubscriptionResult(subscription=self._state(room, command.participant))
 
@@ -40,10 +41,14 @@ class SubscriptionCommands:
 
     def _state(self, room: Room, participant: str) -> SubscriptionState:
         state = room.subscriptions.state(participant)
-        peer = self._registry.peers.of(room.id, participant)
-        assert peer is not None, "every participant of a room has a peer"
-        rtt_ms = worst_rtt_ms(peer.transport.feedback.values())
-        return msgspec.structs.replace(state, loss_ratio=peer.line.loss_ratio, rtt_ms=rtt_ms)
+        peer = self._registry.peer(room, participant)
+        estimate_bps = peer.line.estimate_bps
+        return msgspec.structs.replace(
+            state,
+            estimate_kbps=None if estimate_bps is None else round(estimate_bps / 1000),
+            loss_ratio=peer.line.loss_ratio,
+            rtt_ms=worst_rtt_ms(peer.transport.feedback.values()),
+        )
 
 
 def worst_rtt_ms(feedback: Iterable[EgressFeedback]) -> float | None:

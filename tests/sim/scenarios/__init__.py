@@ -6,6 +6,7 @@ from tests.sim.scenario import Scenario
 from tests.sim.scenarios import (
     lasting,
     listening,
+    mixed,
     moving,
     networks,
     protecting,
@@ -25,6 +26,7 @@ ALL: dict[str, Scenario] = {
         protecting,
         travelling,
         lasting,
+        mixed,
     )
     for scenario in module.SCENARIOS
 }

@@ -173,7 +173,7 @@ ENDS_BY_ITSELF = Scenario(
 def drifting(ppm: float) -> ClientShape:
     """Short words with long pauses, which is what can be simulated for long."""
     voice = Voice(talk_s=(0.3, 0.6), pause_s=(3.0, 12.0), dtx=True, drift_ppm=ppm)
-    return ClientShape(lines=1, voice=voice)
+    return ClientShape(lines=2, voice=voice)
 
 
 # 40 ms each way in this time, which nobody adds up.

@@ -60,6 +60,8 @@ ALWAYS_AND_FEW = Scenario(
         *(Talk(name) for name in ("red", "blue", "green")),
         Run(1.0),
         Ask("white", slots=1),
+        # One by one there is one voice on one m-line.
+        Ask("black", mode="forward"),
         *(Ask(name, always=("green",)) for name in ("white", "grey", "black")),
         Run(1.0),
         Hears("white", ("green",), only=True, within_s=0.8),

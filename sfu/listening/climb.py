@@ -1,0 +1,159 @@
+"""When a listener may go up again, and whether it should be tried out first.
+
+`wait` is 10 s of calm: nothing lost beyond chance, nothing waiting, something being sent. A step up
+that did not last 10 s has failed: it doubles `wait`, up to 60 s, and for a minute steps up are 10 s
+apart instead of 5. One to the same tier that lasts sets
+`wait` back. After five changes within a minute there is no
+step up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from .evidence import Evidence
+from .tiers import RANK, Demand, Tier, cost_bps
+
+LOSS_LOW = 0.02
+# A line that was full from the start has no round trip without a queue to compare with.
+LOSS_HIGH = 0.10
+UP_RATIO = 1.3
+WAIT_S, WAIT_MAX_S = 10.0, 60.0
+LASTS_S = 10.0
+DWELL_S, DWELL_FAILED_S, FAILED_KNOWN_S = 5.0, 10.0, 60.0
+# A line that comes and goes is followed no more than so often: up only after at most so many
+# changes. What goes down again at once is one of them.
+CHANGES_MAX, CHANGES_S, AGAIN_S = 4, 60.0, 5.0
+# A probe takes about this long; it may end when the step is due.
+PROBE_S = 1.4
+# After one that met a queue, and after one that said nothing (a pause of the talk).
+PROBE_AGAIN_S, PROBE_UNSURE_S = 10.0, 2.0
+# One step is dared beyond what a clean probe showed: a room where one talks takes no more of it.
+DARE_RATIO = 1.5
+# Without copies there is no probe: a step to at most so many times what is sent.
+TRIAL_RATIO = 2.0
+# Longer between two looks, and it was not looked at.
+LOOK_MAX_S = 1.5
+
+
+class Climb:
+    """The way up of one listener."""
+
+    __slots__ = (
+        "_calm_s",
+        "_changes",
+        "_failed_at",
+        "_looked_at",
+        "_failed_rank",
+        "_probe_at",
+        "_rank",
+        "_up_at",
+        "wait_s",
+    )
+
+    def __init__(self, now: float) -> None:
+        self.wait_s = WAIT_S
+        self._calm_s = 0.0
+        self._changes: deque[float] = deque(maxlen=CHANGES_MAX + 1)
+        self._looked_at = now
+        self._failed_at = self._probe_at = -math.inf
+        self._up_at: float | None = None  # of a step up that has not lasted yet
+        self._rank = 0  # of the tier that it led to
+        self._failed_rank = len(RANK)  # of the one that did not last
+
+    def look(self, evidence: Evidence) -> None:
+        """Count calm; each time that the line is judged while something is sent."""
+        now = evidence.now
+        elapsed_s = now - self._looked_at
+        self._looked_at = now
+        if self._up_at is not None and now - self._up_at >= LASTS_S:
+            self._up_at = None
+            if self._rank <= self._failed_rank:
+                self.wait_s, self._failed_rank = WAIT_S, len(RANK)
+        if not is_calm(evidence):
+            self._calm_s = 0.0
+        elif elapsed_s <= LOOK_MAX_S:
+            self._calm_s += elapsed_s
+
+    def rest(self, now: float) -> None:
+        """Nothing is sent: time passes without a meaning."""
+        self._looked_at = now
+
+    def went_up(self, tier: Tier, now: float) -> None:
+        """A step up to `tier` was made."""
+        self._up_at, self._rank = now, RANK[tier]
+        self._changes.append(now)
+
+    def went_down(self, now: float) -> None:
+        """A step down was made: was the one up too early?"""
+        self._calm_s = 0.0
+        if not self._changes or now - self._changes[-1] >= AGAIN_S or self._up_at is not None:
+            self._changes.append(now)
+        if self._up_at is not None:
+            self.wait_s = min(2.0 * self.wait_s, WAIT_MAX_S)
+            self._failed_at, self._failed_rank = now, self._rank
+            self._up_at = None
+
+    def probed(self, now: float, *, is_sure: bool) -> None:
+        """A probe ended without a step."""
+        self._probe_at = now + (PROBE_AGAIN_S if is_sure else PROBE_UNSURE_S)
+
+    def is_due(self, now: float, changed_at: float) -> bool:
+        """Whether it has been calm for long enough."""
+        if len(self._changes) > CHANGES_MAX and now - self._changes[0] < CHANGES_S:
+            return False
+        has_failed = now - self._failed_at < FAILED_KNOWN_S
+        dwell_s = DWELL_FAILED_S if has_failed else DWELL_S
+        return self._calm_s >= self.wait_s and now - changed_at >= dwell_s
+
+    def may_probe(self, now: float, changed_at: float) -> bool:
+        """Whether a probe that begins now ends when the step is due."""
+        return now >= self._probe_at and self.is_due(now, changed_at - PROBE_S)
+
+
+def is_calm(evidence: Evidence) -> bool:
+    """Whether nothing speaks against more."""
+    if evidence.waits is True or evidence.over_s > 0.0:
+        return False
+    if evidence.loss is None:
+        return evidence.has_feedback  # else the first report is still to come
+    if evidence.waits is None:
+        return evidence.loss < LOSS_LOW
+    return evidence.has_feedback or evidence.loss < LOSS_HIGH
+
+
+def better(tier: Tier, allowed: Sequence[Tier]) -> list[Tier]:
+    """The tiers above, the best first."""
+    return [candidate for candidate in allowed if RANK[candidate] < RANK[tier]]
+
+
+def needs_bps(above: Sequence[Tier], demand: Demand) -> float:
+    """What a line must carry for the least step up."""
+    return min(UP_RATIO * cost_bps(candidate, demand) for candidate in above)
+
+
+def after_probe(
+    above: Sequence[Tier], demand: Demand, carried_bps: float, *, is_clean: bool
+) -> Tier | None:
+    """The tier for what a probe found; a clean one is dared on for one step."""
+    for candidate in above:
+        if UP_RATIO * cost_bps(candidate, demand) <= carried_bps:
+            return candidate
+    if is_clean and needs_bps(above[-1:], demand) <= DARE_RATIO * carried_bps:
+        return above[-1]
+    return None
+
+
+def on_trial(
+    tier: Tier, above: Sequence[Tier], demand: Demand, carries_bps: float, *, is_quick: bool
+) -> Tier | None:
+    """The tier to try without a probe; `is_quick`: feedback tells at once if it is too much."""
+    limit = TRIAL_RATIO * cost_bps(tier, demand) if is_quick else 0.0
+    for candidate in above:
+        cost = cost_bps(candidate, demand)
+        is_next = candidate is above[-1]
+        if (cost <= limit or is_next) and UP_RATIO * cost <= carries_bps:
+            return candidate
+    return None

@@ -1,0 +1,179 @@
+"""What transport-wide feedback (transport-cc) tells of a line: loss, rate and delay, 10 times a s.
+
+Only stamped packets are answered, so there is feedback while somebody wants to know. What was sent
+before the last change says nothing of what is sent since, and is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from .delay import Delay, Use
+from .rates import Acknowledged, DelayLimit
+
+# Feedback older than this says nothing of now: on the lowest tier a packet comes every 120 ms.
+FRESH_S = 2.0
+# Loss is told of so long and so many: of fewer, one lost would be more than it means.
+LOSS_S = 1.0
+LOSS_PACKETS = 25
+# If for so long nothing came at all, the line was away, which is no matter of how much was sent.
+AWAY_S = 1.0
+OVER_UNKNOWN_S = 1.0
+# A queue that lost so much of its delay within a second is emptying.
+DRAINS_S = 0.01
+DRAINS_WITHIN_S = 1.0
+
+
+class Delivery(Protocol):
+    """What a transport-wide feedback tells of one packet, as the forwarder hands it out.
+
+    `sent_at` is monotonic seconds of ours, `arrived_at` seconds of the receiver's own clock, None
+    for a packet that did not come; `size` is octets on the wire.
+    """
+
+    @property
+    def sent_at(self) -> float: ...
+
+    @property
+    def arrived_at(self) -> float | None: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+class Feedback:
+    """Everything that deliveries tell of one line."""
+
+    __slots__ = (
+        "_acknowledged",
+        "_arrived_sent_at",
+        "_began_at",
+        "_bucket_at",
+        "_delay",
+        "_heard_at",
+        "_lost",
+        "_lost_in_row",
+        "_over_arrived_at",
+        "_came",
+        "_standing",
+        "limit",
+    )
+
+    def __init__(self) -> None:
+        self._delay = Delay()
+        self._acknowledged = Acknowledged()
+        self.limit = DelayLimit()
+        self._heard_at = self._began_at = self._arrived_sent_at = -math.inf
+        self._bucket_at: float | None = None  # departure of its first packet
+        self._came = self._lost = self._lost_in_row = 0
+        self._over_arrived_at = -math.inf  # the last arrival before the queue began to grow
+        self._standing: deque[tuple[float, float]] = deque()
+
+    def begin(self, now: float) -> None:
+        """What is sent has changed: only packets from now on count."""
+        self._began_at = now
+        self._delay.begin()
+        self._acknowledged.begin()
+        self._over_arrived_at = -math.inf
+        self._standing.clear()
+        self._came = self._lost = self._lost_in_row = 0
+        self._bucket_at = None
+        self._arrived_sent_at = now
+
+    def observe(self, deliveries: Sequence[Delivery], now: float) -> float | None:
+        """Take one feedback; the loss ratio of the last second when there is one."""
+        self._heard_at = now
+        loss_ratio = None
+        for delivery in deliveries:
+            if delivery.sent_at < self._began_at:
+                continue
+            if delivery.arrived_at is None:
+                self._lost_in_row += 1
+                continue
+            self._take(delivery.sent_at, delivery.arrived_at, delivery.size)
+            loss_ratio = self._close_bucket(delivery.sent_at, loss_ratio)
+        self._watch_queue(now)
+        if self.use is not Use.OVER:
+            self._over_arrived_at = self._acknowledged.newest_at
+        self.limit.observe(self.use, self.acked_bps(now), now)
+        return loss_ratio
+
+    def _take(self, sent_at: float, arrived_at: float, size: int) -> None:
+        if self._bucket_at is None:
+            self._bucket_at = sent_at
+        if sent_at - self._arrived_sent_at < AWAY_S:
+            self._lost += self._lost_in_row
+        self._lost_in_row = 0
+        self._arrived_sent_at = sent_at
+        self._came += 1
+        self._delay.take(sent_at, arrived_at)
+        self._acknowledged.take(arrived_at, size)
+
+    def _close_bucket(self, sent_at: float, before: float | None) -> float | None:
+        sent = self._came + self._lost
+        assert self._bucket_at is not None, "a packet came"
+        if sent_at - self._bucket_at < LOSS_S or sent < LOSS_PACKETS:
+            return before
+        loss_ratio = self._lost / sent
+        self._came = self._lost = 0
+        self._bucket_at = sent_at
+        return loss_ratio
+
+    def _watch_queue(self, now: float) -> None:
+        standing_s = self._delay.standing_s()
+        if standing_s is None:
+            return
+        self._standing.append((now, standing_s))
+        while now - self._standing[0][0] > DRAINS_WITHIN_S:
+            self._standing.popleft()
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether it tells of now."""
+        return now - self._heard_at < FRESH_S
+
+    @property
+    def use(self) -> Use:
+        """What the trend of the delay says."""
+        return self._delay.trend.use
+
+    def acked_bps(self, now: float) -> float | None:
+        """The rate that arrived since the last change; while a queue grows, since it does.
+
+        It takes some packets until that is known; after a second the former will do.
+        """
+        if self.use is not Use.OVER:
+            return self._acknowledged.bps
+        since_bps = self._acknowledged.since_bps(self._over_arrived_at)
+        is_late = self.over_s(now) >= OVER_UNKNOWN_S
+        return self._acknowledged.bps if since_bps is None and is_late else since_bps
+
+    @property
+    def standing_s(self) -> float | None:
+        """How long every packet of the last second waited at least."""
+        return self._standing[-1][1] if self._standing else None
+
+    @property
+    def newest_s(self) -> float:
+        """How long the newest packet waited."""
+        return self._delay.newest_s
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the queue is emptying."""
+        standing = self._standing
+        if self.use is Use.UNDER:
+            return True
+        return len(standing) > 1 and standing[-1][1] < standing[0][1] - DRAINS_S
+
+    def over_s(self, now: float) -> float:
+        """For how long the queue has been growing."""
+        since = self._delay.trend.over_since
+        return 0.0 if since is None or self.use is not Use.OVER else now - since
+
+    def rebase(self) -> None:
+        """That packets wait is not for what is sent."""
+        self._delay.rebase()
+        self._standing.clear()

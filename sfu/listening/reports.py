@@ -1,0 +1,140 @@
+"""What receiver reports tell of a line: round trip, jitter, and that somebody is there at all.
+
+A browser reports every 2.5 to 7.5 s (5 on average). Whoever was sent something and tells nothing is
+silent; without feedback one lost report is not silence.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .delay import Least
+
+# From then on feedback is asked for: if the listener is there, it comes at once.
+ASK_S = 5.0
+# Of who gives none one report may be lost on its way, and that is no silence yet.
+REPORT_S = 5.0
+# Less than this sent since it was heard last, and its silence means nothing (a pause, comfort
+# noise); the lowest tier sends 8 a second.
+SENT_MIN = 25
+# Nothing sent for this long: the room is silent or the listener paused.
+IDLE_S = 2.0
+# Round trips change when a network does; half to one minute is kept.
+ROUND_TRIP_LEAST_S = 60.0
+# From so many reports on the least is taken for that of an empty line.
+KNOWN_MIN = 2
+
+
+class Reports:
+    """Round trips and silence of one line."""
+
+    __slots__ = (
+        "_awaited_since",
+        "_jitter_least",
+        "_known",
+        "_least",
+        "_packets",
+        "_sent_at",
+        "_sent_since",
+        "has_reported",
+        "heard_at",
+        "jitter_s",
+        "resumed_at",
+        "rtt_s",
+        "told_at",
+    )
+
+    def __init__(self) -> None:
+        self.rtt_s: float | None = None  # as last reported
+        self.told_at = -math.inf
+        self.heard_at = -math.inf
+        self.resumed_at = -math.inf  # when something was sent after a pause
+        self.jitter_s: float | None = None
+        self.has_reported = False
+        self._least = Least(ROUND_TRIP_LEAST_S)
+        self._jitter_least = Least(ROUND_TRIP_LEAST_S)
+        self._known = 0
+        self._packets = 0
+        self._sent_at = -math.inf
+        self._sent_since = 0
+        self._awaited_since: float | None = None
+
+    def observe(self, rtt_s: float | None, jitter_s: float | None, now: float) -> None:
+        """What one report told."""
+        self.has_reported = True
+        if rtt_s is not None:
+            self.rtt_s = rtt_s
+            self._least.take(rtt_s, now)
+        if jitter_s is not None:
+            self.jitter_s = jitter_s
+            self._jitter_least.take(jitter_s, now)
+        if rtt_s is not None or jitter_s is not None:
+            self.told_at = now
+            self._known += 1
+        self.hear(now)
+
+    def hear(self, now: float) -> None:
+        """The listener is there: a report, a feedback."""
+        self.heard_at = now
+        self.await_anew()
+
+    def await_anew(self) -> None:
+        """What was sent so far is not waited for."""
+        self._awaited_since = None
+        self._sent_since = 0
+
+    def observe_sent(self, packets: int, now: float) -> None:
+        """So many in all."""
+        more = packets - self._packets if packets >= self._packets else packets
+        self._packets = packets
+        if more:
+            if not self.is_active(now):
+                self.resumed_at = now
+                self.await_anew()
+            self._sent_at = now
+            self._sent_since += more
+            if self._awaited_since is None:
+                self._awaited_since = now
+
+    def note_sending(self, now: float) -> None:
+        """Something was sent, as what came back shows."""
+        if not self.is_active(now):
+            self.resumed_at = now
+        self._sent_at = now
+
+    def is_active(self, now: float) -> bool:
+        """Whether something was sent lately."""
+        return now - self._sent_at < IDLE_S
+
+    def silent_s(self, now: float) -> float:
+        """For how long it has told nothing of what it was sent."""
+        if self._awaited_since is None or not self.has_reported or self._sent_since < SENT_MIN:
+            return 0.0
+        return now - self._awaited_since
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether something was sent that nothing was told of yet."""
+        return self._awaited_since is not None
+
+    @property
+    def waiting_s(self) -> float | None:
+        """How much longer than the least round trip the last was; None while too little is known.
+
+        Jitter, which grows with a queue too, counts only where there are no round trips.
+        """
+        value, least = self.rtt_s, self._least.value
+        if value is None:
+            value, least = self.jitter_s, self._jitter_least.value
+        if value is None or least is None or self._known < KNOWN_MIN:
+            return None
+        return value - least
+
+    def rebase(self) -> None:
+        """What it takes now is the least."""
+        self._least = Least(ROUND_TRIP_LEAST_S)
+        self._jitter_least = Least(ROUND_TRIP_LEAST_S)
+        if self.rtt_s is not None:
+            self._least.take(self.rtt_s, self.told_at)
+        if self.jitter_s is not None:
+            self._jitter_least.take(self.jitter_s, self.told_at)

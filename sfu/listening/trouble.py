@@ -1,0 +1,110 @@
+"""When a line does not carry what it is sent, and what it would carry instead.
+
+Judged by what was sent since the last change, in this order:
+
+    delay      a queue has grown for 300 ms, to 80 ms; or what is sent stands in one for 150 ms
+               that does not empty; or the last round trip took 150 ms more than the least
+    loss       over 10 % in two reports or a second of feedback, if packets wait too, or if it is
+               not known whether they do, or if copies are no help; over 25 % in any case
+    estimate   less than 1.1 of what is sent for 3 s
+
+Loss with nothing waiting is by chance: copies repair it, and fewer octets would be lost alike.
+Beyond a quarter that is tested first, since a line that polices its rate loses without a queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .evidence import Evidence
+from .tiers import RANK, Cause, Demand, Tier, cost_bps
+
+OVERUSE_S = 0.3
+# A path that takes 40 ms more from now on looks like a queue that grows, for a second or two.
+GROWN_S = 0.08
+STANDING_S = 0.15
+# A round trip that was measured sooner after a change is still that of the queue before it.
+ROUND_TRIP_SETTLED_S = 3.0
+LOSS_HIGH, LOSS_QUARTER = 0.10, 0.25
+# Words of loss: a report is one, a second of feedback two.
+BAD_MIN = 2
+# Of feedback, where nothing waits: a few packets are lost in a row by chance too.
+SURE_MIN = 4
+DOWN_RATIO = 1.1
+ESTIMATE_S = 3.0
+
+
+def is_queueing(evidence: Evidence, changed_at: float) -> bool:
+    """Whether more is sent than the line carries, by delay."""
+    if evidence.over_s >= OVERUSE_S and evidence.newest_s >= GROWN_S:
+        return evidence.acked_bps is not None  # soon it is: one step is better than two
+    if evidence.standing_s is None or evidence.standing_s < STANDING_S or evidence.is_draining:
+        return False
+    return evidence.standing_at >= changed_at + ROUND_TRIP_SETTLED_S
+
+
+def is_losing(evidence: Evidence) -> bool:
+    """Whether loss is a reason to go down."""
+    loss = evidence.loss
+    if loss is None or evidence.bad < BAD_MIN or loss <= LOSS_HIGH:
+        return False
+    if evidence.waits is True:
+        return not evidence.is_draining
+    if evidence.waits is None:
+        return True
+    is_sure = evidence.bad >= SURE_MIN or not evidence.has_feedback
+    return is_sure and (loss > LOSS_QUARTER or not evidence.can_protect)
+
+
+class Shortage:
+    """Whether the estimate has been too low for long enough."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """What is sent has changed."""
+        self._since = None
+
+    def lasts(self, evidence: Evidence, tier: Tier, demand: Demand) -> bool:
+        """After each look at the line."""
+        # Where nothing waits, what comes shows that the estimate by delay is too low.
+        is_clear = evidence.waits is False
+        estimate_bps = evidence.carries_bps if is_clear else evidence.estimate_bps
+        if evidence.is_draining or estimate_bps >= DOWN_RATIO * cost_bps(tier, demand):
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = evidence.now
+        return evidence.now - self._since >= ESTIMATE_S
+
+
+def lower(
+    evidence: Evidence, cause: Cause, tier: Tier, allowed: Sequence[Tier], demand: Demand
+) -> Tier | None:
+    """The tier to go down to; None at the lowest.
+
+    What arrives while a queue grows is what the line carries: with feedback the best tier for
+    1 / 1.1 of that. Without it the next one, at a quarter of loss B4.
+    """
+
+    def cost(candidate: Tier) -> float:
+        return cost_bps(candidate, demand, is_stamped=evidence.has_feedback)
+
+    below = [
+        candidate
+        for candidate in allowed
+        if RANK[candidate] > RANK[tier] and cost(candidate) < cost(tier)
+    ]
+    if not below:
+        return None
+    rate = evidence.estimate_bps if cause is Cause.ESTIMATE else evidence.acked_bps
+    if rate is not None and (evidence.has_feedback or cause is Cause.ESTIMATE):
+        fitting = (candidate for candidate in below if cost(candidate) <= rate / DOWN_RATIO)
+        return next(fitting, below[-1])
+    if cause is Cause.LOSS and evidence.loss is not None and evidence.loss > LOSS_QUARTER:
+        far = (candidate for candidate in below if RANK[candidate] >= RANK[Tier.B4])
+        return next(far, below[-1])
+    return below[0]

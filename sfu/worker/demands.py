@@ -1,0 +1,104 @@
+"""What each room would send to a listener: how many talk at once, and at which rate.
+
+A ladder decides by what its tiers would cost now, with everybody talking who talked lately. That is
+of the room, so it is found out once for all its listeners. The rate of a voice is measured where it
+leaves anyway: on the tracks of one listener who gets the slots as they come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sfu.fast import Forwarder
+from sfu.listening import Demand, Tier
+from sfu.stage import Room
+from sfu.worker.peers import Peer
+
+# A conversation goes to and fro: who talked within this will talk again.
+LATELY_S = 10.0
+# Until it is measured: what browsers make of speech.
+PAYLOAD_BPS = 32_000.0
+# No Opus voice is below the one, none above the other (RFC 7587 7.1).
+PAYLOAD_MIN_BPS, PAYLOAD_MAX_BPS = 6_000.0, 510_000.0
+# It follows upwards at once and downwards by so much each second: pauses are no lower rate.
+DECAY = 0.97
+# Steps of the rate that are worth telling: smaller ones would have every listener decide anew.
+STEP_RATIO = 1.1
+MEASURED_EVERY_S = 1.0
+
+
+@dataclass(slots=True)
+class _Measured:
+    """Of one room: when, and on whose tracks, so many octets had been sent."""
+
+    at: float
+    demand: Demand
+    rate_bps: float = 0.0
+    peer: Peer | None = None
+    octets: int = 0
+
+
+class Demands:
+    """Of all rooms of one worker."""
+
+    def __init__(self, forwarder: Forwarder) -> None:
+        self._forwarder = forwarder
+        self._measured: dict[Room, _Measured] = {}
+
+    def of(self, room: Room, now: float) -> Demand:
+        """As of now or a moment ago; the same object for as long as nothing has changed."""
+        measured = self._measured.get(room)
+        if measured is None:
+            demand = self._look(room, PAYLOAD_BPS, now)
+            measured = self._measured[room] = _Measured(now, demand)
+        elif now - measured.at >= MEASURED_EVERY_S:
+            self._measure(room, measured, now)
+        return measured.demand
+
+    def use(self, peer: Peer) -> None:
+        """`peer` may be the one whose tracks are looked at next, if it gets its slots plain."""
+        measured = self._measured.get(peer.room)
+        if measured is None or measured.peer is not None or peer.line.copies_sent:
+            return
+        if peer.line.tier is Tier.A1:
+            measured.peer, measured.octets = peer, self._octets(peer)
+
+    def forget_closed(self) -> None:
+        """Rooms that are gone are not kept."""
+        for room in [room for room in self._measured if room.is_closed]:
+            del self._measured[room]
+
+    def _measure(self, room: Room, measured: _Measured, now: float) -> None:
+        peer, elapsed_s = measured.peer, now - measured.at
+        measured.at, measured.peer = now, None
+        measured.rate_bps *= DECAY**elapsed_s
+        talking = room.talk(elapsed_s, now).talkers
+        is_same = peer is not None and peer.room is room and peer.participant in room.participants
+        if is_same and talking and peer is not None and peer.line.tier is Tier.A1:
+            sent_bps = (self._octets(peer) - measured.octets) * 8 / elapsed_s
+            measured.rate_bps = max(measured.rate_bps, sent_bps / talking)
+        rate_bps = measured.demand.slot_payload_bps
+        if measured.rate_bps:
+            found = min(PAYLOAD_MAX_BPS, max(PAYLOAD_MIN_BPS, measured.rate_bps))
+            if not 1 / STEP_RATIO < found / rate_bps < STEP_RATIO:
+                rate_bps = found
+        demand = self._look(room, rate_bps, now)
+        if demand != measured.demand:
+            measured.demand = demand
+
+    def _look(self, room: Room, rate_bps: float, now: float) -> Demand:
+        talk = room.talk(LATELY_S, now)
+        return Demand(
+            talkers=max(1, talk.talkers), slot_payload_bps=rate_bps, frame_ms=float(talk.frame_ms)
+        )
+
+    def _octets(self, peer: Peer) -> int:
+        return sum(self._forwarder.egress_stats(egress).octets for egress in peer.egresses)
+
+
+def demand_of(room_demand: Demand, slots: int, *, is_ipv6: bool) -> Demand:
+    """The same for a listener who gets so many slots at once."""
+    talkers = min(room_demand.talkers, max(1, slots))
+    if talkers == room_demand.talkers and is_ipv6 == room_demand.is_ipv6:
+        return room_demand
+    return replace(room_demand, talkers=talkers, is_ipv6=is_ipv6)
