@@ -27,14 +27,16 @@ class SubscriptionFields(TypedDict, total=False):
     """What a listener hears; those left out stay, an empty list ends a choice.
 
     `slots`: at most so many voices at once. `always`: heard before others while they hold a slot.
-    `never`: not heard. `paused`: nothing is sent. `max_kbps`: at most so much.
+    `never`: not heard. `mode`: what the line allows, each voice as it comes ("forward") or all of
+    them mixed ("mix"). `max_kbps`: at most so much, headers included; None ends that. `paused`:
+    nothing is sent.
     """
 
     slots: int
     always: list[str]
     never: list[str]
     mode: SubscriptionMode
-    max_kbps: int
+    max_kbps: int | None
     paused: bool
 
 
@@ -105,16 +107,23 @@ class StageCalls(Asker):
         return (await self.call(command)).participant
 
     async def track_set_priority(
-        self, *, room: str, participant: str, priority_db: float
+        self, *, room: str, participant: str, priority_db: float | None
     ) -> ParticipantState:
-        """Compete for slots with this bonus (-60 to 60 dB) in place of the one of the role."""
+        """Compete for slots with this bonus (-60 to 60 dB) in place of the one of the role.
+
+        None: with that of the role again.
+        """
         command = TrackSetPriority(room=room, participant=participant, priority_db=priority_db)
         return (await self.call(command)).participant
 
     async def subscription_update(
         self, *, room: str, participant: str, **fields: Unpack[SubscriptionFields]
     ) -> SubscriptionState:
-        """Change what a participant hears."""
+        """Change what a participant hears.
+
+        Errors: failed_precondition (`mode` mix: the server makes none, or `never` names somebody,
+        whom a mix cannot leave out).
+        """
         command = SubscriptionUpdate(room=room, participant=participant, **fields)
         return (await self.call(command)).subscription
 

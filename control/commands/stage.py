@@ -94,10 +94,10 @@ class TrackUnmute(Command[ParticipantResult], frozen=True, kw_only=True):
 
 
 class TrackSetPriority(Command[ParticipantResult], frozen=True, kw_only=True):
-    """Compete for slots with this bonus in dB, in place of the one of the role."""
+    """Compete for slots with this bonus in dB, in place of the one of the role; None: with that."""
 
     method: ClassVar[str] = "track.set_priority"
     result: ClassVar[Any] = ParticipantResult
     room: RoomId
     participant: ParticipantId
-    priority_db: PriorityDb
+    priority_db: PriorityDb | None

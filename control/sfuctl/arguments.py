@@ -13,7 +13,7 @@ from control.errors import ControlError
 from control.events import EVENTS
 from control.sfuctl.connecting import add_options
 from control.sfuctl.usage import UsageError
-from control.sfuctl.verbs import GROUPS, VERBS
+from control.sfuctl.verbs import GROUPS, NULL, VERBS
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
@@ -57,7 +57,9 @@ def command_of(arguments: argparse.Namespace) -> AnyCommand:
     """The command that the arguments describe. Raises UsageError when a value cannot be."""
     kind: type[AnyCommand] = arguments.command
     given = {name: getattr(arguments, name, None) for name in kind.__struct_fields__}
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = {
+        name: None if value is NULL else value for name, value in given.items() if value is not None
+    }
     try:
         return parse_command(kind, fields)
     except ControlError as error:

@@ -38,6 +38,7 @@ from control.events import (
     TrackUnmuted,
     UnknownEvent,
 )
+from control.sfuctl.qualities import cause
 from control.sfuctl.tables import clock, printable
 from control.types import ActiveSpeaker, RoomState
 
@@ -115,7 +116,8 @@ def _speakers(body: SpeakersChanged) -> str:
 
 
 def _quality(body: QualityChanged) -> str:
-    return f"{body.participant} is sent {body.tier} now, {body.previous} before ({body.cause})"
+    changed = f"{body.participant} is sent {body.tier} now, {body.previous} before"
+    return f"{changed}: {cause(body.cause)}"
 
 
 def _gap(body: EventsGap) -> str:

@@ -58,8 +58,9 @@ from control.commands import (
     TrackSetPriority,
     TrackUnmute,
 )
+from control.sfuctl.qualities import subscription
 from control.sfuctl.tables import clock, count, fields, left, names, number, span, table
-from control.types import Hand, ParticipantState, ParticipantStatus, RoomState, SubscriptionState
+from control.types import Hand, ParticipantState, ParticipantStatus, RoomState
 
 ROOM_COLUMNS = ("ROOM", "PEOPLE", "ON STAGE", "SLOTS", "DOOR", "HANDS", "SPEAKING", "AGE")
 PARTICIPANT_COLUMNS = ("PARTICIPANT", "NAME", "ROLE", "STATE", "MUTED", "HAND", "TIER", "AGE")
@@ -204,30 +205,6 @@ def _standing(state: ParticipantState) -> str:
     return f"{state.participant} is a {state.role.value}, {heard}, {line}"
 
 
-def _subscription(state: SubscriptionState) -> str:
-    asked = state.slots_max
-    most = "" if asked is None or asked == state.slots else f", {asked} asked for"
-    loss, rtt, rate = state.loss_ratio, state.rtt_ms, state.estimate_kbps
-    red = state.protection
-    return fields(
-        {
-            "participant": state.participant,
-            "hears": "nothing: paused"
-            if state.paused
-            else f"{count(state.slots, 'voice')} at once{most}",
-            "tier": state.tier if state.cause is None else f"{state.tier} ({state.cause})",
-            "mode": state.mode,
-            "always": names(state.always),
-            "never": names(state.never),
-            "at most": None if state.max_kbps is None else f"{state.max_kbps} kbit/s",
-            "line": None if rate is None else f"{rate} kbit/s",
-            "loss": None if loss is None else f"{loss:.1%}",
-            "protection": None if not red else f"{count(red, 'earlier packet')} with each",
-            "round trip": None if rtt is None else f"{rtt:.0f} ms",
-        }
-    )
-
-
 def _info(command: ServerInfo, result: ServerInfoResult, now_ms: int) -> str:
     about = fields(
         {
@@ -287,7 +264,7 @@ def _what_is_now(command: AnyCommand, result: ParticipantResult, now_ms: int) ->
 
 
 def _one_subscription(command: AnyCommand, result: SubscriptionResult, now_ms: int) -> str:
-    return _subscription(result.subscription)
+    return subscription(result.subscription, now_ms)
 
 
 def _answer(command: AnyCommand, result: JoinResult | RestartResult, now_ms: int) -> str:
@@ -324,6 +301,8 @@ def _declined(command: StageDecline, result: ParticipantResult, now_ms: int) -> 
 
 
 def _priority(command: TrackSetPriority, result: ParticipantResult, now_ms: int) -> str:
+    if command.priority_db is None:
+        return f"{command.participant} counts as others of its role do"
     return f"{command.participant} counts with {command.priority_db:+g} dB"
 
 

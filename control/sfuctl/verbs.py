@@ -97,6 +97,17 @@ def _json_list(path: str) -> list[dict[str, Any]]:
         raise argparse.ArgumentTypeError(f"{path} is no JSON list: {error}") from error
 
 
+def _kbps_or_none(text: str) -> object:
+    return NULL if text == "none" else int(text)
+
+
+def _decibels_or_none(text: str) -> object:
+    return NULL if text == "none" else float(text)
+
+
+# What stands for null on the wire; None is what was not given.
+NULL: Final = object()
+
 _ROLES: Final = [role.value for role in Role]
 _ROOM = _option("room", metavar="ROOM")
 _WHO = _option("participant", metavar="PARTICIPANT")
@@ -160,8 +171,12 @@ _SUBSCRIPTION = (
     _option("--slots", type=int, metavar="N", help="hear at most so many at once"),
     _option("--always", nargs="*", metavar="P", help="hear these first; none ends it"),
     _option("--never", nargs="*", metavar="P", help="do not hear these; none ends it"),
-    _option("--mode", choices=["auto", "forward", "mix"]),
-    _option("--max-kbps", type=int, metavar="N", help="send it no more than this"),
+    _option(
+        "--mode",
+        choices=["auto", "forward", "mix"],
+        help="what its line allows, each voice as it comes, or the mix",
+    ),
+    _option("--max-kbps", type=_kbps_or_none, metavar="N", help="at most this; none ends it"),
     _option("--paused", action=argparse.BooleanOptionalAction, help="send it nothing"),
 )
 
@@ -274,7 +289,12 @@ VERBS: Final = (
         (
             _ROOM,
             _WHO,
-            _option("priority_db", type=float, metavar="DB", help="bonus in dB, -60 to 60"),
+            _option(
+                "priority_db",
+                type=_decibels_or_none,
+                metavar="DB",
+                help="bonus in dB, -60 to 60; none is that of the role",
+            ),
         ),
     ),
     Verb(SubscriptionUpdate, "change what a participant hears", (_ROOM, _WHO, *_SUBSCRIPTION)),

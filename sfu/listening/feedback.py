@@ -14,8 +14,10 @@ from typing import Protocol
 from .delay import Delay, Use
 from .rates import Acknowledged, DelayLimit
 
-# Feedback older than this says nothing of now: on the lowest tier a packet comes every 120 ms.
+# What was sent and not answered for longer is not answered at all: on the lowest tier a packet
+# leaves every 120 ms, feedback comes every 50 to 250 ms.
 FRESH_S = 2.0
+ANSWER_S = 0.3
 # Loss is told of so long and so many: of fewer, one lost would be more than it means.
 LOSS_S = 1.0
 LOSS_PACKETS = 25
@@ -59,6 +61,7 @@ class Feedback:
         "_over_arrived_at",
         "_came",
         "_standing",
+        "_unanswered_since",
         "limit",
     )
 
@@ -66,7 +69,9 @@ class Feedback:
         self._delay = Delay()
         self._acknowledged = Acknowledged()
         self.limit = DelayLimit()
-        self._heard_at = self._began_at = self._arrived_sent_at = -math.inf
+        self._heard_at = -math.inf
+        self._unanswered_since: float | None = None
+        self._began_at = self._arrived_sent_at = -math.inf
         self._bucket_at: float | None = None  # departure of its first packet
         self._came = self._lost = self._lost_in_row = 0
         self._over_arrived_at = -math.inf  # the last arrival before the queue began to grow
@@ -85,7 +90,7 @@ class Feedback:
 
     def observe(self, deliveries: Sequence[Delivery], now: float) -> float | None:
         """Take one feedback; the loss ratio of the last second when there is one."""
-        self._heard_at = now
+        self._heard_at, self._unanswered_since = now, None
         loss_ratio = None
         for delivery in deliveries:
             if delivery.sent_at < self._began_at:
@@ -98,7 +103,7 @@ class Feedback:
         self._watch_queue(now)
         if self.use is not Use.OVER:
             self._over_arrived_at = self._acknowledged.newest_at
-        self.limit.observe(self.use, self.acked_bps(now), now)
+        self.limit.observe(self.use, self.acked_bps, now)
         return loss_ratio
 
     def _take(self, sent_at: float, arrived_at: float, size: int) -> None:
@@ -131,15 +136,22 @@ class Feedback:
             self._standing.popleft()
 
     def is_fresh(self, now: float) -> bool:
-        """Whether it tells of now."""
-        return now - self._heard_at < FRESH_S
+        """Whether it tells of what is sent now; in a pause of the talk, of what was sent last."""
+        since = self._unanswered_since
+        return self._heard_at > -math.inf and (since is None or now - since < FRESH_S)
+
+    def note_sent(self, now: float) -> None:
+        """Something was sent; what is told together with its feedback was before that."""
+        if self._unanswered_since is None and now - self._heard_at >= ANSWER_S:
+            self._unanswered_since = now
 
     @property
     def use(self) -> Use:
         """What the trend of the delay says."""
         return self._delay.trend.use
 
-    def acked_bps(self, now: float) -> float | None:
+    @property
+    def acked_bps(self) -> float | None:
         """The rate that arrived since the last change; while a queue grows, since it does.
 
         It takes some packets until that is known; after a second the former will do.
@@ -147,7 +159,7 @@ class Feedback:
         if self.use is not Use.OVER:
             return self._acknowledged.bps
         since_bps = self._acknowledged.since_bps(self._over_arrived_at)
-        is_late = self.over_s(now) >= OVER_UNKNOWN_S
+        is_late = self.over_s >= OVER_UNKNOWN_S
         return self._acknowledged.bps if since_bps is None and is_late else since_bps
 
     @property
@@ -168,10 +180,10 @@ class Feedback:
             return True
         return len(standing) > 1 and standing[-1][1] < standing[0][1] - DRAINS_S
 
-    def over_s(self, now: float) -> float:
+    @property
+    def over_s(self) -> float:
         """For how long the queue has been growing."""
-        since = self._delay.trend.over_since
-        return 0.0 if since is None or self.use is not Use.OVER else now - since
+        return self._delay.trend.over_s
 
     def rebase(self) -> None:
         """That packets wait is not for what is sent."""

@@ -5,46 +5,31 @@ room or the listener's wishes allow has no part in it. The tier is the best one 
 above `reach`. So a listener who asks for the mix and back is where it was at once.
 
     state      what it means                      leaves it when
-    top        the best tier allowed              the line is in trouble           -> lower
-               what a lossless line is on for     nothing is told of what was sent -> silent
-               its life, without timers           it loses by chance               -> top, copies
+    top        the best tier allowed: where a     the line is in trouble            -> lower, tested
+               good line is for its life          nothing is told of what was sent  -> silent
 
-    lower      the line carried no more: a        in trouble still                 -> lower, or C
-               tier below what is allowed         calm for `wait`, and 5 s here    -> probing; trial
-                                                  nothing is told                  -> silent
+    lower      the line carried no more: a        it is in trouble still            -> lower, or C
+               tier below the best allowed        it was calm for long enough       -> probing/trial
+                                                  nothing is told                   -> silent
 
-    probing    1.3 s of more octets, while        none of it waited                -> lower or top
-               nothing else changes               a queue began to grow            -> lower
+    probing    copies beside the tier, for a      none of it waited                 -> lower or top
+               second of talk                     a queue began to grow             -> lower
 
-    trial      up one step without a probe,       no trouble for 10 s              -> lower or top
-               where there is no feedback or      in trouble                       -> lower, and
-               no RED; otherwise like `lower`                                         `wait` doubles
+    trial      a step up without a probe, as      nothing is wrong for 10 s         -> lower or top
+               it is without feedback or RED      it is in trouble                  -> lower
 
-    tested     down although nothing waited:      fewer are lost                   -> lower
-               is it by chance?                   as many are lost                 -> where it was
+    tested     a step down although nothing       less is lost                      -> lower
+               waits: is the loss by chance?      as much is lost                   -> where it was
 
-    silent     B4 after 7.5 s without a word,     it is heard                      -> where it was
-               C after 15 s                       10 to 60 s of C                  -> lowest tier
+    silent     B4 after 7.5 s without a word,     it is heard                       -> where it was
+               C after 15 s                       10 to 60 s in C, for a try        -> lowest tier
 
-Trouble, in this order; at most one step each second and round trip, judged only by what was sent
-since the last:
+    C          the lowest tier lost 60 %          10 to 60 s, for a try             -> lowest tier
 
-    delay      a queue has grown for 300 ms, or what is sent stands in one for 150 ms that does not
-               empty, or the last round trip took 150 ms more than the least
-    loss       over 10 % in two reports or a second of feedback, if packets wait too, or if it is
-               not known whether they do, or if copies made it worse
-    estimate   less than 1.1 of what is sent for 3 s
-
-How far down. What arrives while a queue grows is what the line carries: with feedback the step is
-to the best tier of 1 / 1.1 of that. Without it is one step, at a quarter of loss to B4. The lowest
-tier is left, for C, only if it loses half.
-
-Loss by chance, with nothing waiting, is no trouble: copies repair it (see protection), and fewer
-octets would be lost alike. Beyond a quarter a step down is tried first, since a line that polices
-its rate loses without a queue.
-
-`wait` is 10 s. A step up that did not last 10 s has failed: it doubles `wait`, up to 60 s, and for
-a minute two steps up are 10 s apart instead of 5. Calm is counted only while something is sent.
+What trouble is, and how far down it leads, stands in `trouble`; what calm is, how long it takes and
+when a step up has failed in `climb`; how a probe ends in `probing`. One step at most is taken each
+second and round trip. Loss by chance is not for the ladder: copies repair it (`protection`), and of
+fewer octets as many would be lost. In a silent room there are no steps, and no time passes.
 """
 
 from __future__ import annotations

@@ -33,8 +33,6 @@ JOIN_STAMPS_S = 10.0
 # Longer in a queue than this is waiting; what packets of different sizes take is less.
 WAITS_S = 0.1
 LOSS_LOW = 0.02
-# After a pause the first feedback takes a frame, a tenth of a second and a round trip.
-RESUMED_S = 2.0
 _FALLS = (Cause.LOSS, Cause.DELAY, Cause.ESTIMATE)
 ROUND_TRIP_S = 0.1  # until one is reported
 
@@ -75,7 +73,7 @@ class Line:
         "wants_stamps",
     )
 
-    def __init__(self, *, takes_red: bool, takes_feedback: bool = False, now: float = 0.0) -> None:
+    def __init__(self, *, takes_red: bool, takes_feedback: bool, now: float) -> None:
         self.tier = Tier.A1
         self.cause = Cause.JOIN  # of the last change of the tier
         self.copies = 0  # earlier packets that go along with each, for what the line loses
@@ -115,15 +113,6 @@ class Line:
             and not (self.wants_stamps and self._sending_since is not None)
             and not self._reports.is_awaiting
         )
-
-    def observe(self, reported: dict[int, Counted], now: float) -> bool:
-        """Take a round of reports, by track, for protection alone; True when `copies` changed."""
-        loss_ratio = self._loss.observe(reported)
-        if loss_ratio is None or self._protection is None:
-            return False
-        is_changed = self._protection.observe(loss_ratio, now, is_clear=True)
-        self.copies = self.copies_sent = self._protection.copies
-        return is_changed
 
     def observe_reports(
         self,
@@ -169,7 +158,8 @@ class Line:
         Without packets the silence of a listener means nothing. Tell it before each `decide`; a
         smaller number than before starts anew.
         """
-        self._reports.observe_sent(packets, now)
+        if self._reports.observe_sent(packets, now) and self._feedback is not None:
+            self._feedback.note_sent(now)
         if packets and self._sending_since is None:
             self._sending_since = now
 
@@ -211,10 +201,7 @@ class Line:
         feedback = self._feedback
         if feedback is not None and feedback.is_fresh(now):
             self._add_feedback(evidence, feedback)
-            return evidence
-        if now - told.resumed_at < RESUMED_S:
-            evidence.is_active = False  # what is sent again is not answered yet
-        if evidence.standing_s is not None:
+        elif evidence.standing_s is not None:
             evidence.waits = evidence.standing_s > WAITS_S
         return evidence
 
@@ -224,9 +211,9 @@ class Line:
         evidence.can_probe = self._protection is not None
         evidence.standing_s, evidence.standing_at = feedback.standing_s, evidence.now
         evidence.is_draining = feedback.is_draining
-        evidence.over_s = feedback.over_s(evidence.now)
+        evidence.over_s = feedback.over_s
         evidence.newest_s = feedback.newest_s
-        evidence.acked_bps = feedback.acked_bps(evidence.now)
+        evidence.acked_bps = feedback.acked_bps
         if evidence.standing_s is not None:
             evidence.waits = evidence.standing_s > WAITS_S or evidence.over_s > 0.0
             if not evidence.waits:  # then loss says nothing of what the line carries

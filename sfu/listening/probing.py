@@ -80,7 +80,10 @@ class Probe:
     def observe(self, deliveries: Sequence[Delivery], newest_s: float, now: float) -> Finding:
         """Take a feedback while it runs; `newest_s`: how long the newest packet waited."""
         self._take(deliveries)
-        self._late = self._late + 1 if newest_s > self._floor_s + WAIT_MAX_S else 0
+        waits_s = newest_s - self._floor_s
+        self._late = self._late + 1 if waits_s > WAIT_MAX_S else 0
+        if waits_s > LATE_MAX * WAIT_MAX_S:
+            self._late = LATE_MAX
         if self._late >= LATE_MAX or self._loses():
             self.is_full = True
             if self.carried_bps is not None:

@@ -19,6 +19,8 @@ REPORT_S = 5.0
 SENT_MIN = 25
 # Nothing sent for this long: the room is silent or the listener paused.
 IDLE_S = 2.0
+# Less than this since it was looked at last: there was a pause. The lowest tier sends 8 a second.
+PAUSED_BELOW_PER_S = 4.0
 # Round trips change when a network does; half to one minute is kept.
 ROUND_TRIP_LEAST_S = 60.0
 # From so many reports on the least is taken for that of an empty line.
@@ -39,7 +41,6 @@ class Reports:
         "has_reported",
         "heard_at",
         "jitter_s",
-        "resumed_at",
         "rtt_s",
         "told_at",
     )
@@ -48,7 +49,6 @@ class Reports:
         self.rtt_s: float | None = None  # as last reported
         self.told_at = -math.inf
         self.heard_at = -math.inf
-        self.resumed_at = -math.inf  # when something was sent after a pause
         self.jitter_s: float | None = None
         self.has_reported = False
         self._least = Least(ROUND_TRIP_LEAST_S)
@@ -83,23 +83,23 @@ class Reports:
         self._awaited_since = None
         self._sent_since = 0
 
-    def observe_sent(self, packets: int, now: float) -> None:
-        """So many in all."""
+    def observe_sent(self, packets: int, now: float) -> bool:
+        """So many in all; whether there were any since it was told last."""
         more = packets - self._packets if packets >= self._packets else packets
         self._packets = packets
-        if more:
-            if not self.is_active(now):
-                self.resumed_at = now
-                self.await_anew()
-            self._sent_at = now
-            self._sent_since += more
-            if self._awaited_since is None:
-                self._awaited_since = now
+        if not more:
+            return False
+        idle_s = now - self._sent_at
+        if idle_s >= IDLE_S and more < PAUSED_BELOW_PER_S * idle_s:
+            self.await_anew()
+        self._sent_at = now
+        self._sent_since += more
+        if self._awaited_since is None:
+            self._awaited_since = now
+        return True
 
     def note_sending(self, now: float) -> None:
         """Something was sent, as what came back shows."""
-        if not self.is_active(now):
-            self.resumed_at = now
         self._sent_at = now
 
     def is_active(self, now: float) -> bool:

@@ -52,7 +52,7 @@ def participant_state(
         muted=muted,
         mute_locked=False,
         hand=hand,
-        tier="slots",
+        tier="A1",
         slots=3,
         joined_at=joined_at,
         metadata={},

@@ -98,6 +98,7 @@ from control.types import (
     Role,
     RoomState,
     SubscriptionState,
+    TierChange,
 )
 
 AT_MS = 1_767_225_600_000
@@ -132,7 +133,7 @@ def participant_state(participant: str = "red", **fields: Any) -> ParticipantSta
         "muted": False,
         "mute_locked": False,
         "hand": None,
-        "tier": "forward",
+        "tier": "A1",
         "slots": 3,
         "joined_at": AT_MS,
         "metadata": {},
@@ -151,17 +152,23 @@ HANDS = HandsResult(hands=[Hand(participant="blue", raised_at=AT_MS + 5)])
 SUBSCRIPTION = SubscriptionResult(
     subscription=SubscriptionState(
         participant="red",
-        tier="forward",
-        slots=2,
+        tier="B2",
+        slots=3,
         paused=False,
         mode="auto",
         always=["blue"],
         never=[],
         slots_max=2,
         protection=1,
+        max_kbps=64,
+        estimate_kbps=52,
         loss_ratio=0.015,
         rtt_ms=41.5,
-        cause="requested",
+        cause="delay",
+        history=[
+            TierChange(at=AT_MS - 60_000, tier="A1", cause="join"),
+            TierChange(at=AT_MS - 5_000, tier="B2", cause="delay"),
+        ],
     )
 )
 SYNCED = [
@@ -309,7 +316,7 @@ _BODIES: tuple[EventBody, ...] = (
         ],
     ),
     SpeakersChanged(revision=10, speakers=[]),
-    QualityChanged(participant="red", tier="paused", previous="forward", cause="requested"),
+    QualityChanged(participant="red", tier="B2", previous="A1", cause="delay"),
     ServerDraining(deadline_ms=30_000),
     ServerUndrained(),
     ServerOverloaded(limit="load"),

@@ -16,6 +16,7 @@ from control.errors import ErrorCode
 from control.events import EVENTS
 from control.server import ServerLimits, _told
 from control.types import LeaveReason, ParticipantState, RoomState, SubscriptionState
+from sfu.listening import LADDER, Cause, Demand, Tier, cost_bps
 from sfu.stage import REASON_CLOSED
 from sfu.stage.lifetime import REASON_EMPTY, REASON_ORPHANED
 from sfu.worker.intake import LIMITS
@@ -119,6 +120,26 @@ def test_fields_of_states_are_all_there() -> None:
     for text, kind in kinds:
         for name in kind.__struct_fields__:
             assert re.search(rf"`{name}\??`", text), name
+
+
+def test_what_a_tier_takes_of_a_line_is_told_as_the_ladder_reckons() -> None:
+    """With one talker, and with three where that makes a difference."""
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (\d+)(?: to (\d+))? \|$", SECTIONS["Values"], re.M)
+    told = {tier: [int(kbps) for kbps in (one, three or one)] for tier, one, three in rows}
+    reckoned = {
+        tier.value: [
+            round(cost_bps(tier, Demand(talkers=talkers), int(tier is Tier.A0)) / 1_000)
+            for talkers in (1, 3)
+        ]
+        for tier in LADDER
+    }
+    off = {tier: told[tier] for tier in reckoned if told[tier] != reckoned[tier]}
+    assert not off and set(told) == set(reckoned), reckoned
+
+
+def test_every_cause_is_told() -> None:
+    """As the ladder and rooms give them."""
+    assert all(f"`{cause}`" in SECTIONS["Values"] for cause in Cause)
 
 
 def test_every_command_is_explained() -> None:

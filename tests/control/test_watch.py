@@ -73,7 +73,7 @@ def test_a_full_room_is_drawn() -> None:
         "",
         "AUDIENCE 2",
         "  1 suspect, 1 connected",
-        "  tiers: forward 4",
+        "  tiers: A1 4",
     ]
 
 

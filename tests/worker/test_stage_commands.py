@@ -81,6 +81,9 @@ def test_a_priority_stands_in_the_state_and_is_told() -> None:
     bench.told.clear()
     assert bench.run(command).participant == state
     assert bench.methods() == []
+    taken_back = TrackSetPriority(room="r", participant="p", priority_db=None)
+    assert bench.run(taken_back).participant.priority_db is None
+    assert bench.methods() == ["participant.updated"]
 
 
 def test_name_and_metadata_are_changed_and_told_with_the_whole_state() -> None:
