@@ -1,6 +1,6 @@
 # What a listener gets: the numbers and the header of an output track (README: Numbering, Header).
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 from sfu.fast._rows cimport NO_STAMP, Egress, Extension, Outgoing
@@ -31,7 +31,7 @@ cdef inline void write_extension(
         return
     if level_id > 0:
         at = write_element(into.block, at, is_two_byte, level_id, 1)
-        into.level_at = at
+        into.level_at = <int8_t>at
         at += 1
     if has_mid:
         at = write_element(into.block, at, is_two_byte, mid_id, mid_size)
@@ -39,7 +39,7 @@ cdef inline void write_extension(
         at += mid_size
     if stamp_id > 0:
         at = write_element(into.block, at, is_two_byte, stamp_id, 2)
-        into.stamp_at = at
+        into.stamp_at = <int8_t>at
         at += 2
     at = (at + 3) & 0xFC
     write16(into.block, TWO_BYTE_PROFILE if is_two_byte else ONE_BYTE_PROFILE)

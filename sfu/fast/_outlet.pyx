@@ -428,9 +428,10 @@ cdef class Outlet(Packing):
         cdef Egress* egresses[HELD_MAX]
         cdef Outgoing* packets[HELD_MAX]
         cdef Egress* egress
-        cdef uint32_t size, padding, largest = 0
+        cdef uint32_t sizes[HELD_MAX]
+        cdef uint32_t padding, largest = 0
         cdef int32_t count = 0
-        cdef int32_t line, item, slot, stamp
+        cdef int32_t line, item, slot
         for line in range(transport.egress_count):
             egress = &self.egresses[transport.egresses[line]]
             slot = NOBODY if egress.stream == NOBODY else self.streams[egress.stream].slot
@@ -440,19 +441,22 @@ cdef class Outlet(Packing):
                 if count < HELD_MAX:
                     egresses[count] = egress
                     packets[count] = as_carried(audience, item, egress.stream)
-                    stamp = next_stamp(transport, egress)
-                    size = header_size(egress, packets[count], stamp) + packets[count].length
+                    # That it has a number is seen by the next one; each gets its own when it leaves.
+                    sizes[count] = packets[count].length + header_size(
+                        egress, packets[count], next_stamp(transport, egress)
+                    )
                     if egress.echo_group != packets[count].echo_group:
-                        largest = max(largest, size)
+                        largest = max(largest, sizes[count])
                     count += 1
         while flush.part < count:
             egress = egresses[flush.part]
             if self._is_carried(egress, transport, packets[flush.part]):
-                stamp = next_stamp(transport, egress)
-                padding = largest - header_size(egress, packets[flush.part], stamp) - packets[flush.part].length
+                padding = largest - sizes[flush.part]
                 if flush.part == count - 1 or padding > PADDING_SIZE_MAX:
                     padding = 0
-                if not self._emit(outbox, egress, transport, packets[flush.part], padding, stamp):
+                if not self._emit(
+                    outbox, egress, transport, packets[flush.part], padding, next_stamp(transport, egress)
+                ):
                     return False
             flush.part += 1
         flush.part = 0

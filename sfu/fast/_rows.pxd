@@ -1,6 +1,6 @@
 # The rows of the forwarder's tables. README.md tells what they mean.
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport ADDRESS_SIZE
 
@@ -163,43 +163,44 @@ cdef struct Sent:
 # A header extension block, ready but for what differs from packet to packet.
 cdef struct Extension:
     uint8_t size                # 0: no such block
-    int32_t level_at            # offset of the level byte, -1 without
-    int32_t stamp_at            # of the transport-wide number, -1 without
+    int8_t level_at             # offset of the level byte, -1 without
+    int8_t stamp_at             # of the transport-wide number, -1 without
     uint8_t block[EXTENSION_SIZE_MAX]
 
+# What each packet needs stands first: fewer lines of the processor's cache are touched by a fan-out.
 cdef struct Egress:
     bint alive
     bint needs_anchor
     bint has_packets
     bint is_switching           # with that anchor it goes on with the same slot, packed or not: all of it is heard once
-    bint is_owed                # packets that left on the stream it hears no more, but not to it
-    int64_t owed_index          # the first of them, on the slot's plain stream
     int32_t transport
     int32_t stream
-    int32_t position            # in the stream's list
     int32_t echo_group
     uint32_t ssrc
-    uint8_t payload_type
-    uint8_t red_payload_type    # 0: the listener takes no RED
-    Sent* sent                  # SENT_MAX of them if the listener may ask for packets again
-    double resends              # that it may still get
-    Extension plain             # of its packets as a rule
-    Extension lean              # of packets of a lean slot: empty
-    Extension stamped_lean      # the number alone
-    bint borrows                # it was not agreed on for this track, but for others of the transport
-    Extension stamped           # of those with a transport-wide number; empty if that was not agreed on
     int64_t last_sequence
     int64_t index_offset        # sequence = V + this
     int64_t oldest_index
-    int64_t time_base           # timestamp = time + this, before any move
     int64_t time_offset
     int64_t last_time           # as sent, unwrapped
     uint32_t last_ticks
-    uint32_t first_timestamp
     uint32_t packets
     uint32_t octets
+    uint8_t payload_type
+    uint8_t red_payload_type    # 0: the listener takes no RED
     double sent_at
+    Sent* sent                  # SENT_MAX of them if the listener may ask for packets again
+    double resends              # that it may still get
+    Extension plain             # of its packets as a rule
+    Extension stamped           # of those with a transport-wide number; empty if that was not agreed on
+    bint borrows                # it was not agreed on for this track, but for others of the transport
+    Extension lean              # of packets of a lean slot: empty
+    Extension stamped_lean      # the number alone
+    int32_t position            # in the stream's list
+    int64_t time_base           # timestamp = time + this, before any move
+    uint32_t first_timestamp
     double excused_at           # until then nothing was due: another stream, no route, an own voice
+    bint is_owed                # packets that left on the stream it hears no more, but not to it
+    int64_t owed_index          # the first of them, on the slot's plain stream
 
 # A packet on its way to a stream's egresses.
 cdef struct Outgoing:
