@@ -39,7 +39,7 @@ BACKOFF_S, BACKOFF_MAX_S = 1.0, 60.0
 STEADY_S = 60.0
 # What it tells of itself is put together this often.
 STATS_EVERY_S = 1.0
-# How long one thread may keep the interpreter while the other waits for it; by default that is 5 ms.
+# How long one thread keeps the interpreter while the other waits for it; by default that is 5 ms.
 # A tick asks for it some twenty times, the loop once for each wake: with a loop that is half busy,
 # ticks were late ten times as often by default, and the loop woke 10 ms late at p99, not 2.5.
 SWITCH_S = 0.000_5
