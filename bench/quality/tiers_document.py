@@ -62,8 +62,9 @@ def tier_section(tiers: Tiers) -> list[str]:
         "What a listener whose line loses nothing hears on each tier (`control/PROTOCOL.md`), of "
         "one talker. Packets of the same publisher as below go through the forwarder (A), or "
         "through the mixer (B): jitter buffer, decoder, levelling, limiter, the tier's encoder. "
-        f"They come up to {1e3 * JITTER_S:.0f} ms late by their uplink. A mix is encoded a second time; "
-        "PESQ hears nothing above 8 kHz, so bits that a full band takes are not to be seen here.",
+        f"They come up to {1e3 * JITTER_S:.0f} ms late by their uplink. A mix is encoded a second "
+        "time; PESQ hears nothing above 8 kHz, so bits that a full band takes are not to be seen "
+        "here.",
         "",
         f"![PESQ by tier](quality/{PLOT})",
         "",
