@@ -69,6 +69,10 @@ cdef inline int64_t overlap(const Egress* egress, const Outgoing* out) noexcept 
         return 0
     return egress.last_time + egress.last_ticks - (out.time + egress.time_base)
 
+cdef inline int64_t heard_until(const Egress* egress) noexcept nogil:
+    """The end of the last packet sent, on the timeline of what this egress carries."""
+    return egress.last_time + egress.last_ticks - egress.time_offset
+
 cdef inline bint is_early(const Egress* egress, const Outgoing* out) noexcept nogil:
     """Whether `out` has to wait for another stream's packet to end, as a voice does on its slot."""
     return EARLY_TICKS_MAX < overlap(egress, out) <= OVERLAP_TICKS_MAX
@@ -82,6 +86,9 @@ cdef inline void anchor(Egress* egress, const Outgoing* out) noexcept nogil:
     if not egress.has_packets:
         egress.has_packets = True
         egress.time_base = <int64_t>egress.first_timestamp - out.time
+    if egress.is_switching:
+        egress.is_switching = False     # the same speech goes on
+        return
     # Each time from the same base, so that moves between streams never add up.
     egress.time_offset = egress.time_base
     behind = overlap(egress, out)

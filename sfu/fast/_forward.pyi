@@ -97,7 +97,7 @@ class Forwarder:
     def next_flush(self) -> float | None:
         """When `flush` has something to do, None for never."""
     def flush(self, now: float) -> None:
-        """What has been held back for long enough goes out; drain afterwards."""
+        """What has been held back, or packed, for long enough goes out; drain afterwards."""
     def add_slot(self, audience: int = -1, *, lean: bool = False) -> int:
         """A virtual microphone; of an audience, which has at most 8.
 
@@ -107,10 +107,13 @@ class Forwarder:
     def remove_slot(self, slot: int) -> None: ...
     def assign(self, slot: int, source: int, now: float) -> None:
         """`source` (-1: nobody) holds `slot` from now on. A source holds at most one slot."""
-    def slot_stream(self, slot: int, redundancy: int = 0) -> int:
+    def slot_stream(self, slot: int, redundancy: int = 0, *, packed: bool = False) -> int:
         """The stream of the slot's packets as they come, or each in RED with up to `redundancy` (1
-        or 2) earlier ones of the same voice. All of a slot's streams have the same numbers and
-        times.
+        or 2) earlier ones of the same voice; `packed`: up to 60 ms of them in one, made only while
+        somebody carries it. All have the slot's times, the packed ones numbers of their own.
+
+        An egress that changes between streams of one slot hears all of it once; drain afterwards,
+        or at `next_flush`.
         """
     def push(
         self,
@@ -226,8 +229,8 @@ class Forwarder:
         """
     def counters(self) -> dict[str, int]:
         """`received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes
-        recovered repaired resent resends_refused taps_dropped stamped stamped_arrived stamped_lost
-        feedback_malformed held held_us`, and `dropped_<reason>`.
+        recovered repaired resent resends_refused packed packed_late taps_dropped stamped
+        stamped_arrived stamped_lost feedback_malformed held held_us`, and `dropped_<reason>`.
         """
     def sizes(self) -> dict[str, int]:
         """How many of each are alive: transports addresses sources slots streams egresses

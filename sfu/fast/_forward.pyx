@@ -35,7 +35,7 @@ cdef class Forwarder(Intake):
         self, int32_t stream, bytes payload not None, double now, *, at=None, csrcs=(), uint8_t level=127,
         bint yields=False, bint marker=False,
     ):
-        cdef Slot* slot = &self.slots[self._stream(stream).slot]
+        cdef Slot* slot = &self.slots[self._origin(self._stream(stream).slot)]
         cdef uint32_t length = <uint32_t>PyBytes_GET_SIZE(payload)
         cdef bint is_placed
         self._assert_drained()
@@ -199,6 +199,8 @@ cdef class Forwarder(Intake):
             "repaired": self.repaired,
             "resent": self.resent,
             "resends_refused": self.resends_refused,
+            "packed": self.packed,
+            "packed_late": self.packed_late,
             "taps_dropped": self.taps.dropped,
             "stamped": self.stamped,
             "stamped_arrived": self.stamped_arrived,

@@ -49,6 +49,19 @@ cdef inline Remembered* recall(History* history, int64_t index) noexcept nogil:
 cdef inline const uint8_t* payload_of(const History* history, const Remembered* one) noexcept nogil:
     return history.payloads + one.at % HISTORY_BYTES
 
+cdef inline int64_t first_unheard(History* history, int64_t newest, int64_t time) noexcept nogil:
+    """The first packet up to `newest` that does not begin before `time`; newest + 1 for none."""
+    cdef Remembered* one
+    cdef int64_t index, found = newest + 1
+    for index in range(newest, newest - HISTORY_PACKETS, -1):
+        one = recall(history, index)
+        if one == NULL:
+            continue
+        if one.time < time:
+            break
+        found = index
+    return found
+
 cdef inline Remembered* remember(History* history, const Outgoing* out, double now) noexcept nogil:
     """Keep a packet that has its place; NULL when its place was taken by a newer one."""
     cdef Remembered* one = &history.packets[out.index % HISTORY_PACKETS]

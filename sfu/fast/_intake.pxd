@@ -3,17 +3,17 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport Batch
-from sfu.fast._outlet cimport Outlet
 from sfu.fast._red cimport RED_BLOCKS_MAX, RedBlock
 from sfu.fast._rows cimport CHALLENGES_MAX, DROP_REASONS, GAPS_MAX, Pending, SlowRecord, Source, Transport
 from sfu.fast._rtp cimport RtpHeader
+from sfu.fast._switching cimport Switching
 
 cdef enum:
     KIND_STUN = 0
     KIND_DTLS = 1
     KIND_RTCP = 2
 
-cdef class Intake(Outlet):
+cdef class Intake(Switching):
     # the input being worked on
     cdef Batch inbox
     cdef uint32_t inbox_at

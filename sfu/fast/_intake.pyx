@@ -7,7 +7,6 @@ from libc.stdlib cimport free
 
 from sfu.fast._batch cimport DATAGRAM_SIZE_MAX, Batch, Datagram
 from sfu.fast._level cimport DTX_SIZE_MAX, hear, is_decoded, level_byte
-from sfu.fast._outlet cimport Outlet
 from sfu.fast._rows cimport (
     BYTES_BURST_MAX, CHALLENGES_MAX, GAPS_MAX, NOBODY, PACKETS_BURST_MAX, PAYLOAD_SIZE_MAX, RECOVERED_BITS,
     Outgoing, Pending, Slot, SlowRecord, Source, Transport,
@@ -99,7 +98,7 @@ cdef inline bint was_asked_for(const Source* source, int64_t sequence) noexcept 
     return 0 < behind < RECOVERED_BITS and (source.asked >> behind) & 1
 
 
-cdef class Intake(Outlet):
+cdef class Intake(Switching):
     def __cinit__(self):
         self.inbox = Batch(1, DATAGRAM_SIZE_MAX)
 

@@ -4,8 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport Batch
 from sfu.fast._history cimport Remembered
+from sfu.fast._packing cimport Packing
 from sfu.fast._rows cimport FORMS, PAYLOAD_SIZE_MAX, RESENDS_MAX, Audience, Egress, Outgoing, Slot, Transport
-from sfu.fast._stamping cimport Stamping
 
 # Where the fan-out of `outgoing` stands, and that of a held tick: either can pause when the outbox is full.
 cdef struct FanOut:
@@ -26,8 +26,7 @@ cdef struct Flush:
     int32_t part                # of what that egress's transport gets
     uint64_t number
 
-cdef class Outlet(Stamping):
-    cdef double now
+cdef class Outlet(Packing):
     cdef Outgoing outgoing
     cdef Outgoing forms[FORMS]  # of `outgoing`, those that somebody carries
     cdef int32_t form_count
@@ -47,6 +46,8 @@ cdef class Outlet(Stamping):
     cdef uint64_t resends_refused
     cdef bint _is_letting_out(self) noexcept
     cdef bint _let_out(self, Batch outbox) noexcept nogil
+    cdef bint _catch_up(self, Batch outbox) noexcept nogil
+    cdef const Outgoing* _unheard(self, const Egress* egress, const Outgoing* out) noexcept nogil
     cdef void _dispatch(self, Slot* slot) noexcept nogil
     cdef void _add_form(self, Slot* slot, int32_t form, Remembered* kept) noexcept nogil
     cdef bint _fan_out(self, Batch outbox) noexcept nogil

@@ -1,20 +1,22 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What leaves: one packet to all its listeners, or one tick to each listener. README.md has the theory."""
 
+from libc.math cimport HUGE_VAL
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport Batch
-from sfu.fast._egress cimport anchor, header_size, is_early, write_header
+from sfu.fast._egress cimport anchor, header_size, heard_until, is_early, write_header
 from sfu.fast._held cimport HOLD_S, as_carried, begins_packet, hold, hurry, is_complete, unlink
 from sfu.fast._history cimport History, Remembered, payload_of, recall, remember
+from sfu.fast._pack cimport PACK_S, Pack
+from sfu.fast._packing cimport Packing
 from sfu.fast._red cimport choose_copies, has_copies, stamp_red, wrap
 from sfu.fast._rows cimport (
     FLOWING_S, FORMS, HELD_MAX, NO_STAMP, NOBODY, PAYLOAD_SIZE_MAX, RESENDS_MAX, SENT_MAX, Audience, Egress, Outgoing,
     Sent, Slot, Stream, Transport,
 )
-from sfu.fast._stamping cimport Stamping
 from sfu.fast._stamps cimport next_stamp, note_departure
 from sfu.fast._tap cimport keep_tapped
 
@@ -65,7 +67,7 @@ cdef inline void note_flow(Slot* slot, const Outgoing* out) noexcept nogil:
     slot.newest_echo_group = out.echo_group
 
 
-cdef class Outlet(Stamping):
+cdef class Outlet(Packing):
     def set_segmented(self, int32_t audience, bint segmented):
         cdef Audience* row = self._audience(audience)
         self._assert_drained()
@@ -83,25 +85,49 @@ cdef class Outlet(Stamping):
         self.now = now
 
     def next_flush(self):
-        if self.holding.first == NOBODY:
-            return None
-        return self.audiences[self.holding.first].held_at + HOLD_S
+        cdef double due = HUGE_VAL
+        if self.owed_count > 0:
+            return self.now
+        if self.holding.first != NOBODY:
+            due = self.audiences[self.holding.first].held_at + HOLD_S
+        if self.packing.first != NOBODY:
+            due = min(due, (<Pack*>self.slots[self.packing.first].pack).begun_at + PACK_S)
+        return None if due == HUGE_VAL else due
 
     cdef bint _is_letting_out(self) noexcept:
         """Whether something is under way."""
-        return self.fan_out.is_active or self.flush_state.is_active or self.resend_at < self.resend_count
+        return (
+            self.fan_out.is_active
+            or self.flush_state.is_active
+            or self.ready_at < self.ready_count
+            or self.resend_at < self.resend_count
+        )
 
     cdef bint _let_out(self, Batch outbox) noexcept nogil:
         """Go on with what is under way or due; True when `outbox` is full before its end."""
+        if self.owed_count > 0 and self._catch_up(outbox):
+            return True
         if self.resend_at < self.resend_count and self._resend(outbox):
             return True
-        if self.fan_out.is_active and self._fan_out(outbox):
-            return True
         while True:
+            if self.fan_out.is_active and self._fan_out(outbox):
+                return True
             if self.flush_state.is_active and self._flush(outbox):
                 return True
-            if not self._start_due_flush():
+            if self.ready_at < self.ready_count:
+                self.ready_at += 1
+                self.outgoing = self.ready[self.ready_at - 1]
+                self._dispatch(&self.slots[self.outgoing.slot])
+            elif not self._start_due_flush() and not self._start_due_pack():
                 return False
+
+    cdef bint _catch_up(self, Batch outbox) noexcept nogil:
+        """Send egresses what they are owed; True when `outbox` is full before the end."""
+        return False
+
+    cdef const Outgoing* _unheard(self, const Egress* egress, const Outgoing* out) noexcept nogil:
+        """What of a packet this egress has not heard yet; NULL for nothing."""
+        return out
 
     cdef void _dispatch(self, Slot* slot) noexcept nogil:
         """`outgoing` has its place on the slot's stream: send it to all, now or with its tick."""
@@ -122,6 +148,8 @@ cdef class Outlet(Stamping):
                 self._add_form(slot, form, kept)
         if self.form_count == 0:
             self._add_form(slot, 0, kept)   # heard by nobody, but the tick need not wait for this slot
+        if slot.packed != NOBODY:
+            self._pack(slot, out)
         if slot.audience == NOBODY or not self.audiences[slot.audience].is_segmented:
             self.fan_out.form = self.fan_out.cursor = 0
             self.fan_out.is_active = True
@@ -162,6 +190,7 @@ cdef class Outlet(Stamping):
         cdef Egress* egress
         cdef Transport* transport
         cdef Outgoing* out
+        cdef const Outgoing* part
         while self.fan_out.form < self.form_count:
             out = &self.forms[self.fan_out.form]
             stream = &self.streams[out.stream]
@@ -169,7 +198,10 @@ cdef class Outlet(Stamping):
                 egress = &self.egresses[stream.egresses[self.fan_out.cursor]]
                 transport = &self.transports[egress.transport]
                 if self._is_carried(egress, transport, out):
-                    if not self._emit(outbox, egress, transport, out, 0, next_stamp(transport, egress)):
+                    part = self._unheard(egress, out) if egress.is_switching else out
+                    if part != NULL and not self._emit(
+                        outbox, egress, transport, part, 0, next_stamp(transport, egress)
+                    ):
                         return True
                 self.fan_out.cursor += 1
             self.fan_out.form += 1
@@ -187,12 +219,15 @@ cdef class Outlet(Stamping):
         """Whether this egress gets the packet; one that is missed makes the next an anchor."""
         if egress.echo_group == out.echo_group or not self._is_reachable(transport):
             egress.needs_anchor = True
+            egress.is_switching = False
             egress.excused_at = self.now
             return False
         if not egress.needs_anchor:
             return out.index >= egress.oldest_index
         if out.is_late or out.index < egress.oldest_index:
             return False
+        if egress.is_switching:
+            return out.time + out.ticks > heard_until(egress)
         if is_early(egress, out):
             self.overlapping += 1
             return False
@@ -232,7 +267,7 @@ cdef class Outlet(Stamping):
         if stamp != NO_STAMP:
             self.stamped += 1
             note_departure(transport, egress, stamp, <uint32_t>protected + transport.datagram_overhead, self.now)
-        if egress.sent != NULL:
+        if egress.sent != NULL and not out.is_part:
             note_sent(egress, out, padding, stamp)
         return True
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._held cimport HoldList
+from sfu.fast._pack cimport PackList
 from sfu.fast._rows cimport Audience, Egress, Slot, Source, Stream, Transport
 from sfu.fast._tap cimport Taps
 from sfu.fast._tables cimport AddressTable, Ids
@@ -15,6 +16,11 @@ cdef class Routes:
     cdef Egress* egresses
     cdef Audience* audiences
     cdef HoldList holding
+    cdef PackList packing
+    cdef int32_t packed_rows    # of `slot_rows`
+    cdef int32_t* owed          # egresses that may be owed something
+    cdef int32_t owed_count
+    cdef int32_t owed_capacity
     cdef Taps taps
     cdef int32_t transport_capacity
     cdef int32_t source_capacity
@@ -45,6 +51,12 @@ cdef class Routes:
     cdef void _leave_audience(self, int32_t slot)
     cdef bint _is_behind(self, Egress* row, double now) noexcept
     cdef int _keep_history(self, Slot* row) except -1
+    cdef int32_t _open_slot(self, int32_t audience, bint lean) except -1
+    cdef void _close_slot(self, int32_t slot)
+    cdef int _open_packed(self, int32_t slot) except -1
+    cdef void _close_packed(self, int32_t slot)
+    cdef int32_t _origin(self, int32_t slot) noexcept
+    cdef int _switch(self, int32_t egress, int32_t slot) except -1
     cdef int _open_stream(self, int32_t slot, uint8_t form, int32_t stream) except -1
     cdef void _close_stream(self, int32_t stream)
     cdef void _vacate(self, int32_t slot)

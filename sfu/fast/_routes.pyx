@@ -8,10 +8,11 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from sfu.fast._batch cimport ADDRESS_SIZE
-from sfu.fast._egress cimport write_extension
+from sfu.fast._egress cimport heard_until, write_extension
 from sfu.fast._held cimport forget_stream
-from sfu.fast._history cimport new_history
+from sfu.fast._history cimport History, first_unheard, new_history, remember
 from sfu.fast._level cimport SILENCE_DB, WINDOW_UNSEEN_DB, decayed, silence
+from sfu.fast._pack cimport Pack, new_pack, unlink_pack
 from sfu.fast._rows cimport (
     AUDIENCE_SLOTS_MAX, BYTES_BURST_MAX, EGRESS_TABLE_MAX, FLOWING_S, FORMS, MID_SIZE_MAX, NOBODY,
     PACKETS_BURST_MAX, SENT_MAX, TABLE_MAX, TRANSPORT_ADDRESSES_MAX, TRANSPORT_EGRESSES_MAX, Audience, Egress, Sent, Slot, Source,
@@ -69,6 +70,7 @@ cdef class Routes:
         self.egress_rows = Ids("egresses", EGRESS_TABLE_MAX)
         self.audience_rows = Ids("audiences", TABLE_MAX)
         self.holding.first = self.holding.last = NOBODY
+        self.packing.first = self.packing.last = NOBODY
         self.addresses = AddressTable()
         self.sessions = {}
         self.spent = {}
@@ -82,8 +84,10 @@ cdef class Routes:
             free(self.audiences[index].payloads)
         for index in range(self.slot_capacity):
             free(self.slots[index].history)
+            free(self.slots[index].pack)
         for index in range(self.egress_capacity):
             free(self.egresses[index].sent)
+        free(self.owed)
         free(self.taps.records)
         free(self.taps.payloads)
         for index in range(self.transport_capacity):
@@ -294,25 +298,10 @@ cdef class Routes:
         self.audience_rows.give_back(audience)
 
     def add_slot(self, int32_t audience=NOBODY, *, bint lean=False):
-        cdef int32_t row, stream, form
+        cdef int32_t row
         if audience != NOBODY and self._audience(audience).slot_count >= AUDIENCE_SLOTS_MAX:
             raise OverflowError(f"an audience has at most {AUDIENCE_SLOTS_MAX} slots")
-        row = self.slot_rows.take()
-        try:
-            stream = self.stream_rows.take()
-        except OverflowError:
-            self.slot_rows.give_back(row)
-            raise
-        self.slots = <Slot*>grown(self.slots, &self.slot_capacity, row + 1, sizeof(Slot))
-        memset(&self.slots[row], 0, sizeof(Slot))
-        self.slots[row].alive = True
-        self.slots[row].source = NOBODY
-        for form in range(FORMS):
-            self.slots[row].streams[form] = NOBODY
-        self.slots[row].audience = audience
-        self.slots[row].needs_anchor = True
-        self.slots[row].is_lean = lean
-        self._open_stream(row, 0, stream)
+        row = self._open_slot(audience, lean)
         if audience != NOBODY:
             self.audiences[audience].slots[self.audiences[audience].slot_count] = row
             self.audiences[audience].slot_count += 1
@@ -320,18 +309,13 @@ cdef class Routes:
 
     def remove_slot(self, int32_t slot):
         cdef Slot* row = self._slot(slot)
-        cdef int32_t form
         self._assert_drained()
         self._vacate(slot)
         if row.audience != NOBODY:
             self._leave_audience(slot)
-        for form in range(FORMS):
-            if row.streams[form] != NOBODY:
-                self._close_stream(row.streams[form])
-        free(row.history)
-        row.history = NULL
-        row.alive = False
-        self.slot_rows.give_back(slot)
+        if row.packed != NOBODY:
+            self._close_packed(row.packed)
+        self._close_slot(slot)
 
     def assign(self, int32_t slot, int32_t source, double now):
         cdef Slot* row = self._slot(slot)
@@ -345,14 +329,21 @@ cdef class Routes:
             row.source = source
             self.sources[source].slot = slot
 
-    def slot_stream(self, int32_t slot, int32_t redundancy=0):
+    def slot_stream(self, int32_t slot, int32_t redundancy=0, *, bint packed=False):
         cdef Slot* row = self._slot(slot)
+        cdef int32_t carrier = slot
         if not 0 <= redundancy < FORMS:
             raise ValueError(f"a stream carries 0 to {FORMS - 1} earlier packets, not {redundancy}")
+        if packed:
+            if row.packed == NOBODY:
+                self._assert_drained()
+                self._open_packed(slot)
+            carrier = self.slots[slot].packed
+        row = &self.slots[carrier]
         if row.streams[redundancy] == NOBODY:
             self._assert_drained()
             self._keep_history(row)
-            self._open_stream(slot, <uint8_t>redundancy, self.stream_rows.take())
+            self._open_stream(carrier, <uint8_t>redundancy, self.stream_rows.take())
         return row.streams[redundancy]
 
     def tap(self, int32_t slot, bint on):
@@ -488,7 +479,7 @@ cdef class Routes:
     def subscribe(self, int32_t egress, int32_t stream):
         cdef Egress* row = self._egress(egress)
         cdef Stream* target
-        cdef int32_t left = NOBODY      # the slot that it heard before
+        cdef int32_t left = NOBODY      # the row that it heard before
         self._assert_drained()
         if row.stream == stream:
             return
@@ -510,9 +501,15 @@ cdef class Routes:
         row.stream = stream
         # The forms of a slot share its numbers: between them nothing is missed.
         if target.slot != left:
-            row.needs_anchor = True
             # What is held for its tick was placed for those who listened then.
             row.oldest_index = self.slots[target.slot].newest_index + 1
+            if left == NOBODY or self._origin(left) != self._origin(target.slot):
+                row.is_switching = False
+            elif not row.needs_anchor:
+                row.is_switching = True
+            row.needs_anchor = True
+            if row.is_switching:
+                self._switch(egress, target.slot)
         row.excused_at = max(row.excused_at, self.slots[target.slot].carried_at)
         target.count += 1
 
@@ -551,7 +548,7 @@ cdef class Routes:
             "transports": self.transport_rows.alive,
             "addresses": self.addresses.count,
             "sources": self.source_rows.alive,
-            "slots": self.slot_rows.alive,
+            "slots": self.slot_rows.alive - self.packed_rows,
             "streams": self.stream_rows.alive,
             "egresses": self.egress_rows.alive,
             "audiences": self.audience_rows.alive,
@@ -574,7 +571,7 @@ cdef class Routes:
         return &self.sources[row]
 
     cdef Slot* _slot(self, int32_t row) except NULL:
-        if not 0 <= row < self.slot_capacity or not self.slots[row].alive:
+        if not 0 <= row < self.slot_capacity or not self.slots[row].alive or self.slots[row].packs != NOBODY:
             raise KeyError(f"no slot {row}")
         return &self.slots[row]
 
@@ -624,11 +621,95 @@ cdef class Routes:
                 break
 
     cdef int _keep_history(self, Slot* row) except -1:
-        """From now on the slot remembers its packets."""
+        """From now on the slot remembers its packets; what waits for its tick among them."""
+        cdef Audience* audience
+        cdef int32_t item
+        if row.history != NULL:
+            return 0
+        row.history = new_history()
         if row.history == NULL:
-            row.history = new_history()
-            if row.history == NULL:
-                raise MemoryError
+            raise MemoryError
+        if row.audience != NOBODY:
+            audience = &self.audiences[row.audience]
+            for item in range(audience.held_count):
+                if &self.slots[audience.held[item].slot] == row:
+                    remember(<History*>row.history, &audience.held[item], audience.held[item].placed_at)
+        return 0
+
+    cdef int32_t _open_slot(self, int32_t audience, bint lean) except -1:
+        """A row with its plain stream."""
+        cdef int32_t row, stream, form
+        row = self.slot_rows.take()
+        try:
+            stream = self.stream_rows.take()
+        except OverflowError:
+            self.slot_rows.give_back(row)
+            raise
+        self.slots = <Slot*>grown(self.slots, &self.slot_capacity, row + 1, sizeof(Slot))
+        memset(&self.slots[row], 0, sizeof(Slot))
+        self.slots[row].alive = True
+        self.slots[row].source = self.slots[row].packed = self.slots[row].packs = NOBODY
+        for form in range(FORMS):
+            self.slots[row].streams[form] = NOBODY
+        self.slots[row].audience = audience
+        self.slots[row].needs_anchor = True
+        self.slots[row].is_lean = lean
+        self._open_stream(row, 0, stream)
+        return row
+
+    cdef void _close_slot(self, int32_t slot):
+        cdef Slot* row = &self.slots[slot]
+        cdef int32_t form
+        for form in range(FORMS):
+            if row.streams[form] != NOBODY:
+                self._close_stream(row.streams[form])
+        free(row.history)
+        row.history = NULL
+        row.alive = False
+        self.slot_rows.give_back(slot)
+
+    cdef int _open_packed(self, int32_t slot) except -1:
+        """A row of its own for what is packed: other numbers, another history, the same times."""
+        cdef int32_t row
+        cdef Pack* pack
+        self._keep_history(&self.slots[slot])
+        row = self._open_slot(NOBODY, self.slots[slot].is_lean)
+        pack = new_pack(row)
+        if pack == NULL:
+            self._close_slot(row)
+            raise MemoryError
+        self.slots[row].pack = pack
+        self.slots[row].packs = slot
+        self.slots[slot].packed = row
+        self.packed_rows += 1
+        return 0
+
+    cdef void _close_packed(self, int32_t slot):
+        cdef Slot* row = &self.slots[slot]
+        cdef Pack* pack = <Pack*>row.pack
+        if pack.frames.count > 0:
+            unlink_pack(self.slots, &self.packing, pack)
+        free(row.pack)
+        row.pack = NULL
+        self.packed_rows -= 1
+        self._close_slot(slot)
+
+    cdef int32_t _origin(self, int32_t slot) noexcept:
+        """The slot whose packets this row's streams carry."""
+        return slot if self.slots[slot].packs == NOBODY else self.slots[slot].packs
+
+    cdef int _switch(self, int32_t egress, int32_t slot) except -1:
+        """`egress` goes on with the same slot, packed or not any more: from what it has not heard of it."""
+        cdef Egress* row = &self.egresses[egress]
+        cdef Slot* origin = &self.slots[self._origin(slot)]
+        row.owed_index = first_unheard(<History*>origin.history, origin.newest_index, heard_until(row))
+        if self.slots[slot].packs == NOBODY:
+            row.oldest_index = row.owed_index
+        if not row.is_owed:
+            self.owed = <int32_t*>grown(self.owed, &self.owed_capacity, self.owed_count + 1, sizeof(int32_t))
+            self.owed[self.owed_count] = egress
+            self.owed_count += 1
+            row.is_owed = True
         return 0
 
     cdef int _open_stream(self, int32_t slot, uint8_t form, int32_t stream) except -1:

@@ -128,6 +128,9 @@ cdef struct Slot:
     int32_t source
     int32_t streams[FORMS]      # NOBODY for a form that nobody ever asked for
     int32_t audience
+    int32_t packed              # the row whose streams carry this slot's packets packed, NOBODY: never asked for
+    int32_t packs               # of such a row: the slot whose packets they are, NOBODY: it is a slot itself
+    void* pack                  # of such a row: Pack
     void* history               # History, from the first use on
     int64_t newest_index        # V
     int64_t newest_time         # 48 kHz, unwrapped
@@ -168,6 +171,9 @@ cdef struct Egress:
     bint alive
     bint needs_anchor
     bint has_packets
+    bint is_switching           # with that anchor it goes on with the same slot, packed or not: all of it is heard once
+    bint is_owed                # packets that left on the stream it hears no more, but not to it
+    int64_t owed_index          # the first of them, on the slot's plain stream
     int32_t transport
     int32_t stream
     int32_t position            # in the stream's list
@@ -200,6 +206,7 @@ cdef struct Outgoing:
     bint is_late
     bint marker
     bint is_lean
+    bint is_part                # of a packed one: made for one listener, and never again
     uint8_t level               # with the voice bit
     int16_t claimed             # what the packet itself said of its level, -1 for nothing
     uint8_t form                # above 0: the payload is RED

@@ -89,13 +89,12 @@ class Trend:
         "_deltas",
         "_over_groups",
         "_over_ms",
-        "_over_since",
         "_points",
         "_previous",
-        "_sent_at",
         "_smoothed_ms",
         "_sum_ms",
         "_threshold_ms",
+        "over_since",
         "use",
     )
 
@@ -111,17 +110,10 @@ class Trend:
         self._previous = 0.0
         self._over_ms, self._over_groups = 0.0, 0
         self.use = Use.NORMAL
-        self._over_since: float | None = None  # departure of the group it began with
-        self._sent_at = 0.0
-
-    @property
-    def over_s(self) -> float:
-        """For how long what was sent was too much; 0 while it is not."""
-        return 0.0 if self._over_since is None else self._sent_at - self._over_since
+        self.over_since: float | None = None  # departure of the group it began with
 
     def take(self, sent_at: float, arrived_at: float, sent_s: float, arrived_s: float) -> None:
         """A group, and what both its times are after those of the one before."""
-        self._sent_at = sent_at
         self._deltas = min(self._deltas + 1, DELTAS_MAX)
         self._sum_ms += (arrived_s - sent_s) * 1_000.0
         self._smoothed_ms = SMOOTHING * self._smoothed_ms + (1.0 - SMOOTHING) * self._sum_ms
@@ -154,10 +146,10 @@ class Trend:
             self._over_groups += 1
             is_over = self._over_ms > OVERUSE_MS and self._over_groups >= OVERUSE_GROUPS
             if is_over and trend >= self._previous and self.use is not Use.OVER:
-                self.use, self._over_since = Use.OVER, sent_at
+                self.use, self.over_since = Use.OVER, sent_at
             return
         self._over_ms, self._over_groups = 0.0, 0
-        self._over_since = None
+        self.over_since = None
         self.use = Use.UNDER if trend < -self._threshold_ms else Use.NORMAL
 
     def _adapt(self, size_ms: float, arrived_ms: float) -> None:

@@ -182,8 +182,9 @@ class Feedback:
 
     @property
     def over_s(self) -> float:
-        """For how long the queue has been growing."""
-        return self._delay.trend.over_s
+        """For how long the queue has been growing, as of the last feedback."""
+        since = self._delay.trend.over_since
+        return 0.0 if since is None else self._heard_at - since
 
     def rebase(self) -> None:
         """That packets wait is not for what is sent."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pylibsrtp import Error as SrtpError
 
 from sfu.fast import DTLS, RTCP, STUN, Batch, Challenge, Gap, Slow, Tapped
+from tests.fast.oracle_pack import unheard
 from tests.fast.oracle_packet import (
     RtpPacket,
     build_header,
@@ -32,8 +33,8 @@ REASONS = (
 ).split()
 COUNTERS = (
     "received forwarded forwarded_bytes challenges protect_errors overlapping ssrc_changes "
-    "recovered repaired resent resends_refused taps_dropped stamped stamped_arrived stamped_lost "
-    "feedback_malformed held held_us"
+    "recovered repaired resent resends_refused packed packed_late taps_dropped stamped "
+    "stamped_arrived stamped_lost feedback_malformed held held_us"
 ).split()
 PAYLOAD_BYTES_MAX = 1_280
 CHALLENGES_MAX = 64
@@ -65,6 +66,7 @@ class OracleForwarder(OracleTables):
         self._waiting.clear()
         self._fresh.clear()
         self._slow.clear()
+        self._flush_due()
         for data, address in inbox:
             self._counters["received"] += 1
             reason = self._datagram(data, address)
@@ -234,6 +236,25 @@ class OracleForwarder(OracleTables):
         return None
 
     def _fan_out(self, slot: OracleSlot, packet: Placed) -> None:
+        """To all who hear the slot, and then what is packed of it."""
+        self._carry(slot, packet)
+        packed = self._slots.get(slot.packed)
+        if packed is None:
+            return
+        assert packed.packer is not None
+        if not any(self._streams[stream].egresses for stream in packed.streams.values()):
+            packed.packer.rest()
+            return
+        for pack in packed.packer.take(packet, self._now):
+            self._carry(packed, pack)
+
+    def _flush_due(self) -> None:
+        """Packs that have waited for long enough."""
+        for slot in self._slots.values():
+            for pack in slot.packer.due(self._now) if slot.packer else ():
+                self._carry(slot, pack)
+
+    def _carry(self, slot: OracleSlot, packet: Placed) -> None:
         self._tell(slot, packet)
         kept = slot.history.remember(packet, self._now) if slot.history else None
         for redundancy, stream in sorted(slot.streams.items()):
@@ -243,12 +264,21 @@ class OracleForwarder(OracleTables):
                 if kept is None or not slot.history.wrap(kept, redundancy):
                     redundancy = 0
             for egress in egresses:
+                if egress.is_part_heard(packet):
+                    self._send_unheard(egress, packet)
+                    continue
                 payload: bytes | None = packet.payload
                 if redundancy:
                     assert slot.history is not None and kept is not None
                     payload = slot.history.red_of(kept, redundancy, egress.layout.payload_type)
                 assert payload is not None
                 self._send(egress, packet, payload, redundancy)
+
+    def _send_unheard(self, egress: OracleEgress, packet: Placed) -> None:
+        """To one who has come from the plain packets: the rest of the pack."""
+        rest = unheard(packet, egress.heard_until)
+        if rest is not None:
+            self._send(egress, rest, rest.payload, 0, is_part=True)
 
     def _tell(self, slot: OracleSlot, packet: Placed) -> None:
         """Keep a packet of a tapped slot for `taken`."""
@@ -277,10 +307,18 @@ class OracleForwarder(OracleTables):
         taken, self._taken = self._taken, []
         return taken
 
-    def _send(self, egress: OracleEgress, packet: Placed, payload: bytes, redundancy: int) -> None:
+    def _send(
+        self,
+        egress: OracleEgress,
+        packet: Placed,
+        payload: bytes,
+        redundancy: int,
+        *,
+        is_part: bool = False,
+    ) -> None:
         row = self._transports[egress.transport]
         if row.send is None or row.route is None:
-            egress.anchored = False
+            egress.anchored = egress.switching = False
             return
         stamp = egress.stamp(packet)
         if stamp is None:
@@ -295,16 +333,53 @@ class OracleForwarder(OracleTables):
         except SrtpError:
             self._counters["protect_errors"] += 1
             return
-        egress.count(packet, payload, redundancy, self._now)
+        egress.count(packet, payload, None if is_part else redundancy, self._now)
         self._out.append((data, row.route))
         self._counters["forwarded"] += 1
         self._counters["forwarded_bytes"] += len(data)
+
+    def _catch_up(self, egress: OracleEgress) -> None:
+        """What its former stream has carried, or holds, and its new one does not bring any more."""
+        target = self._slots[self._streams[egress.stream].slot]
+        origin = self._slots[target.origin] if target.packer else target
+        row = self._transports[egress.transport]
+        if row.send is None or row.route is None:
+            return
+        waiting = target.packer.waiting if target.packer else None
+        end = waiting.time if waiting else math.inf
+        assert origin.history is not None
+        for packet in origin.history.between(origin.timeline.index, egress.heard_until, end):
+            if packet.mark.echo_group == egress.echo_group:
+                continue
+            is_part = target.packer is not None
+            self._send(egress, packet._replace(late=False), packet.payload, 0, is_part=is_part)
+            if is_part:
+                egress.anchored, egress.switching = False, True
+
+    def subscribe(self, egress: int, stream: int) -> None:
+        """See `Forwarder`."""
+        super().subscribe(egress, stream)
+        row = self._egresses[egress]
+        if row.switching and not row.anchored and stream >= 0:
+            self._catch_up(row)
+
+    def flush(self, now: float) -> None:
+        """See `Forwarder`."""
+        self._now = now
+        self._flush_due()
+
+    def next_flush(self) -> float | None:
+        """See `Forwarder`."""
+        packers = [slot.packer for slot in self._slots.values() if slot.packer]
+        due = [at for packer in packers if (at := packer.due_at()) is not None]
+        return min(due, default=None)
 
     def resend(self, egress: int, sequences: list[int], now: float, spacing_s: float = 0.0) -> int:
         """See `Forwarder`."""
         self._now = now
         row = self._egresses[egress]
         done = sum(self._send_again(row, one, spacing_s) for one in sequences[:RESENDS_MAX])
+        self._flush_due()
         self._counters["resends_refused"] += len(sequences) - done
         return done
 
@@ -349,11 +424,14 @@ class OracleForwarder(OracleTables):
         ticks = opus_ticks(payload)
         assert ticks is not None
         slot = self._slots[self._streams[stream].slot]
+        slot = self._slots[slot.origin] if slot.packer else slot
         place = slot.timeline.append(ticks, now, at=at, yields=yields)
         if place is None:
+            self._flush_due()
             return False
         mark = Mark(None, tuple(csrcs), level, level, None)
         self._fan_out(slot, Placed(*place, marker, False, payload, ticks, mark))
+        self._flush_due()
         return True
 
     def accept(self, handle: int) -> None:
@@ -392,6 +470,9 @@ class OracleForwarder(OracleTables):
 
     def counters(self) -> dict[str, int]:
         """See `Forwarder`."""
+        packers = [slot.packer for slot in self._slots.values() if slot.packer]
+        self._counters["packed"] = self.gone["packed"] + sum(one.made for one in packers)
+        self._counters["packed_late"] = self.gone["late"] + sum(one.late for one in packers)
         names = COUNTERS + [f"dropped_{reason}" for reason in REASONS]
         return {name: self._counters[name] for name in names}
 

@@ -89,6 +89,19 @@ class History:
         kept = self._places[place] = Remembered(packet, start, now)
         return kept
 
+    def between(self, newest: int, start: int, end: float) -> list[Placed]:
+        """What is remembered up to index `newest` and begins from `start` on and before `end`."""
+        found: list[Placed] = []
+        for index in range(newest, newest - HISTORY_PACKETS, -1):
+            kept = self.recall(index)
+            if kept is not None and kept.packet.time < start:
+                break
+            if kept is not None:
+                found.insert(0, kept.packet)
+        while found and found[-1].time >= end:
+            found.pop()
+        return found
+
     def wrap(self, kept: Remembered, redundancy: int) -> bool:
         """Choose what goes with a packet; False when not even it alone fits."""
         packet = kept.packet

@@ -233,6 +233,7 @@ class OracleEgress:
         self.base_offset = 0
         self.time_offset = 0
         self.anchored = False
+        self.switching = False  # it goes on with the same speech in another form
         self.anchor_index = 0
         self.packets = 0
         self.octets = 0
@@ -241,7 +242,7 @@ class OracleEgress:
     def stamp(self, packet: Placed) -> Stamp | None:
         """The header fields of `packet` on this egress; None when it is not carried."""
         if packet.mark.echo_group == self.echo_group:
-            self.anchored = False
+            self.anchored = self.switching = False
             return None
         if packet.late and not (self.anchored and packet.stream_index >= self.anchor_index):
             return None
@@ -260,6 +261,8 @@ class OracleEgress:
         """Whether `packet` is left out until what this track carried before has ended."""
         if self.anchored or packet.late or packet.mark.echo_group == self.echo_group:
             return False
+        if self.switching:
+            return False
         return FRAME_TICKS < self._overlap(packet) <= OVERLAP_TICKS_MAX
 
     def _overlap(self, packet: Placed) -> int:
@@ -272,18 +275,37 @@ class OracleEgress:
         self.anchored = True
         self.anchor_index = packet.stream_index
         self.sequence_offset = self.sequence + 1 - packet.stream_index
+        if self.switching:
+            self.switching = False
+            return
         if self.timestamp is None:
             self.base_offset = self.time_offset = self.first_timestamp - packet.time
             return
         moves = max(0, math.ceil(self._overlap(packet) / FRAME_TICKS))
         self.time_offset = self.base_offset + moves * FRAME_TICKS
 
-    def count(self, packet: Placed, payload: bytes, redundancy: int, now: float) -> None:
-        """Note a sent packet for the sender reports and for repetition."""
+    @property
+    def heard_until(self) -> int:
+        """Where the last packet ended, on the slot's own timeline."""
+        assert self.timestamp is not None
+        return self.timestamp + self.last_ticks - self.time_offset
+
+    def is_part_heard(self, packet: Placed) -> bool:
+        """Whether it has heard the beginning of this pack already, as plain packets."""
+        if not self.switching or packet.late or packet.mark.echo_group == self.echo_group:
+            return False
+        return packet.time < self.heard_until
+
+    def count(self, packet: Placed, payload: bytes, redundancy: int | None, now: float) -> None:
+        """Note a sent packet for the sender reports and, unless it was made for this track alone
+        (`redundancy` None), for repetition.
+        """
         self.packets += 1
         self.octets += len(payload)
         if not packet.late:
             self.sent_at = now
+        if redundancy is None:
+            return
         sequence = packet.stream_index + self.sequence_offset
         other = self.sent.get(sequence % SENT_MAX)
         if other is None or other.sequence < sequence:

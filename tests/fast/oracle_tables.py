@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from sfu.fast import EgressStats, SourceLevel, SourceStats
+from tests.fast.oracle_pack import Packer
 from tests.fast.oracle_packet import HeaderLayout, RtpPacket
 from tests.fast.oracle_red import History
 from tests.fast.oracle_source import OracleSource
@@ -34,6 +36,9 @@ class OracleSlot:
     id: int = -1
     lean: bool = False
     tapped: bool = False
+    packed: int = -1  # the row whose streams carry it packed
+    origin: int = -1  # of such a row: the slot itself
+    packer: Packer | None = None  # of such a row
 
 
 @dataclass
@@ -68,6 +73,7 @@ class OracleTables:
         self._egresses: dict[int, OracleEgress] = {}
         self._waiting: dict[int, Waiting] = {}
         self._next_id = 0
+        self.gone: Counter[str] = Counter()  # what removed packers had counted
 
     def _take_id(self) -> int:
         self._next_id += 1
@@ -183,6 +189,10 @@ class OracleTables:
     def remove_slot(self, slot: int) -> None:
         """See `Forwarder`."""
         row = self._slots.pop(slot)
+        if row.packed >= 0:
+            self.remove_slot(row.packed)
+        if row.packer:
+            self.gone.update(packed=row.packer.made, late=row.packer.late)
         if row.holder >= 0:
             self._sources[row.holder].slot = -1
         for stream in row.streams.values():
@@ -207,8 +217,10 @@ class OracleTables:
         """See `Forwarder`."""
         self._slots[slot].tapped = on
 
-    def slot_stream(self, slot: int, redundancy: int = 0) -> int:
+    def slot_stream(self, slot: int, redundancy: int = 0, *, packed: bool = False) -> int:
         """See `Forwarder`."""
+        if packed:
+            slot = self._packed_row(slot)
         row = self._slots[slot]
         if redundancy not in row.streams:
             row.streams[redundancy] = self._take_id()
@@ -216,6 +228,17 @@ class OracleTables:
             if redundancy:
                 self._keep_history(slot)
         return row.streams[redundancy]
+
+    def _packed_row(self, slot: int) -> int:
+        """What carries the slot in packs, from the first use on: a row with numbers of its own."""
+        row = self._slots[slot]
+        if row.packed < 0:
+            self._keep_history(slot)
+            row.packed = self._take_id()
+            packed = OracleSlot(id=row.packed, lean=row.lean, origin=slot, packer=Packer())
+            self._slots[row.packed] = packed
+            self.slot_stream(row.packed)
+        return row.packed
 
     def _keep_history(self, slot: int) -> None:
         if self._slots[slot].history is None:
@@ -276,9 +299,15 @@ class OracleTables:
             row.anchored = False
             return
         target.egresses.append(egress)
-        row.anchored = row.anchored and target.slot == left
+        if target.slot != left:
+            same = left is not None and self._origin(left) == self._origin(target.slot)
+            row.switching = same and (row.anchored or row.switching)
+            row.anchored = False
         if row.repeats:
             self._keep_history(target.slot)
+
+    def _origin(self, slot: int) -> int:
+        return self._slots[slot].origin if self._slots[slot].packer else slot
 
     def egress_stream(self, egress: int) -> int:
         """See `Forwarder`."""
@@ -306,7 +335,7 @@ class OracleTables:
             "transports": len(self._transports),
             "addresses": len(self._addresses),
             "sources": len(self._sources),
-            "slots": len(self._slots),
+            "slots": sum(slot.packer is None for slot in self._slots.values()),
             "streams": len(self._streams),
             "egresses": len(self._egresses),
             "audiences": 0,  # holding packets back is outside of what this forwarder models

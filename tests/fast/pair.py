@@ -126,9 +126,9 @@ class Pair:
         self.slots.append(slot)
         self.stream_of(slot)
 
-    def stream_of(self, slot: Both, redundancy: int = 0) -> Both:
+    def stream_of(self, slot: Both, redundancy: int = 0, *, packed: bool = False) -> Both:
         """One of the slot's streams, from the first use on."""
-        stream: Both = self.call("slot_stream", slot, redundancy)
+        stream: Both = self.call("slot_stream", slot, redundancy, packed=packed)
         self.streams[stream] = slot
         return stream
 
@@ -216,6 +216,7 @@ class Pair:
         assert self.fast.counters() == self.oracle.counters()
         assert self.fast.sizes() == self.oracle.sizes()
         self._compare_taken()
+        assert self.fast.next_flush() == self.oracle.next_flush()
         assert self.fast.behind(self.now) == [], "a healthy forwarder leaves nobody out"
         for fast, oracle in self.sources:
             assert self.fast.source_stats(fast) == self.oracle.source_stats(oracle)

@@ -146,7 +146,11 @@ class Driver:
     def _some_stream(self, rng: random.Random) -> Both | None:
         """Plain or RED, of some slot."""
         slot = _pick(rng, self.pair.slots)
-        return None if slot is None else self.pair.stream_of(slot, rng.randrange(3))
+        return (
+            None
+            if slot is None
+            else self.pair.stream_of(slot, rng.randrange(3), packed=rng.random() < 0.5)
+        )
 
     def remove_egress(self, rng: random.Random) -> None:
         """An output track goes."""
@@ -159,6 +163,7 @@ class Driver:
         stream = self._some_stream(rng) if rng.random() < 0.85 else None
         if egress is not None:
             self.pair.call("subscribe", egress, -1 if stream is None else stream)
+            self.pair.compare_output(rng.choice((1, 64)))
 
     def move(self, rng: random.Random) -> None:
         """A client is allowed, or routed to, another address; perhaps somebody else's."""
@@ -230,11 +235,19 @@ class Driver:
         egress = _pick(rng, carrying)
         if egress is not None:
             slot = self.pair.streams[carrying[egress]]
-            self.pair.call("subscribe", egress, self.pair.stream_of(slot, rng.randrange(3)))
+            stream = self.pair.stream_of(slot, rng.randrange(3), packed=rng.random() < 0.5)
+            self.pair.call("subscribe", egress, stream)
+            self.pair.compare_output(rng.choice((1, 64)))
 
     def wait(self, rng: random.Random) -> None:
         """Time passes in silence."""
         self.pair.now += rng.choice((0.001, 0.02, 0.19, 0.2, 0.21, 0.3, 1.0, 1.5, 4.0, 11.0))
+
+    def flush(self, rng: random.Random) -> None:
+        """Some time passes, and what is due leaves."""
+        self.pair.now += rng.choice((0.0, 0.01, 0.02, 0.04, 0.06))
+        self.pair.call("flush", self.pair.now)
+        self.pair.compare_output(rng.choice((1, 64)))
 
     def accept(self, rng: random.Random) -> None:
         """A challenger gets a slot, and its packet with it; without a slot it is refused."""
@@ -288,6 +301,7 @@ OPERATIONS: list[Callable[[Driver, random.Random], Any]] = [
     *[Driver.resend, Driver.ask] * 4,
     *[Driver.switch] * 3,
     *[Driver.assign, Driver.set_audible, Driver.subscribe, Driver.wait, Driver.accept] * 2,
+    *[Driver.flush] * 3,
     Driver.measure,
     *[Driver.add_transport, Driver.add_source, Driver.add_egress, Driver.resize_room],
     *[Driver.remove_transport, Driver.remove_source, Driver.remove_egress],

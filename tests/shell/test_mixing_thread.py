@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,6 +18,7 @@ from sfu.shell.mixing_thread import (
     OUTBOX_TICKS_MAX,
     STALL_S,
     STEADY_S,
+    SWITCH_S,
     MixingThread,
 )
 from sfu.worker.mix_port import Taken
@@ -107,9 +109,11 @@ class Rig:
 @pytest.fixture
 async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setattr(mixing_thread, "BACKOFF_S", 0.001)
+    interval_s = sys.getswitchinterval()
     rig = Rig()
     rig.port.start(asyncio.get_running_loop(), rig.wake)
     yield rig
+    sys.setswitchinterval(interval_s)
     for mixer in rig.mixers:
         mixer.gate.set()
     rig.port.stop()
@@ -151,6 +155,10 @@ async def test_a_tick_without_anything_to_tell_wakes_nobody(rig: Rig) -> None:
     await until(lambda: rig.mixer.ticks > 3)
     await asyncio.sleep(0)
     assert rig.wakes == 1
+
+
+async def test_neither_thread_keeps_the_other_waiting_for_milliseconds(rig: Rig) -> None:
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
 
 
 async def test_without_a_room_it_does_not_tick(rig: Rig) -> None:

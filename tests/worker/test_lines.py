@@ -14,7 +14,7 @@ from sfu.fast import Delivery, EgressStats
 from sfu.listening import Demand, Terms, Tier
 from sfu.transport.rtcp import ReportBlock
 from sfu.worker.demands import Demands, demand_of
-from sfu.worker.lines import ROUND_S, SETTLED_ROUNDS, Lines
+from sfu.worker.lines import ROUND_S, SETTLED_ROUNDS, STAMPED_MAX, Lines
 from sfu.worker.peers import Peer, Peers
 from tests.worker.harness import Bench, offer
 
@@ -64,7 +64,9 @@ class ScriptedLine:
     def __init__(self) -> None:
         self.tier, self.copies, self.copies_sent = Tier.A1, 0, 0
         self.cause: Any = type("Cause", (), {"value": "estimate"})
-        self.loss_ratio = self.estimate_bps = None
+        self.loss_ratio: float | None = None
+        self.estimate_bps: float | None = None
+        self.history: list[Any] = []
         self.is_settled = True
         self.wants_stamps = False
         self.asked: list[tuple[Demand, Terms]] = []
@@ -204,6 +206,23 @@ def test_packets_are_stamped_while_the_line_wants_it() -> None:
         house.lines.follow(house.peer(), house.now)
     assert house.sending.stamped == [(row, True), (row, False)]
     assert house.counters["stampings"] == 1
+
+
+def test_of_very_many_newcomers_some_are_not_stamped_until_something_befalls_them() -> None:
+    house = House(listeners=STAMPED_MAX + 2)
+    for index in range(STAMPED_MAX + 2):
+        house.line(index).wants_stamps = True
+        house.lines.follow(house.peer(index), house.now)
+    assert len(house.sending.stamped) == STAMPED_MAX
+    assert not house.peer(STAMPED_MAX).is_stamped
+    house.line(STAMPED_MAX).loss_ratio = 0.03
+    house.lines.follow(house.peer(STAMPED_MAX), house.now)
+    assert house.peer(STAMPED_MAX).is_stamped
+    for index in (0, 1):
+        house.line(index).wants_stamps = False
+        house.lines.follow(house.peer(index), house.now)
+    house.lines.follow(house.peer(STAMPED_MAX + 1), house.now)
+    assert house.peer(STAMPED_MAX + 1).is_stamped
 
 
 def test_copies_of_a_probe_are_sent_without_another_tier() -> None:
