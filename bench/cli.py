@@ -109,7 +109,7 @@ def _target(name: str, place: Place, arguments: argparse.Namespace, options: Loa
     from bench.targets.janus_mixes import AudioBridge, StreamedMix
     from bench.targets.rostrum import AttachedRostrum, Hearing, Rostrum
 
-    hearing = Hearing(options.mode, options.listener_lines, options.max_kbps)
+    hearing = Hearing(options.mode, options.listener_lines, options.limits_kbps)
     for kind in (Janus, AudioBridge, StreamedMix):
         if name == kind.name:
             return kind(place)

@@ -82,14 +82,13 @@ _NUMBERS = {
     "m_lines": _Option(
         "m_lines", int, 0, 8, "that a listener offers; 0: one for each slot, one more for a mix"
     ),
-    "max_kbps": _Option("max_kbps", int, 0, 100_000, "the most a listener wants; 0: no limit"),
     "queue": _Option("queue_ms", float, 10, 10_000, "what a line's queue holds, in ms"),
     "open": _Option("open_s", float, 0, 3_600, "then the lines open, for so many seconds at most"),
     "rate": _Option("rate", float, 0, 100_000, "commands a second; 0: by --pipeline"),
 }
 _COMMON = (
     *("rooms", "speakers", "listeners", "slots", "duration", "join_rate", "seed"),
-    *("decrypt_every", "m_lines", "max_kbps"),
+    *("decrypt_every", "m_lines"),
 )
 # Other words for the same.
 _ALSO = {"duration": ("seconds",)}
@@ -139,6 +138,12 @@ def _add_load(command: argparse.ArgumentParser, load: _Load) -> None:
         choices=("auto", "forward", "mix"),
         default=load.defaults.mode,
         help="what listeners ask for: what their line takes, the slots alone, the mix alone",
+    )
+    group.add_argument(
+        "--max-kbps",
+        default=load.defaults.max_kbps,
+        metavar="KBPS,...",
+        help="the most that listeners want, of one after the other in turn; 0: no limit",
     )
     if load.defaults.load == "ladder":
         group.add_argument(

@@ -33,7 +33,7 @@ class LoadOptions:
     stay_s: float = 5.0  # churn, soak: how long a visitor stays
     pipeline: int = 64  # control: commands under way at once, unless there is a rate
     mode: Mode = "auto"  # what listeners ask for
-    max_kbps: int = 0  # the most that a listener may be sent; 0: whatever its line takes
+    max_kbps: str = "0"  # the most that listeners may be sent, in turn; 0: what their line takes
     m_lines: int = 0  # that a listener offers; 0: see `listener_lines`
     lines: str = LINES_KBPS  # ladder: the speeds of its lines
     queue_ms: float = 300.0  # ladder: what a line's queue holds, beside one datagram
@@ -53,6 +53,14 @@ class LoadOptions:
         if not rates or min(rates) < 1:
             raise ValueError("a line has at least 1 kbit/s")
         return rates
+
+    @property
+    def limits_kbps(self) -> tuple[int, ...]:
+        """`max_kbps` one by one. ValueError when that is no list of whole numbers."""
+        limits = tuple(int(one) for one in self.max_kbps.split(","))
+        if min(limits) < 0:
+            raise ValueError("--max-kbps is 0 or more")
+        return limits
 
     def as_values(self) -> dict[str, str | int | float | bool | None]:
         """For the report."""

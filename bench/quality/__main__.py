@@ -7,16 +7,21 @@ import importlib.metadata
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from bench.quality.document import render
 from bench.quality.kept import KeptError, Measurement, Origin, from_json, to_json
-from bench.quality.measuring import Outcome, calls, measure
+from bench.quality.measuring import calls, measure
 from bench.quality.opus import OpusError, version
 from bench.quality.plots import plots
 from bench.quality.score import ScoreError
+from bench.quality.tiers import Tiers, measure_tiers, tiers_from_json, tiers_of, tiers_to_json
+from bench.quality.tiers_document import PLOT, tier_plot
 from bench.quality.voices import NAMES, VoiceError, voice
+
+T = TypeVar("T")
 
 FOLDER = Path(__file__).parent.parent
 SEEDS = 5
@@ -27,8 +32,8 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.quality",
-        description="PESQ of what a listener decodes under loss, with each protection; "
-        "writes QUALITY.md and quality/*.svg.",
+        description="PESQ of what a listener decodes on each tier, and under loss with each "
+        "protection; writes QUALITY.md and quality/*.svg.",
     )
     parser.add_argument(
         "--voices",
@@ -41,7 +46,10 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="default: bench")
     parser.add_argument(
-        "--redraw", action="store_true", help="only write anew from measurements/quality.json"
+        "--only", choices=("tiers", "loss"), help="measure this part, take the other as it was"
+    )
+    parser.add_argument(
+        "--redraw", action="store_true", help="only write anew from measurements/quality*.json"
     )
     arguments = parser.parse_args(words)
     if arguments.seeds < 1 or arguments.jobs < 1:
@@ -52,25 +60,34 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 when it cannot be measured here."""
     arguments = parse_arguments(words)
-    kept: Path = arguments.folder / "measurements" / "quality.json"
+    folder: Path = arguments.folder / "measurements"
+    loss, tiers = folder / "quality.json", folder / "quality-tiers.json"
     try:
         if not arguments.redraw:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(to_json(_measured(arguments)), encoding="utf-8")
-        write(from_json(kept.read_text(encoding="utf-8")), arguments.folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            if arguments.only != "loss":
+                tiers.write_text(tiers_to_json(_measured_tiers(arguments)), encoding="utf-8")
+            if arguments.only != "tiers":
+                loss.write_text(to_json(_measured(arguments)), encoding="utf-8")
+        write(
+            from_json(loss.read_text(encoding="utf-8")),
+            tiers_from_json(tiers.read_text(encoding="utf-8")),
+            arguments.folder,
+        )
     except (KeptError, OSError, OpusError, ScoreError, VoiceError) as error:
         print(f"quality: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def write(measurement: Measurement, folder: Path) -> None:
+def write(measurement: Measurement, tiers: Tiers, folder: Path) -> None:
     """QUALITY.md and its plots."""
     by_case = measurement.by_case()
     (folder / "quality").mkdir(parents=True, exist_ok=True)
-    for name, content in plots(by_case).items():
+    for name, content in (plots(by_case) | {PLOT: tier_plot(tiers)}).items():
         (folder / "quality" / name).write_text(content, encoding="utf-8")
-    (folder / "QUALITY.md").write_text(render(by_case, measurement.origin), encoding="utf-8")
+    page = render(by_case, measurement.origin, tiers)
+    (folder / "QUALITY.md").write_text(page, encoding="utf-8")
 
 
 def _origin(arguments: argparse.Namespace) -> Origin:
@@ -95,14 +112,26 @@ def _origin(arguments: argparse.Namespace) -> Origin:
 def _measured(arguments: argparse.Namespace) -> Measurement:
     origin = _origin(arguments)
     wanted = list(calls(arguments.voices, arguments.seeds))
-    outcomes: list[Outcome] = []
-    told_at = time.monotonic()
-    for outcome in measure(wanted, arguments.jobs):
-        outcomes.append(outcome)
-        if time.monotonic() - told_at > TELL_EVERY_S or len(outcomes) == len(wanted):
-            told_at = time.monotonic()
-            print(f"quality: {len(outcomes)} of {len(wanted)}", file=sys.stderr, flush=True)
+    outcomes = _told(measure(wanted, arguments.jobs), f"of {len(wanted)} under loss")
     return Measurement(origin, tuple(outcomes))
+
+
+def _measured_tiers(arguments: argparse.Namespace) -> Tiers:
+    origin = _origin(arguments)
+    outcomes = _told(measure_tiers(arguments.voices, arguments.jobs), "of the tiers")
+    return tiers_of(origin, outcomes)
+
+
+def _told(outcomes: Iterable[T], of_what: str) -> list[T]:
+    """All of them; the progress goes to standard error."""
+    found: list[T] = []
+    told_at = time.monotonic()
+    for outcome in outcomes:
+        found.append(outcome)
+        if time.monotonic() - told_at > TELL_EVERY_S:
+            told_at = time.monotonic()
+            print(f"quality: {len(found)} {of_what}", file=sys.stderr, flush=True)
+    return found
 
 
 if __name__ == "__main__":

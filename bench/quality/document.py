@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from bench.goals import Goal
+from bench.judging import Result
 from bench.quality.hearing import BITRATE_BPS, COMPLEXITY, JITTER_S, ONE_WAY_S
 from bench.quality.kept import Origin
 from bench.quality.losses import MEAN_BURST, PATTERNS, TITLES, Pattern
@@ -20,9 +21,11 @@ from bench.quality.measuring import (
 )
 from bench.quality.plots import spread
 from bench.quality.score import PIECE_S
+from bench.quality.tiers import Tiers
+from bench.quality.tiers_document import missed, tier_goals, tier_section
 from bench.quality.treatments import BUFFERS_MS, NACK, RED1, TREATMENTS
 from bench.quality.voices import FLITE_VOICES, HUMAN, SPEECH_S
-from bench.tables import Result, markdown
+from bench.tables import markdown
 
 Outcomes = Mapping[Case, Sequence[Outcome]]
 
@@ -46,19 +49,21 @@ def goals(outcomes: Outcomes) -> list[Result]:
     ]
 
 
-def render(outcomes: Outcomes, origin: Origin) -> str:
+def render(outcomes: Outcomes, origin: Origin, tiers: Tiers) -> str:
     """The whole of QUALITY.md."""
-    results = goals(outcomes)
-    missed = [f"Missed: {one.goal.text}." for one in results if one.word != "met"]
+    results = [*tier_goals(tiers), *goals(outcomes)]
     lines = [
-        "# What a listener hears when packets are lost",
+        "# What a listener hears",
         "",
+        "On each tier, and when packets are lost. "
         f"Written by `{origin.command}` (or `make bench-quality`). Times and seeds are fixed: the "
         "same versions tell the same.",
         "",
         *markdown(["goal", "wanted", "measured", ""], [one.cells() for one in results]),
         "",
-        *missed,
+        *missed(results),
+        "",
+        *tier_section(tiers),
         "",
         *_about(origin),
     ]
@@ -86,7 +91,7 @@ def _about(origin: Origin) -> list[str]:
     own = [name for name in origin.voices if name not in (*FLITE_VOICES, HUMAN)]
     told += [f"`{name}`, a recording of the tester's own" for name in own]
     return [
-        "## How it is measured",
+        "## How loss is measured",
         "",
         f"- **Speech**: {SPEECH_S} s of each voice. {'; '.join(told)}. Synthetic speech is easier "
         "to conceal in some places and harder in others; rows are to be compared with each other, "

@@ -1,22 +1,27 @@
-"""libopus itself, the one inside av's wheel, for what av's codecs do not offer: concealment,
-decoding of in-band FEC, and the loss that an encoder should expect.
+"""The publisher's encoder and the listener's decoder: libopus as `sfu.mixing.opus` loads it, with
+what browsers have and the server needs not: 16-bit sound, and decoders at PESQ's rate.
 """
 
 from __future__ import annotations
 
 import ctypes
 from functools import lru_cache
-from pathlib import Path
 
-import av
 import numpy as np
 import numpy.typing as npt
+
+from sfu.mixing import opus as shared
+from sfu.mixing.opus import OpusError, has_fec, version
+
+__all__ = ["Decoder", "Encoder", "OpusError", "Pcm", "has_fec", "version"]
 
 Pcm = npt.NDArray[np.int16]
 
 RATE_IN = 48_000
 RATE_OUT = 16_000  # of decoders: what PESQ listens to; libopus resamples by itself
 STEP_IN, STEP_OUT = RATE_IN // 50, RATE_OUT // 50  # samples of 20 ms
+# RFC 6716 3.1: no packet is longer than 120 ms.
+_SAMPLES_MAX = RATE_OUT * 120 // 1_000
 
 _APPLICATION_VOIP = 2_048
 # Requests of opus_encoder_ctl, from opus_defines.h.
@@ -25,55 +30,14 @@ _GET_LOOKAHEAD = 4_027
 _PACKET_BYTES_MAX = 1_275  # a frame of 20 ms cannot be longer (RFC 6716 3.4)
 
 
-class OpusError(RuntimeError):
-    """libopus refused, or is not where it should be."""
-
-
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL:
-    """The libopus that av was built with. `OpusError` when that is not there or before 1.5."""
-    folder = Path(av.__file__).parent.parent / "av.libs"
-    found = sorted(folder.glob("libopus-*.so*"))
-    if not found:
-        raise OpusError(f"no libopus in {folder}: av is not installed from its wheel")
-    loaded = ctypes.CDLL(str(found[0]))
-    loaded.opus_get_version_string.restype = ctypes.c_char_p
-    for name in ("opus_encoder_create", "opus_decoder_create"):
-        getattr(loaded, name).restype = ctypes.c_void_p
-    for name in ("opus_encoder_destroy", "opus_decoder_destroy"):
-        getattr(loaded, name).argtypes = (ctypes.c_void_p,)
-        getattr(loaded, name).restype = None
-    loaded.opus_decode.argtypes = (
-        ctypes.c_void_p,
-        ctypes.c_char_p,
-        ctypes.c_int32,
-        ctypes.c_void_p,
-        ctypes.c_int,
-        ctypes.c_int,
-    )
-    loaded.opus_encode.argtypes = (
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_int,
-        ctypes.c_void_p,
-        ctypes.c_int32,
-    )
-    if not hasattr(loaded, "opus_packet_has_lbrr"):
-        raise OpusError(f"{found[0].name} cannot tell which packets have in-band FEC")
-    loaded.opus_packet_has_lbrr.argtypes = (ctypes.c_char_p, ctypes.c_int32)
+    """The same, knowing how to take and give 16 bits. `OpusError` when it is missing."""
+    loaded = shared.library()
+    pointer, number, length = ctypes.c_void_p, ctypes.c_int, ctypes.c_int32
+    loaded.opus_decode.argtypes = (pointer, ctypes.c_char_p, length, pointer, number, number)
+    loaded.opus_encode.argtypes = (pointer, pointer, number, pointer, length)
     return loaded
-
-
-def version() -> str:
-    """As libopus calls itself."""
-    told = library().opus_get_version_string()
-    assert isinstance(told, bytes)
-    return told.decode()
-
-
-def has_fec(packet: bytes) -> bool:
-    """Whether the packet carries a copy of the frame before it."""
-    return bool(library().opus_packet_has_lbrr(packet, len(packet)) > 0)
 
 
 class Encoder:
@@ -120,7 +84,7 @@ class Encoder:
 
 
 class Decoder:
-    """Packets of 20 ms into mono sound at 16 kHz, one way or another for each of them."""
+    """Packets into mono sound at 16 kHz, one way or another for each of them."""
 
     def __init__(self) -> None:
         self._opus = library()
@@ -135,23 +99,21 @@ class Decoder:
             self._opus.opus_decoder_destroy(self._state)
 
     def decode(self, packet: bytes) -> Pcm:
-        """The packet that is due."""
-        return self._run(packet, len(packet), fec=0)
+        """The packet that is due, however long it lasts."""
+        return self._run(packet, len(packet), _SAMPLES_MAX, fec=0)
 
     def recover(self, following: bytes) -> Pcm:
-        """The one that is due is missing; the one after it has a copy."""
-        return self._run(following, len(following), fec=1)
+        """The 20 ms that are due are missing; the packet after them has a copy."""
+        return self._run(following, len(following), STEP_OUT, fec=1)
 
     def conceal(self) -> Pcm:
-        """Nothing is known of what is due."""
-        return self._run(None, 0, fec=0)
+        """Nothing is known of the 20 ms that are due."""
+        return self._run(None, 0, STEP_OUT, fec=0)
 
-    def _run(self, packet: bytes | None, size: int, *, fec: int) -> Pcm:
-        sound = np.zeros(STEP_OUT, dtype=np.int16)
-        made = self._opus.opus_decode(self._state, packet, size, sound.ctypes.data, STEP_OUT, fec)
-        if _checked(made) != STEP_OUT:
-            raise OpusError(f"{made} samples where 20 ms were expected")
-        return sound
+    def _run(self, packet: bytes | None, size: int, samples: int, *, fec: int) -> Pcm:
+        sound = np.zeros(samples, dtype=np.int16)
+        made = self._opus.opus_decode(self._state, packet, size, sound.ctypes.data, samples, fec)
+        return sound[: _checked(made)]
 
 
 def _checked(status: int) -> int:

@@ -30,7 +30,7 @@ class Packet:
 class Room:
     """One slot, held by a talker; one listener, served as the treatment wants."""
 
-    def __init__(self, treatment: Treatment, now: float) -> None:
+    def __init__(self, treatment: Treatment, now: float, *, is_packed: bool = False) -> None:
         forwarder = self._forwarder = Forwarder()
         self._talker, self._listener = _address(1), _address(2)
         self._says, receive = _session("talker", sends=True), _session("talker", sends=False)
@@ -54,7 +54,12 @@ class Room:
             red_payload_type=RED,
             repeats=treatment.repeats,
         )
-        forwarder.subscribe(self._egress, forwarder.slot_stream(slot, treatment.redundancy))
+        stream = (
+            forwarder.slot_stream(slot, packed=True)
+            if is_packed
+            else forwarder.slot_stream(slot, treatment.redundancy)
+        )
+        forwarder.subscribe(self._egress, stream)
         self._said = 0
         self._outbox = Batch()
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -44,21 +45,22 @@ _UDP_COUNTER: Final = re.compile(
 @dataclass(frozen=True)
 class Hearing:
     """What listeners offer and ask for. `lines` 0: an m-line for each slot of the room; `max_kbps`
-    0: whatever their line takes.
+    in turn, one after the other, 0: whatever their line takes.
     """
 
     mode: Mode = "auto"
     lines: int = 0
-    max_kbps: int = 0
+    max_kbps: tuple[int, ...] = (0,)
 
-    @property
-    def wishes(self) -> SubscriptionFields:
-        """What to ask for beside the offer; nothing where it is what everybody gets."""
+    def wishes(self, number: int) -> SubscriptionFields:
+        """What the listener of that number asks for beside its offer; nothing where it is what
+        everybody gets.
+        """
         wishes: SubscriptionFields = {}
         if self.mode != "auto":
             wishes["mode"] = self.mode
-        if self.max_kbps:
-            wishes["max_kbps"] = self.max_kbps
+        if limit := self.max_kbps[number % len(self.max_kbps)]:
+            wishes["max_kbps"] = limit
         return wishes
 
 
@@ -89,6 +91,7 @@ class AttachedRostrum:
         self._pids = list(pids)
         self.metrics_url = metrics_url
         self._hearing = hearing or Hearing()
+        self._numbers = count()  # of listeners
         self._client: Client | None = None
         self._slots: dict[str, int] = {}
 
@@ -144,7 +147,7 @@ class AttachedRostrum:
             joined = await self.client.participant_join(
                 room=room, participant=participant, role=role, offer=offer
             )
-            if is_listener and (wishes := self._hearing.wishes):
+            if is_listener and (wishes := self._hearing.wishes(next(self._numbers))):
                 await self.client.subscription_update(room=room, participant=participant, **wishes)
         except ControlError as error:
             limit = error.detail.get("limit")

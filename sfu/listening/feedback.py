@@ -91,44 +91,50 @@ class Feedback:
     def observe(self, deliveries: Sequence[Delivery], now: float) -> float | None:
         """Take one feedback; the loss ratio of the last second when there is one."""
         self._heard_at, self._unanswered_since = now, None
-        loss_ratio = None
+        began_at = self._began_at
+        take_delay, take_arrival = self._delay.take, self._acknowledged.take
         for delivery in deliveries:
-            if delivery.sent_at < self._began_at:
+            sent_at, arrived_at = delivery.sent_at, delivery.arrived_at
+            if sent_at < began_at:
                 continue
-            if delivery.arrived_at is None:
+            if arrived_at is None:
                 self._lost_in_row += 1
                 continue
-            self._take(delivery.sent_at, delivery.arrived_at, delivery.size)
-            loss_ratio = self._close_bucket(delivery.sent_at, loss_ratio)
+            self._count(sent_at)
+            take_delay(sent_at, arrived_at)
+            take_arrival(arrived_at, delivery.size)
+        self._delay.judge()
         self._watch_queue(now)
         if self.use is not Use.OVER:
             self._over_arrived_at = self._acknowledged.newest_at
-        self.limit.observe(self.use, self.acked_bps, now)
-        return loss_ratio
+        if self.use is Use.OVER or self.limit.bps is not None:
+            self.limit.observe(self.use, self.acked_bps, now)
+        return self._close_bucket()
 
-    def _take(self, sent_at: float, arrived_at: float, size: int) -> None:
-        if self._bucket_at is None:
-            self._bucket_at = sent_at
-        if sent_at - self._arrived_sent_at < AWAY_S:
-            self._lost += self._lost_in_row
-        self._lost_in_row = 0
+    def _count(self, sent_at: float) -> None:
+        """A packet that came, and those before it that did not."""
+        if self._lost_in_row:
+            if sent_at - self._arrived_sent_at < AWAY_S:
+                self._lost += self._lost_in_row
+            self._lost_in_row = 0
         self._arrived_sent_at = sent_at
         self._came += 1
-        self._delay.take(sent_at, arrived_at)
-        self._acknowledged.take(arrived_at, size)
 
-    def _close_bucket(self, sent_at: float, before: float | None) -> float | None:
+    def _close_bucket(self) -> float | None:
+        """The loss ratio of the packets since the last, if they are enough and took long enough."""
+        if self._bucket_at is None:
+            self._bucket_at = self._arrived_sent_at if self._came else None
+            return None
         sent = self._came + self._lost
-        assert self._bucket_at is not None, "a packet came"
-        if sent_at - self._bucket_at < LOSS_S or sent < LOSS_PACKETS:
-            return before
+        if self._arrived_sent_at - self._bucket_at < LOSS_S or sent < LOSS_PACKETS:
+            return None
         loss_ratio = self._lost / sent
         self._came = self._lost = 0
-        self._bucket_at = sent_at
+        self._bucket_at = self._arrived_sent_at
         return loss_ratio
 
     def _watch_queue(self, now: float) -> None:
-        standing_s = self._delay.standing_s()
+        standing_s = self._delay.standing_s
         if standing_s is None:
             return
         self._standing.append((now, standing_s))
@@ -167,6 +173,11 @@ class Feedback:
         """How long every packet of the last second waited at least."""
         return self._standing[-1][1] if self._standing else None
 
+    def is_waiting(self, least_s: float) -> bool:
+        """Whether a queue grows, or packets stand in one for so long."""
+        standing_s = self._delay.standing_s
+        return self.use is Use.OVER or (standing_s is not None and standing_s > least_s)
+
     @property
     def newest_s(self) -> float:
         """How long the newest packet waited."""
@@ -182,8 +193,9 @@ class Feedback:
 
     @property
     def over_s(self) -> float:
-        """For how long the queue has been growing."""
-        return self._delay.trend.over_s
+        """For how long the queue has been growing, as of the last feedback."""
+        since = self._delay.trend.over_since
+        return 0.0 if since is None else self._heard_at - since
 
     def rebase(self) -> None:
         """That packets wait is not for what is sent."""

@@ -119,6 +119,18 @@ class Ladder:
         self._retry_s = RETRY_S
         self._talkers, self._talkers_at = 1, -math.inf
 
+    @property
+    def is_steady(self) -> bool:
+        """The best tier there is, and nothing that only time would change."""
+        return (
+            self.is_best
+            and self.tier is not Tier.C
+            and self.probe is None
+            and self._before_silence is None
+            and self._before_test is None
+            and not self._shortage.is_begun
+        )
+
     def decide(self, evidence: Evidence, demand: Demand, terms: Terms) -> bool:
         """Follow the evidence; True when `tier` has changed."""
         before = self.tier

@@ -53,7 +53,10 @@ class Line:
 
     __slots__ = (
         "_feedback",
+        "_demand",
+        "_has_news",
         "_has_word",
+        "_is_steady",
         "_ladder",
         "_limit",
         "_loss",
@@ -63,6 +66,7 @@ class Line:
         "_reports",
         "_sending_since",
         "_takes_feedback",
+        "_terms",
         "cause",
         "copies",
         "copies_sent",
@@ -92,6 +96,10 @@ class Line:
         self._protection = Protection() if takes_red else None
         self._ladder = Ladder(now)
         self._has_word = False  # of loss, that nothing was made of yet
+        self._has_news = False  # of anything else
+        self._is_steady = False  # the best tier, and nothing under way
+        self._demand: Demand | None = None  # at the last look, as `_terms`
+        self._terms: Terms | None = None
         self._sending_since: float | None = None
 
     @property
@@ -108,7 +116,7 @@ class Line:
     def is_settled(self) -> bool:
         """Whether `decide` has nothing to do before something is observed."""
         return (
-            self._ladder.is_best
+            self._ladder.is_steady
             and not self.copies_sent
             and not (self.wants_stamps and self._sending_since is not None)
             and not self._reports.is_awaiting
@@ -126,6 +134,7 @@ class Line:
 
         `jitter_s` is the worst of its tracks; None for both where it did not tell.
         """
+        self._has_news = True
         self._reports.observe(rtt_s, jitter_s, now)
         if self._loss.observe(counted) is None:
             return
@@ -144,11 +153,13 @@ class Line:
         loss_ratio = self._feedback.observe(deliveries, now)
         if loss_ratio is not None:
             self._loss_since.take_feedback(loss_ratio)
-            self._has_word = True
+            self._has_word = self._has_news = True
+        self._has_news |= self._feedback.is_waiting(WAITS_S)
         self._ladder.observe_probe(deliveries, self._feedback.newest_s, now)
 
     def observe_remb(self, bps: float, now: float) -> None:
         """Take the receiver's own estimate: never more than that is sent while it is fresh."""
+        self._has_news = True
         self._reports.hear(now)
         self._remb.observe(bps, now)
 
@@ -168,6 +179,8 @@ class Line:
 
         `demand` is what the room would send, `terms` what this listener may get now.
         """
+        if self._is_steady and self._has_nothing_new(demand, terms, now):
+            return False
         before = (self.tier, self.copies, self.copies_sent)
         evidence = self._evidence(now)
         if self._has_word:
@@ -178,7 +191,17 @@ class Line:
         self._name_tier(now)
         self.estimate_bps = None if math.isinf(evidence.estimate_bps) else evidence.estimate_bps
         self.wants_stamps = self._wants_stamps(now)
+        self._demand, self._terms, self._has_news = demand, terms, False
+        is_plain = not self.copies_sent and terms.max_bps is None
+        self._is_steady = is_plain and self._ladder.is_steady
         return before != (self.tier, self.copies, self.copies_sent)
+
+    def _has_nothing_new(self, demand: Demand, terms: Terms, now: float) -> bool:
+        """Whether a look at a line that is as good as can be would find it so: thousands are."""
+        if self._has_news or terms is not self._terms or demand != self._demand:
+            return False
+        stamps_end = self.wants_stamps and self._wants_stamps(now) is False
+        return not stamps_end and self._reports.silent_s(now) < reports.ASK_S
 
     def _evidence(self, now: float) -> Evidence:
         """Everything that is known at `now`."""
@@ -213,11 +236,12 @@ class Line:
         evidence.is_draining = feedback.is_draining
         evidence.over_s = feedback.over_s
         evidence.newest_s = feedback.newest_s
-        evidence.acked_bps = feedback.acked_bps
         if evidence.standing_s is not None:
             evidence.waits = evidence.standing_s > WAITS_S or evidence.over_s > 0.0
             if not evidence.waits:  # then loss says nothing of what the line carries
                 evidence.carries_bps = _least(self._remb.bps(evidence.now))
+        if evidence.waits or evidence.bad:  # else nobody asks
+            evidence.acked_bps = feedback.acked_bps
         evidence.estimate_bps = _least(evidence.carries_bps, feedback.limit.bps)
 
     def _take_word(self, evidence: Evidence, demand: Demand) -> None:

@@ -20,7 +20,7 @@ from .rates import HEADROOM
 # Of the longest packets (120 ms) five fit in.
 STAGE_S = 0.65
 # What the larger packets themselves take longer on a narrow line is less than this.
-WAIT_MAX_S = 0.08
+WAIT_MAX_S = 0.06
 # In a row, so that one late packet of a radio link ends nothing.
 LATE_MAX = 2
 # More than this beyond twice what the line loses anyway.

@@ -25,6 +25,8 @@ HEADROOM = 1.5
 RATE_MIN_S = 0.5
 RATE_PACKETS = 16
 RATE_MAX_S = 2.0
+# Three slots of 20 ms for that long, and once more; a receiver may claim any times.
+ARRIVALS_MAX = 600
 # Since a queue began to grow, so many are enough: they came as fast as the line lets them.
 SINCE_PACKETS = 4
 LOSS_LOW, LOSS_HIGH = 0.02, 0.10
@@ -41,7 +43,7 @@ class Acknowledged:
     __slots__ = ("_arrivals",)
 
     def __init__(self) -> None:
-        self._arrivals: deque[tuple[float, int]] = deque()
+        self._arrivals: deque[tuple[float, int]] = deque(maxlen=ARRIVALS_MAX)
 
     def begin(self) -> None:
         """What is sent has changed."""
@@ -51,7 +53,10 @@ class Acknowledged:
         """A packet of `size` octets on the wire."""
         arrivals = self._arrivals
         if arrivals and arrived_at < arrivals[-1][0]:
-            arrived_at = arrivals[-1][0]  # overtaken: it counts all the same
+            if arrived_at < arrivals[-1][0] - RATE_MAX_S:
+                arrivals.clear()  # the receiver's clock was set back
+            else:
+                arrived_at = arrivals[-1][0]  # overtaken: it counts all the same
         arrivals.append((arrived_at, size))
         while arrived_at - arrivals[0][0] > RATE_MAX_S:
             arrivals.popleft()

@@ -68,6 +68,11 @@ class Shortage:
         """What is sent has changed."""
         self._since = None
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is too low, however long."""
+        return self._since is not None
+
     def lasts(self, evidence: Evidence, tier: Tier, demand: Demand) -> bool:
         """After each look at the line."""
         # Where nothing waits, what comes shows that the estimate by delay is too low.

@@ -10,9 +10,8 @@ Pure but for Opus: time comes as arguments, and nobody here knows the forwarder,
     bus, narrowing, output, tiers                   one mix signal, and the encoders that share it
     opus        libopus by ctypes
 
-The way of a sample: packet -> voice (waits 20 to 120 ms) -> gain of levelling and ducking ->
-limiter of the voice (0.5 ms) -> sum -> limiter of the mix (4 ms) -> encoder. float32 all the way;
-full scale is 1.0.
+The way of a sample: packet -> voice (waits 20 to 120 ms) -> gain of levelling and ducking -> sum ->
+limiter (4 ms) -> encoder. float32 all the way; full scale is 1.0.
 """
 
 from .durations import EDGES_US

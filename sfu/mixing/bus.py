@@ -10,7 +10,7 @@ from .opus import Pcm
 from .orders import Frame
 from .output import TICK_TICKS, Heard, Output
 
-# 4 ms; with 0.5 ms of the single voices' own limiter that is all the delay that limiting adds.
+# 4 ms: all the delay that limiting adds.
 LOOK_AHEAD_STEPS = 8
 
 _QUIET: Pcm = np.zeros(TICK_TICKS, dtype=np.float32)

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from .opus import RATE_HZ, Pcm
-
 LIE_DB = 10.0
 LIE_S = 2.0
 # Up within two frames, down across the pause between syllables, as levels of packets are smoothed.
@@ -55,12 +51,8 @@ class Claims:
         """-dBov of what was heard lately."""
         return level_of(self._heard)
 
-    def observe(self, claimed: int, sound: Pcm) -> None:
-        """A packet was decoded."""
-        if not len(sound):
-            return
-        seconds = len(sound) / RATE_HZ
-        power = float(np.dot(sound, sound)) / len(sound)
+    def observe(self, claimed: int, power: float, seconds: float) -> None:
+        """For `seconds` of this mean square the packets claimed so much (-dBov, NO_CLAIM)."""
         self._heard = _smoothed(self._heard, power, seconds)
         if claimed == NO_CLAIM:
             self.is_lying, self._differing_s = True, 0.0

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from .opus import Decoder, OpusError, Pcm, has_fec
+from .opus import Decoder, OpusError, Pcm, has_fec, packet_ticks
 from .stats import Counts
 
 CONCEALED_TICKS_MAX = 2_880  # 60 ms
 FADE_TICKS = 960
 # What is left of a voice that ends: short enough to say nothing new.
 TAIL_TICKS = 480
-# A packet of up to two bytes is comfort noise, or says that there is none (DTX).
-COMFORT_BYTES_MAX = 2
+# Comfort noise, of which DTX sends a frame every 400 ms, is not longer, and speech is not so short.
+# Played, these frames would be heard as breaths of noise.
+COMFORT_BYTES_MAX = 10
+COMFORT_TICKS_MIN = 960  # shorter frames of speech may be as small
 
 _ENDING: Pcm = np.linspace(1, 0, TAIL_TICKS, dtype=np.float32)
 
 
 def is_comfort(payload: bytes) -> bool:
     """Whether the talker only says that it is silent."""
-    return len(payload) <= COMFORT_BYTES_MAX
+    return len(payload) <= COMFORT_BYTES_MAX and packet_ticks(payload) >= COMFORT_TICKS_MIN
 
 
 class Decoding:

@@ -33,8 +33,7 @@ class Limiter:
         assert ticks % STEP_TICKS == 0 and look_ahead_steps >= 1
         self.look_ahead_ticks = look_ahead_steps * STEP_TICKS
         self._ahead = look_ahead_steps
-        self._ticks = ticks
-        self._line: Pcm = np.zeros(self.look_ahead_ticks + ticks, dtype=np.float32)
+        self._line: Pcm = np.zeros(self.look_ahead_ticks, dtype=np.float32)
         # What the steps need that were seen lately and still have a say.
         self._needed: Pcm = np.ones(HOLD_STEPS + look_ahead_steps, dtype=np.float32)
         self._gain = 1.0
@@ -42,13 +41,13 @@ class Limiter:
 
     def process(self, block: Pcm) -> None:
         """Limit `block` in place."""
-        line = self._line
-        line[: self.look_ahead_ticks] = line[self._ticks :]
-        line[self.look_ahead_ticks :] = block
-        peak = max(float(block.max()), -float(block.min()))
-        seen = block.copy() if peak > CEILING or not self._rests else None
-        block[:] = line[: self._ticks]
-        if seen is not None:
+        is_loud = float(block.max()) > CEILING or float(block.min()) < -CEILING
+        seen = block.copy()
+        ahead = self.look_ahead_ticks
+        block[:ahead] = self._line
+        block[ahead:] = seen[:-ahead]
+        self._line[:] = seen[-ahead:]
+        if is_loud or not self._rests:
             self._limit(seen, block)
 
     def _limit(self, seen: Pcm, leaving: Pcm) -> None:

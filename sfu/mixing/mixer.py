@@ -108,7 +108,7 @@ class Mixer:
 
     def measured(self) -> list[tuple[int, int | None]]:
         """Sources whose own levels are not to be believed, with the true one (-dBov); None when
-        they tell the truth again. Told again every 200 ms.
+        they tell the truth again or are not heard any more. Told again every 200 ms.
         """
         lying = dict(self._lies())
         told: list[tuple[int, int | None]] = [

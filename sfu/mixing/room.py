@@ -111,7 +111,9 @@ class Room:
         powers = np.einsum("ij,ij->i", rows, rows) / TICK_TICKS
         levels = [level_db(power) for power in powers.tolist()]
         for source, power, db in zip(playing, powers.tolist(), levels, strict=True):
+            assert source.voice is not None
             source.levelling.observe(power, db, TICK_S)
+            source.claims.observe(source.voice.claimed, power, TICK_S)
         urgent = any(source.is_priority and source.levelling.is_voiced for source in playing)
         duck_db = self._ducking.advance(is_voiced=urgent, seconds=TICK_S)
         loudness: list[float] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
-from .claims import LEVEL_MAX
 from .orders import NOBODY, Packet, SetSource
 from .source import Source
 from .stats import Buffer, Counts
@@ -59,12 +58,14 @@ class Sources:
             self._fall_silent(source)
 
     def lies(self) -> Iterator[tuple[int, int]]:
-        """Whose claims differ from what is heard, with the level (-dBov) that is heard."""
+        """Whose claims differ from what is heard, with the level (-dBov) that is heard.
+
+        Of who is not heard nothing is known: a level from before would keep it from being heard.
+        """
         for number, source in self.speaking.items():
-            if source.claims.is_lying:
-                assert source.voice is not None
-                level = source.claims.measured if source.voice.is_playing else LEVEL_MAX
-                yield number, level
+            assert source.voice is not None
+            if source.claims.is_lying and source.voice.is_playing:
+                yield number, source.claims.measured
 
     def buffers(self) -> list[Buffer]:
         """How long packets of those that play wait, and how long they should."""

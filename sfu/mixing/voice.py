@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import stretching
-from .claims import Claims
+from .claims import LEVEL_MAX, NO_CLAIM
 from .decoding import TAIL_TICKS, Decoding, is_comfort
 from .jitter import TARGET_S_MAX, Arrivals
 from .opus import PACKET_TICKS_MAX, RATE_HZ, STEP_TICKS, Pcm, packet_ticks
@@ -49,14 +49,14 @@ class Voice:
     """The sound of one source. `take` its packets, `pull` once a tick."""
 
     __slots__ = (
-        "_arrivals", "_claims", "_clock", "_counts", "_decoding", "_frame_ticks", "_index",
-        "_inserted", "_is_ending", "_is_paused", "_is_playing", "_next", "_paced_at", "_searches",
-        "_seam", "_sound", "_waiting",
+        "_arrivals", "_clock", "_counts", "_decoding", "_frame_ticks", "_index", "_inserted",
+        "_is_ending", "_is_paused", "_is_playing", "_next", "_paced_at", "_searches", "_seam",
+        "_sound", "_waiting", "claimed",
     )  # fmt: skip
 
-    def __init__(self, counts: Counts, claims: Claims) -> None:
+    def __init__(self, counts: Counts) -> None:
+        self.claimed = NO_CLAIM  # by the packet that was decoded last: -dBov
         self._counts = counts
-        self._claims = claims
         self._arrivals = Arrivals()
         self._waiting = Waiting()
         self._decoding = Decoding(counts)
@@ -191,7 +191,7 @@ class Voice:
             sound = self._decoding.packet(packet.payload)
             if sound is None:
                 return  # as if it had been lost: what follows may have a copy of it
-            self._claims.observe(packet.level, sound)
+            self.claimed = packet.level
         self._index = packet.index
         self._frame_ticks = packet.ticks
         self._inserted = 0
@@ -216,6 +216,7 @@ class Voice:
             ticks -= TAIL_TICKS
         self._sound.append_silence(min(ticks, PACKET_TICKS_MAX))
         self._is_paused = True
+        self.claimed = LEVEL_MAX
         self._seam = _SILENCE
 
     def _starve(self) -> None:

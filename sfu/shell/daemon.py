@@ -143,12 +143,12 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        self._tune_gc()
         if self._mixing is not None:
             self._mixing.start(self._loop, self._cycle.take_mixed)
         self._cycle.listen()
         self._measure_lag(time.monotonic())
         self._measure_load()
-        self._tune_gc()
         self._is_ready = True
         _log.info(
             "listening",

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from sfu.transport.feedback import build_extended_report, build_nack
 from sfu.transport.heard import CLOCK_RATE, Heard
-from sfu.transport.heard import EgressFeedback as EgressFeedback
 from sfu.transport.negotiation import Negotiation
 from sfu.transport.repair import Repair
 from sfu.transport.rtcp import (

@@ -8,6 +8,8 @@ registry   the rooms and peers, and the only place that adds and removes them
 commands   what each command of the control protocol does
 negotiator offers answered
 rows       a newcomer's rows in the forwarder
+findings   what a connection found out, entered where it belongs
+census     how many people there are, by role
 peers      which transport belongs to which participant
 mixes      the rooms' mixes, and the way of their sound to the mixer and back
 lines      what follows from a listener's reports about what it is sent

@@ -9,9 +9,6 @@ A line (`sfu.listening`) decides; here stands when it is asked and what becomes 
 The round of `look` goes only to rooms in which somebody speaks. Nothing is sent in the others, so
 nothing is learnt there, and thousands who wait for somebody to begin cost nothing. It is spread
 over the second, so that no listener's packet waits for it.
-
-A packet is stamped (transport-wide number) only while its line wants that: the feedback to one
-stamped listener is about fifteen packets a second.
 """
 
 from __future__ import annotations
@@ -29,6 +26,7 @@ from sfu.transport.negotiation import Negotiation
 from sfu.worker.demands import Demands, demand_of
 from sfu.worker.observation import observe, packets_sent
 from sfu.worker.peers import Peer, Peers
+from sfu.worker.stamps import Stamps
 
 ROUND_S = 1.0
 # A round is done in parts, at the multiples of this: those at which a worker wakes anyway.
@@ -43,8 +41,8 @@ _V4_MAPPED = bytes(10) + b"\xff\xff"
 class Lines:
     """Of one worker. `settle` is told of each room in which something has changed.
 
-    Counts `line_decisions` and `stampings`: how often lines were asked, and began to be stamped;
-    `tier_changes_<cause>` are those of `count_changes`.
+    Counts `line_decisions`, how often lines were asked; `tier_changes_<cause>` are those of
+    `count_changes`.
     """
 
     def __init__(
@@ -62,12 +60,13 @@ class Lines:
         self._counters = counters
         self._settle = settle
         self._demands = Demands(forwarder)
+        self._stamps = Stamps(forwarder, counters)
         self._turns: deque[Peer] = deque()
         self._part = 1
         self._round = 0
         self._round_at = 0.0
         self._next_at = 0.0
-        counters.update({"line_decisions": 0, "stampings": 0})
+        counters["line_decisions"] = 0
         counters.update({f"tier_changes_{cause}": 0 for cause in Cause if cause != Cause.JOIN})
 
     @property
@@ -89,6 +88,7 @@ class Lines:
 
     def take(self, peer: Peer, now: float) -> None:
         """Its client has told something of its tracks."""
+        peer.told_at = now
         observe(peer, self._forwarder, now)
         self.follow(peer, now)
 
@@ -121,7 +121,7 @@ class Lines:
             tier, cause = line.tier.value, line.cause.value
             if subscriptions.follow(peer.participant, tier, line.copies_sent, cause, now):
                 break
-        self._stamp(peer)
+        self._stamps.follow(peer, now)
         if (participant.quality.tier, participant.quality.copies) != before:
             self._settle(room)
 
@@ -135,6 +135,7 @@ class Lines:
             if room.is_flowing:
                 self._turns.extend(self._peers.within(room))
         self._part = ceil(len(self._turns) / PARTS)
+        self._stamps.recount(self._turns)
 
     def _visit(self, peer: Peer, now: float) -> None:
         """Ask it, unless there is nothing to ask."""
@@ -158,15 +159,6 @@ class Lines:
         )
         offered = subscriptions.offered(peer.participant, now)
         return demand, _terms(offered, participant.wishes.max_kbps, why)
-
-    def _stamp(self, peer: Peer) -> None:
-        """Let packets carry transport-wide numbers, or no longer."""
-        wants = peer.line.wants_stamps
-        if wants == peer.is_stamped:
-            return
-        peer.is_stamped = wants
-        self._counters["stampings"] += wants
-        self._forwarder.set_stamped(peer.row, wants)
 
 
 def _in_step(now: float) -> float:

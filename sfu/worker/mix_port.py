@@ -45,6 +45,10 @@ class MixPort(Protocol):
     def starts(self) -> int:
         """How often it was started. What was ordered before the last time is forgotten."""
 
+    @property
+    def load(self) -> float:
+        """The share of its time that it has worked lately."""
+
     def send(self, orders: Sequence[Order], taken: Sequence[Taken], now: float) -> None:
         """First the orders, then the packets, after whatever was sent before."""
 
@@ -63,6 +67,7 @@ class InlineMixing:
 
     is_running = True
     starts = 1
+    load = 0.0  # time does not pass while it works
 
     def __init__(self, mixer: Mixer) -> None:
         self._mixer = mixer

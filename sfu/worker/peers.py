@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class Peer:
     waiting_dtls: int = 0
     ufrags: tuple[str, ...] = ()  # by which checks find it; kept by `Peers`
     is_stamped: bool = False  # its packets carry transport-wide numbers
+    told_at: float = -math.inf  # when its client told something of its tracks
     heard_of: Demand | None = None  # what its room would send, when its line was asked last
 
     @property

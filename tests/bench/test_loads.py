@@ -31,7 +31,7 @@ def run(options: LoadOptions) -> Run:
     """In this process, unpinned; a machine that is busy otherwise does not matter to counts."""
     target = Rostrum(
         settings=[f"media.segmentation={options.segmentation}"],
-        hearing=Hearing(options.mode, options.listener_lines, options.max_kbps),
+        hearing=Hearing(options.mode, options.listener_lines, options.limits_kbps),
     )
     with (
         report.live_for("rostrum", quiet=True) as live,

@@ -19,6 +19,7 @@ from bench.quality.kept import KeptError, Measurement, Origin, from_json, to_jso
 from bench.quality.listener import Listener
 from bench.quality.losses import MEAN_BURST, PATTERNS, Pattern, losses
 from bench.quality.measuring import Outcome, calls, cases
+from bench.quality.mixed import MIXES
 from bench.quality.opus import (
     RATE_IN,
     RATE_OUT,
@@ -32,9 +33,12 @@ from bench.quality.opus import (
 from bench.quality.plots import plots
 from bench.quality.room import FIRST_SEQUENCE, Packet, Room
 from bench.quality.score import pesq_of
+from bench.quality.tiers import tiers_from_json
+from bench.quality.tiers_document import PLOT, tier_plot
 from bench.quality.treatments import FEC, NACK, NOTHING, RED1, RED2, TREATMENTS, Treatment
 from bench.quality.voices import Voice, VoiceError, voice
 from tests.bench import needs
+from tests.bench.test_quality_tiers import TIERS
 
 BENCH = Path(command.__file__).parents[1]
 BUFFER_S, ROUND_TRIP_S = 0.2, 0.08
@@ -285,13 +289,13 @@ def test_outcomes_are_kept_and_read_again(measurement: Measurement) -> None:
 
 
 def test_a_missed_goal_is_told_as_missed(measurement: Measurement) -> None:
-    told = render(measurement.by_case(), measurement.origin)
+    told = render(measurement.by_case(), measurement.origin, TIERS)
     assert "| PESQ at 10 % random loss with RED1 | >= 3.7 | 3.7 | met |" in told
     assert "Missed" not in told
     worse = replace(
         measurement, outcomes=tuple(replace(one, pesq=3.0) for one in measurement.outcomes)
     )
-    told = render(worse.by_case(), worse.origin)
+    told = render(worse.by_case(), worse.origin, TIERS)
     assert "| PESQ at 10 % random loss with RED1 | >= 3.7 | 3 | **missed** |" in told
     assert "Missed: PESQ at 10 % random loss with RED1." in told
 
@@ -299,20 +303,20 @@ def test_a_missed_goal_is_told_as_missed(measurement: Measurement) -> None:
 def test_the_range_is_told_beside_the_mean(measurement: Measurement) -> None:
     again = tuple(replace(one, seed=1, pesq=one.pesq - 0.5) for one in measurement.outcomes)
     both = replace(measurement, outcomes=measurement.outcomes + again)
-    assert "3.45 (3.20–3.70)" in render(both.by_case(), both.origin)
+    assert "3.45 (3.20–3.70)" in render(both.by_case(), both.origin, TIERS)
 
 
 def test_every_plot_of_the_page_is_drawn_and_is_a_file_of_its_own(
     measurement: Measurement,
 ) -> None:
-    page = render(measurement.by_case(), measurement.origin)
-    drawn = plots(measurement.by_case())
+    page = render(measurement.by_case(), measurement.origin, TIERS)
+    drawn = plots(measurement.by_case()) | {PLOT: tier_plot(TIERS)}
     assert set(re.findall(r"\(quality/([\w-]+\.svg)\)", page)) == set(drawn)
     for content in drawn.values():
         root = ElementTree.fromstring(content)
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         words = {one.text for one in root.iter("{http://www.w3.org/2000/svg}text")}
-        assert {treatment.label for treatment in TREATMENTS} <= words
+        assert {treatment.label for treatment in TREATMENTS} <= words or set(MIXES) <= words
 
 
 def test_every_case_is_there_once() -> None:
@@ -322,8 +326,10 @@ def test_every_case_is_there_once() -> None:
 
 def test_the_page_here_is_what_its_measurement_says() -> None:
     kept = from_json((BENCH / "measurements" / "quality.json").read_text())
-    assert (BENCH / "QUALITY.md").read_text() == render(kept.by_case(), kept.origin)
-    for name, content in plots(kept.by_case()).items():
+    tiers = tiers_from_json((BENCH / "measurements" / "quality-tiers.json").read_text())
+    page = render(kept.by_case(), kept.origin, tiers)
+    assert (BENCH / "QUALITY.md").read_text() == page
+    for name, content in (plots(kept.by_case()) | {PLOT: tier_plot(tiers)}).items():
         assert (BENCH / "quality" / name).read_text() == content
 
 

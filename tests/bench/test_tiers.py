@@ -13,6 +13,7 @@ from bench.figures import describe, in_order
 from bench.handshake import Handshakes
 from bench.loads.ladder import Narrow, figures_of
 from bench.options import LoadOptions
+from bench.targets.rostrum import Hearing
 from bench.tiers import Change, settled_ns, whole_again_ns
 
 S = 1_000_000_000
@@ -77,6 +78,19 @@ def test_figures_of_lines_are_told_by_speed() -> None:
     told = describe("line_80_settle_s")
     assert (told.label, told.text(2.5)) == ("line of 80 kbit/s: settled after", "2.50 s")
     assert describe("line_80_carried_kbps").unit == "kbit/s"
+
+
+def test_wishes_go_round_among_the_listeners() -> None:
+    hearing = Hearing("mix", 4, LoadOptions("room", max_kbps="0,45").limits_kbps)
+    assert [hearing.wishes(number) for number in range(3)] == [
+        {"mode": "mix"},
+        {"mode": "mix", "max_kbps": 45},
+        {"mode": "mix"},
+    ]
+    assert Hearing().wishes(7) == {}
+    for wrong in ("-1", "x", ""):
+        with pytest.raises(ValueError, match=r"max-kbps|invalid literal"):
+            _ = LoadOptions("room", max_kbps=wrong).limits_kbps
 
 
 def test_listeners_offer_a_line_for_the_mix_where_they_may_need_it() -> None:

@@ -101,6 +101,18 @@ def test_what_may_become_trouble_is_looked_at_closely(lost: int, rtt_s: float) -
     assert (line.tier, line.wants_stamps) == (Tier.A1, True)
 
 
+def test_a_look_at_a_good_line_sees_that_the_terms_have_changed() -> None:
+    line = line_of()
+    for step in range(1, 4):
+        report(line, step, lost=0)
+    assert not line.decide(THREE, ALL, 16.0)
+    assert line.decide(THREE, Terms(LADDER[3:]), 17.0)
+    assert line.decide(THREE, Terms(LADDER, max_bps=140_000.0), 18.0)
+    assert line.tier is Tier.A2
+    assert line.decide(Demand(talkers=1), Terms(LADDER, max_bps=140_000.0), 60.0)
+    assert (line.tier, line.cause) == (Tier.A1, "slots")
+
+
 def test_who_answers_no_stamps_is_never_stamped() -> None:
     assert not line_of(takes_feedback=False).wants_stamps
 
@@ -147,6 +159,16 @@ def test_a_probe_tells_what_it_sends_beside_the_tier() -> None:
     assert bps == pytest.approx(
         cost_bps(line.tier, THREE, copies) - cost_bps(line.tier, THREE), rel=0.6
     )
+
+
+def test_one_word_of_the_receivers_own_limit_counts_for_as_long_as_it_is_fresh() -> None:
+    line = line_of()
+    for second in range(20):
+        line.observe_sent(50 * second, float(second))
+        if second == 5:
+            line.observe_remb(100_000.0, 5.0)
+        line.decide(THREE, ALL, float(second))
+    assert (line.tier, line.cause) == (Tier.B1, "estimate")
 
 
 def test_many_packets_lost_in_a_row_are_a_line_that_was_away_and_not_a_full_one() -> None:

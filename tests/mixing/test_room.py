@@ -12,6 +12,7 @@ import pytest
 from sfu.mixing import StopOutput
 from sfu.mixing.opus import RATE_HZ, Pcm
 from sfu.mixing.output import SILENCE
+from sfu.mixing.source import Source
 from sfu.mixing.sources import IDLE_TICKS_MAX, SOURCES_MAX
 
 from .talking import BEGIN_S, ROOM, Stage, Talker, level_dbov, magnitude_db, sine, speech
@@ -62,6 +63,25 @@ def test_a_click_at_full_scale_ducks_the_others_less_than_3_db_and_50_ms(mixed: 
     assert min(gains) > usual - 3
     ducked = [index for index, gain in enumerate(gains) if gain < usual - 0.5]
     assert len(ducked) * 240 / RATE_HZ < 0.050
+
+
+def test_a_bang_of_who_is_turned_up_does_not_push_the_others_down() -> None:
+    """12 dB up, and then at full scale."""
+    source = Source(1)
+    row = np.full(960, 0.01, dtype=np.float32)
+    for _ in range(2):
+        row[:] = 0.01
+        source.amplify(row, 4.0)
+    assert row[-1] == pytest.approx(0.04)
+    row[:] = 0.01
+    row[500] = -0.9
+    source.amplify(row, 4.0)
+    assert np.abs(row).max() <= 1
+    assert np.abs(np.diff(row[:400])).max() < 0.04 / 40
+    row[:] = 0.01
+    source.amplify(row, 4.0)
+    assert np.abs(np.diff(row)).max() < 0.001
+    assert row[-1] == pytest.approx(0.04)
 
 
 @pytest.mark.parametrize("tier", ["B1", "B3"])
@@ -262,4 +282,8 @@ def test_the_level_of_who_claims_none_is_measured_from_the_start() -> None:
     stage.run(1.8, lambda _: told.extend(stage.mixer.measured()))
     assert told[-1] == (1, 23)
     stage.run(1.0, lambda _: told.extend(stage.mixer.measured()))
-    assert told[-1] == (1, 127)
+    # Of who is not heard, for it says nothing or holds no slot any more, nothing is told.
+    assert told[-1][1] is None
+    told.clear()
+    stage.run(1.0, lambda _: told.extend(stage.mixer.measured()))
+    assert told == []

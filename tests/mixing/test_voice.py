@@ -123,10 +123,9 @@ def test_on_a_clean_line_99_of_100_packets_leave_within_80_ms(phase_ms: int) -> 
     assert stage.mixer.stats().counts.concealed_frames <= 4
 
 
-@pytest.mark.parametrize("sound", [speech(-22), TONE, noise], ids=["speech", "tone", "noise"])
+@pytest.mark.parametrize("sound", [TONE, noise], ids=["tone", "noise"])
 def test_after_a_minute_of_jitter_the_delay_is_back_within_5_s(sound: Sound) -> None:
     stage = Stage()
-    stage.listen()
     rng = random.Random(1)
     packets = Talker(1, sound).packets(stage.now, stage.now + 70)
     stormy = stage.now + 60
@@ -219,7 +218,7 @@ def test_concealment_fades_after_60_ms_and_the_voice_comes_back_without_a_click(
 
 def test_a_bad_packet_costs_one_concealed_frame_and_is_counted() -> None:
     clean, _ = hear(unchanged)
-    garbage = b"\x79\xff\xff\xff\x00\x01"  # two frames of one length do not divide five bytes
+    garbage = b"\x79" + bytes(21)  # two frames of one length do not divide 21 bytes
 
     def spoiled(packets: list[Packet]) -> list[Packet]:
         return [
@@ -277,7 +276,8 @@ def test_pauses_are_silent_and_what_follows_begins_softly_and_in_time() -> None:
         for number, packet in enumerate(packets):
             step = number % 55
             if step < 25 or step in (25, 45):
-                payload = packet.payload if step < 25 else packet.payload[:1]
+                # Its configuration and that there is nothing, or noise of a few bytes.
+                payload = packet.payload if step < 25 else packet.payload[: 1 + step // 9]
                 sent.append(replace(packet, index=index, payload=payload, marker=step == 0))
                 index += 1
         return sent
@@ -357,17 +357,16 @@ def test_a_burst_fills_no_more_than_the_table_and_is_caught_up_with() -> None:
 
 def test_a_clock_that_drifts_never_empties_or_fills_the_buffer() -> None:
     def drifting(packets: list[Packet]) -> list[Packet]:
-        return [replace(p, at=BEGIN_S + (p.at - BEGIN_S) * 1.0005, index=p.index) for p in packets]
+        return [replace(p, at=BEGIN_S + (p.at - BEGIN_S) * 1.001) for p in packets]
 
     stage = Stage()
-    stage.listen()
-    talker = Talker(1, speech(-22))
-    stage.send(0, drifting(list(talker.packets(stage.now, stage.now + 120))))
+    stage.send(0, drifting(list(Talker(1, TONE).packets(stage.now, stage.now + 60))))
     delays: list[float] = []
-    stage.run(120, lambda _: delays.extend(b.delay_ms for b in stage.mixer.stats().buffers[ROOM]))
+    stage.run(60, lambda _: delays.extend(b.delay_ms for b in stage.mixer.stats().buffers[ROOM]))
     assert max(delays[100:]) <= 50
     assert min(delays) >= 0
-    assert stage.mixer.stats().counts.concealed_frames <= 12
+    # 60 ms of time that has to be made, a period of the voice at a time.
+    assert stage.mixer.stats().counts.concealed_frames <= 4 + 4
 
 
 def test_the_same_packets_at_the_same_times_make_the_same_sound() -> None:

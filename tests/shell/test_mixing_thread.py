@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,6 +18,7 @@ from sfu.shell.mixing_thread import (
     OUTBOX_TICKS_MAX,
     STALL_S,
     STEADY_S,
+    SWITCH_S,
     MixingThread,
 )
 from sfu.worker.mix_port import Taken
@@ -39,6 +41,7 @@ class FakeMixer:
         self.error: BaseException | None = None
         self.gate = threading.Event()  # a tick waits for it
         self.gate.set()
+        self.at_tick: Callable[[], None] = lambda: None
         self.ticks = 0
         self._due = 0.0
 
@@ -55,6 +58,7 @@ class FakeMixer:
 
     def tick(self, now: float) -> list[Frame]:
         self._due = time.monotonic() + 0.001
+        self.at_tick()
         self.ticks += 1
         self.gate.wait()
         if self.error is not None:
@@ -107,9 +111,11 @@ class Rig:
 @pytest.fixture
 async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setattr(mixing_thread, "BACKOFF_S", 0.001)
+    interval_s = sys.getswitchinterval()
     rig = Rig()
     rig.port.start(asyncio.get_running_loop(), rig.wake)
     yield rig
+    sys.setswitchinterval(interval_s)
     for mixer in rig.mixers:
         mixer.gate.set()
     rig.port.stop()
@@ -151,6 +157,10 @@ async def test_a_tick_without_anything_to_tell_wakes_nobody(rig: Rig) -> None:
     await until(lambda: rig.mixer.ticks > 3)
     await asyncio.sleep(0)
     assert rig.wakes == 1
+
+
+async def test_neither_thread_keeps_the_other_waiting_for_milliseconds(rig: Rig) -> None:
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
 
 
 async def test_without_a_room_it_does_not_tick(rig: Rig) -> None:
@@ -276,6 +286,22 @@ async def test_what_it_counts_goes_on_through_its_failures(
         await until(lambda starts=starts: rig.port.starts > starts)  # type: ignore[misc]
         assert rig.port.counters()["decoded_frames"] >= before["decoded_frames"]
         assert rig.port.tick_times().counts[0] >= times.counts[0]
+
+
+async def test_its_load_is_what_ticks_take_of_their_time(rig: Rig) -> None:
+    mixer, loads = rig.mixer, []
+
+    def tick() -> None:
+        loads.append(rig.port.load)
+        rig.ahead_s = 0.4  # the first takes the time of twenty
+
+    mixer.at_tick = tick
+    rig.send(OPEN)
+    await until(lambda: mixer.ticks > 2)
+    assert loads[0] == 0.0 and loads[1] == pytest.approx(1.0, rel=0.2)
+    assert loads[2] == pytest.approx(0.95 * loads[1], rel=0.1)
+    rig.send(CloseRoom(room=1))
+    await until(lambda: rig.port.load == 0.0)
 
 
 async def test_it_ends_with_the_daemon(rig: Rig) -> None:

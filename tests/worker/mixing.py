@@ -24,6 +24,7 @@ class KeptPort:
     def __init__(self) -> None:
         self.is_running = True
         self.starts = 1
+        self.load = 0.0
         self.orders: list[Order] = []
         self.taken: list[Taken] = []
         self.sent: list[object] = []  # both, in order

@@ -10,7 +10,9 @@ from control.commands import ParticipantMove, ParticipantRemove, RoomCreate, Sub
 from sfu.fast import Forwarder
 from sfu.stage import Seat
 from sfu.worker.invariant import EGRESSES_PER_LOOK, EVERY_S, STRIKES, Breach, Invariant
-from tests.worker.harness import Bench
+from sfu.worker.mix_port import MixPort
+from tests.worker.harness import Bench, offer
+from tests.worker.mixing import KeptPort
 
 HEALED_WITHIN_S = 4.0
 
@@ -18,9 +20,9 @@ HEALED_WITHIN_S = 4.0
 class Watched(Bench):
     """A worker whose breaches are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, mixing: MixPort | None = None) -> None:
         self.breaches: list[Breach] = []
-        super().__init__(on_breach=self.breaches.append)
+        super().__init__(on_breach=self.breaches.append, mixing=mixing)
 
     @property
     def forwarder(self) -> Forwarder:
@@ -144,6 +146,29 @@ def test_choices_are_what_is_expected() -> None:
         bench.wait(HEALED_WITHIN_S)
         assert bench.is_right("a")
     assert bench.counted == 0
+
+
+@pytest.mark.parametrize("tier", ["A0", "A1", "A2", "B1", "B3", "C"])
+def test_every_tier_is_what_is_expected_also_while_it_changes_and_mended_if_not(tier: str) -> None:
+    bench = Watched(KeptPort())
+    bench.room()
+    bench.join("a", offer=offer(lines=4, red_payload_type=63))
+    room = bench.worker._registry.rooms["r"]
+    for look in range(20):
+        copies = int(tier == "A0")
+        now = (tier, copies) if look % 2 else ("A1", 0)
+        assert room.subscriptions.follow("a", *now, "delay", bench.now)
+        bench.worker._registry.settle_room(room)
+        bench.wait(0.4)
+        assert bench.is_right("a")
+    bench.wait(HEALED_WITHIN_S)
+    assert bench.counted == 0
+    assert room.participant_state("a").tier == tier
+    line = bench.seats("a")[3 if tier.startswith("B") else 0]
+    wrong = room.subscriptions._floor.stream(1, 0, False) if tier == "C" else -1
+    bench.forwarder.subscribe(line.egress, wrong)
+    bench.wait(HEALED_WITHIN_S)
+    assert bench.is_right("a") and bench.counted == 1
 
 
 def test_nobody_is_looked_at_where_nobody_is() -> None:

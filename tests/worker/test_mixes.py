@@ -266,7 +266,7 @@ def test_when_mixing_breaks_listeners_go_to_what_remains_and_back() -> None:
 def test_there_are_as_many_mixes_as_can_be_made_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mixes, "OUTPUTS_MAX", 2)
+    monkeypatch.setattr(mixes, "SHARE_MAX", mixes.ROOM_SHARE + 2.5 * mixes.OUTPUT_SHARE)
     port = KeptPort()
     bench = MixBench(port)
     for name in ("a", "b", "c"):
@@ -275,6 +275,17 @@ def test_there_are_as_many_mixes_as_can_be_made_and_no_more(
     assert not follow(bench, "c", "B3")
     assert follow(bench, "c", "B2")
     assert bench.worker.counters()["mixes_refused"] >= 1
+
+
+def test_a_mixer_that_is_busy_takes_nothing_more() -> None:
+    port = KeptPort()
+    bench = MixBench(port)
+    for name in ("a", "b"):
+        bench.join(name)
+    assert follow(bench, "a", "B1")
+    port.load = mixes.LOAD_MAX + 0.01
+    assert not follow(bench, "b", "B2")
+    assert follow(bench, "b", "B1")
 
 
 def test_those_on_stage_have_so_many_mixes_of_their_own() -> None:

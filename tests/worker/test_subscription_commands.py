@@ -11,7 +11,7 @@ from control.commands import (
 )
 from control.errors import ControlError, ErrorCode
 from control.types import SubscriptionState
-from sfu.transport.reporting import EgressFeedback
+from sfu.transport.heard import EgressFeedback
 from sfu.worker.commands.subscription import worst_rtt_ms
 from tests.worker.harness import Bench
 

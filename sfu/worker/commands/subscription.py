@@ -9,7 +9,7 @@ import msgspec
 from control.commands import SubscriptionGet, SubscriptionResult, SubscriptionUpdate
 from control.types import SubscriptionState
 from sfu.stage import Room
-from sfu.transport.reporting import EgressFeedback
+from sfu.transport.heard import EgressFeedback
 from sfu.worker.commands.methods import Methods
 from sfu.worker.registry import Registry
 
