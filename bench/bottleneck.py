@@ -15,7 +15,7 @@ class Bottleneck:
     """`rate_bps` of everything on the wire; 0 is a line that passes all at once."""
 
     def __init__(self, rate_bps: float, queue_s: float) -> None:
-        self.rate_bps = rate_bps
+        self.rate_bps = self._narrow_bps = rate_bps
         self._queue_bytes = round(rate_bps * queue_s / 8) + DATAGRAM_BYTES
         self._queue: deque[tuple[int, int, bytes]] = deque()  # arrival, size, datagram
         self._queued_bytes = 0
@@ -26,6 +26,10 @@ class Bottleneck:
     def open(self) -> None:
         """From now on the line is no bottleneck; what waits passes with the next `take`."""
         self.rate_bps = 0.0
+
+    def narrow(self) -> None:
+        """Back to the rate it was made with."""
+        self.rate_bps = self._narrow_bps
 
     def put(self, datagram: bytes, size: int, now_ns: int) -> bool:
         """A datagram that takes `size` bytes on the wire; False when the queue is full."""

@@ -47,7 +47,7 @@ _LOADS = {
     "ladder": _Load(
         "listeners behind lines of given speeds, which then open",
         LoadOptions("ladder", listeners=3),
-        ("queue", "open"),
+        ("queue", "flap", "open"),
     ),
 }
 
@@ -83,6 +83,13 @@ _NUMBERS = {
         "m_lines", int, 0, 8, "that a listener offers; 0: one for each slot, one more for a mix"
     ),
     "queue": _Option("queue_ms", float, 10, 10_000, "what a line's queue holds, in ms"),
+    "flap": _Option(
+        "flap_s",
+        float,
+        0,
+        3_600,
+        "lines are narrow, then open, for so many s each; 0: narrow",
+    ),
     "open": _Option("open_s", float, 0, 3_600, "then the lines open, for so many seconds at most"),
     "rate": _Option("rate", float, 0, 100_000, "commands a second; 0: by --pipeline"),
 }

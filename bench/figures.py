@@ -127,6 +127,7 @@ _GLOSSARY: dict[str, tuple[str, Direction]] = {
     "tail_drops": ("narrow lines: dropped after that", "lower"),
     "silent_lines": ("narrow lines without sound", "lower"),
     "climb_max_s": ("narrow lines: slowest to be whole again", "lower"),
+    "tier_changes_in_10s": ("narrow lines: tier changes in 10 s, the most", "lower"),
     "other_tier_changes": ("tier changes of other listeners", "lower"),
     "rss_growth_kib_per_hour": ("server memory, growth per hour", "lower"),
     "rss_growth_ratio": ("server memory, growth over the run", "lower"),

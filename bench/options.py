@@ -37,6 +37,7 @@ class LoadOptions:
     m_lines: int = 0  # that a listener offers; 0: see `listener_lines`
     lines: str = LINES_KBPS  # ladder: the speeds of its lines
     queue_ms: float = 300.0  # ladder: what a line's queue holds, beside one datagram
+    flap_s: float = 0.0  # ladder: until then lines open and narrow again, for so long each; 0: no
     open_s: float = 40.0  # ladder: how long the lines are watched after they have opened
     rate: float = 0.0  # control: commands a second; 0: as many as `pipeline` makes
 

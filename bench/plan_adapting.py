@@ -113,13 +113,18 @@ ADAPTING = (
         "Narrow lines",
         "Listeners who join three speakers behind lines of these speeds (a queue of 300 ms and one "
         "datagram, drop-tail); after half a minute the lines open. *Settled*: from when connected "
-        "until nothing went down and nothing was dropped any more.",
-        (source("ladder", "", "ladder --duration 30 --open 40"),),
+        "until nothing went down and nothing was dropped any more. *Flapping*: they open and "
+        "narrow again every 15 s.",
+        (
+            source("ladder", "narrow, then open", "ladder --duration 30 --open 40"),
+            source("ladder-flapping", "flapping", "ladder --duration 65 --flap 15 --open 1"),
+        ),
         (
             "settle_max_s",
             "tail_drops",
             "silent_lines",
             "climb_max_s",
+            "tier_changes_in_10s",
             "other_tier_changes",
             *_OF_LINE,
         ),
@@ -128,6 +133,13 @@ ADAPTING = (
             Goal("dropped after that", "ladder", "tail_drops", "==", 0),
             Goal("without sound", "ladder", "silent_lines", "==", 0),
             Goal("slowest to be whole again, s", "ladder", "climb_max_s", "<=", 30),
+            Goal(
+                "flapping: tier changes in 10 s",
+                "ladder-flapping",
+                "tier_changes_in_10s",
+                "<=",
+                1,
+            ),
             Goal("tier changes of others", "ladder", "other_tier_changes", "==", 0),
         ),
     ),

@@ -39,6 +39,7 @@ class Narrow:
     carried_kbps: float = 0.0
     settle_s: float = math.inf  # from connected on; infinite: never
     drops: int = 0  # by the line, after it had settled
+    changes_in_10s: float = 0.0  # on average
     climb_s: float = math.inf  # from when the line opened
 
     def sentence(self) -> str:
@@ -48,6 +49,7 @@ class Narrow:
         return (
             f"{self.kbps} kbit/s: {self.tier or 'no tier'} with {self.carried_kbps:.1f} kbit/s; "
             f"settled: {settled}, dropped after that: {self.drops}, whole again: {climbed}"
+            f", {self.changes_in_10s:.2f} changes in 10 s"
         )
 
 
@@ -76,7 +78,7 @@ async def _climb(scene: Scene, target: AttachedRostrum, log: TierLog) -> Measure
     await scene.begin()
     narrow = await _let_in(scene, target, log)
     carried_s = min(_CARRIED_S, options.duration_s / 2)
-    await scene.watch_for(options.duration_s - carried_s)
+    await _watch_narrow(scene, narrow, options.duration_s - carried_s)
     passed = [one.line.passed_bytes for one in narrow]
     await scene.watch_for(carried_s)
     opened_ns = time.time_ns()
@@ -87,7 +89,10 @@ async def _climb(scene: Scene, target: AttachedRostrum, log: TierLog) -> Measure
         one.line.open()
     await _watch_climbing(scene, narrow, log, opened_ns)
     measured, _, _ = await scene.end()
-    measured.figures |= figures_of(narrow)
+    told = figures_of(narrow)
+    if options.flap_s:  # nobody is to settle then
+        told = {name: told[name] for name in ("tier_changes_in_10s", "silent_lines")}
+    measured.figures |= told
     names = {one.client.name for one in narrow}
     others = [len(found) for name, found in log.changes.items() if name not in names]
     measured.figures["other_tier_changes"] = float(sum(others))
@@ -116,10 +121,27 @@ async def _let_in(scene: Scene, target: AttachedRostrum, log: TierLog) -> list[N
     return [Narrow(kbps[seat.name], client, lines[seat.name]) for seat, client in joined]
 
 
+async def _watch_narrow(scene: Scene, narrow: list[Narrow], seconds: float) -> None:
+    """So long; with `flap_s` the lines open and narrow again meanwhile, and end narrow."""
+    flap_s, is_open = scene.options.flap_s or seconds, False
+    while seconds > 0:
+        span_s = min(flap_s, seconds)
+        await scene.watch_for(span_s)
+        seconds -= span_s
+        is_open = not is_open and seconds > 0
+        for one in narrow:
+            if is_open:
+                one.line.open()
+            else:
+                one.line.narrow()
+
+
 def _judge(one: Narrow, log: TierLog, ended_ns: int) -> None:
     """Where the time behind the line led to."""
     begun_ns = one.client.times.dtls
     changes = log.changes.get(one.client.name, [])
+    # The first is the tier that it had from the beginning.
+    one.changes_in_10s = 1e10 * max(0, len(changes) - 1) / (ended_ns - begun_ns)
     one.drops = len(one.line.drops_ns)
     if not one.client.is_open:
         one.tier = f"gone ({one.client.failure})"
@@ -152,6 +174,7 @@ def figures_of(narrow: list[Narrow]) -> Figures:
     for one in narrow:
         worst("settle_max_s", one.settle_s)
         worst("climb_max_s", one.climb_s)
+        worst("tier_changes_in_10s", one.changes_in_10s)
         worst(f"line_{one.kbps}_settle_s", one.settle_s)
         worst(f"line_{one.kbps}_climb_s", one.climb_s)
         worst(f"line_{one.kbps}_carried_kbps", one.carried_kbps)

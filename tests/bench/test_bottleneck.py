@@ -45,6 +45,11 @@ def test_a_line_that_opens_lets_everything_through_at_once() -> None:
     assert len(line.take(101 * MS)) == 4
     assert all(line.put(b"x", 1_000, 102 * MS) for _ in range(1_000))
     assert not line.drops_ns
+    assert len(line.take(103 * MS)) == 1_000
+    line.narrow()
+    assert line.put(b"x", 100, 200 * MS)
+    assert line.take(299 * MS) == []
+    assert line.take(300 * MS) == [(300 * MS, b"x")]
 
 
 def decoded(packet: bytes) -> tuple[int, list[int | None]]:
