@@ -20,7 +20,8 @@ LATELY_S = 10.0
 PAYLOAD_BPS = 32_000.0
 # No Opus voice is below the one, none above the other (RFC 7587 7.1).
 PAYLOAD_MIN_BPS, PAYLOAD_MAX_BPS = 6_000.0, 510_000.0
-# It follows upwards at once and downwards by so much each second: pauses are no lower rate.
+# It follows upwards at once, and downwards by so much in each second that it is measured: a pause
+# is no lower rate, and what nobody is sent is not known to be lower.
 DECAY = 0.97
 # Steps of the rate that are worth telling: smaller ones would have every listener decide anew.
 STEP_RATIO = 1.1
@@ -56,11 +57,9 @@ class Demands:
         return measured.demand
 
     def use(self, peer: Peer) -> None:
-        """`peer` may be the one whose tracks are looked at next, if it gets its slots plain."""
+        """`peer` may be the one whose tracks are looked at next, if it gets its slots alone."""
         measured = self._measured.get(peer.room)
-        if measured is None or measured.peer is not None or peer.line.copies_sent:
-            return
-        if peer.line.tier is Tier.A1:
+        if measured is not None and measured.peer is None and _shows_slots(peer):
             measured.peer, measured.octets = peer, self._octets(peer)
 
     def forget_closed(self) -> None:
@@ -69,14 +68,13 @@ class Demands:
             del self._measured[room]
 
     def _measure(self, room: Room, measured: _Measured, now: float) -> None:
-        peer, elapsed_s = measured.peer, now - measured.at
-        measured.at, measured.peer = now, None
-        measured.rate_bps *= DECAY**elapsed_s
+        elapsed_s = now - measured.at
+        measured.at = now
+        peer, measured.peer = measured.peer, None
         talking = room.talk(elapsed_s, now).talkers
-        is_same = peer is not None and peer.room is room and peer.participant in room.participants
-        if is_same and talking and peer is not None and peer.line.tier is Tier.A1:
+        if peer is not None and talking and _is_in(peer, room) and _shows_slots(peer):
             sent_bps = (self._octets(peer) - measured.octets) * 8 / elapsed_s
-            measured.rate_bps = max(measured.rate_bps, sent_bps / talking)
+            measured.rate_bps = max(measured.rate_bps * DECAY**elapsed_s, sent_bps / talking)
         rate_bps = measured.demand.slot_payload_bps
         if measured.rate_bps:
             found = min(PAYLOAD_MAX_BPS, max(PAYLOAD_MIN_BPS, measured.rate_bps))
@@ -94,6 +92,16 @@ class Demands:
 
     def _octets(self, peer: Peer) -> int:
         return sum(self._forwarder.egress_stats(egress).octets for egress in peer.egresses)
+
+
+def _is_in(peer: Peer, room: Room) -> bool:
+    """Whether it has not left meanwhile."""
+    return peer.room is room and peer.participant in room.participants
+
+
+def _shows_slots(peer: Peer) -> bool:
+    """Whether what it is sent are slots, without copies: what is packed has hardly more octets."""
+    return peer.line.tier in (Tier.A1, Tier.A2) and not peer.line.copies_sent
 
 
 def demand_of(room_demand: Demand, slots: int, *, is_ipv6: bool) -> Demand:

@@ -174,6 +174,36 @@ def test_the_rate_of_voices_is_measured_where_they_leave_anyway() -> None:
     assert found.slot_payload_bps == pytest.approx(50 * 80 * 8 * 3 / 2 / 1.05, rel=0.1)
 
 
+def test_a_rate_that_nobody_shows_any_more_is_not_forgotten() -> None:
+    """Whoever had to go down to a mix would else be sent up again for what voices do not cost."""
+    house = House()
+    house.flow()
+    room, demands = house.registry.rooms["r"], Demands(cast("Any", house.sending))
+    room.talk = lambda within_s, now: cast("Any", Talking)  # type: ignore[method-assign]
+    demands.of(room, 0.0)
+    for second in range(1, 200):
+        if second < 10:
+            demands.use(house.peer())
+        elif second == 10:
+            house.line().tier = Tier.B2
+        house.sending.sent += 100
+        found = demands.of(room, float(second) * 1.01)
+    assert found.slot_payload_bps == pytest.approx(100 * 80 * 8 * 3 / 2 / 1.01, rel=0.1)
+
+
+@pytest.mark.parametrize("tier", [Tier.A1, Tier.A2])
+def test_a_rate_is_measured_on_slots_as_they_come_or_packed(tier: Tier) -> None:
+    house = House()
+    house.flow()
+    house.line().tier = tier
+    room, demands = house.registry.rooms["r"], Demands(cast("Any", house.sending))
+    room.talk = lambda within_s, now: cast("Any", Talking)  # type: ignore[method-assign]
+    demands.of(room, 0.0)
+    demands.use(house.peer())
+    house.sending.sent += 100
+    assert demands.of(room, 1.0).slot_payload_bps == 100 * 80 * 8 * 3 / 2
+
+
 class Talking:
     """Two of three slots had voice."""
 
