@@ -82,7 +82,8 @@ class Protection:
         return is_changed
 
     def _add(self, wanted: int, loss_ratio: float, now: float, *, is_clear: bool) -> bool:
-        if not is_clear or now < self._blocked_until:
+        is_judging = self._before is not None
+        if is_judging or not is_clear or now < self._blocked_until:
             return False
         before = self.copies
         self._set(wanted)

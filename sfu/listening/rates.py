@@ -112,10 +112,10 @@ class DelayLimit:
             grown = min(self.bps * GROWTH_PER_S**elapsed_s, HEADROOM * acked_bps)
             self.bps = max(self.bps, grown)
 
-    def learn(self, acked_bps: float) -> None:
-        """A probe of `acked_bps` came through without a queue."""
+    def learn(self, carried_bps: float) -> None:
+        """A probe found that the line carries so much."""
         if self.bps is not None:
-            self.bps = max(self.bps, HEADROOM * acked_bps)
+            self.bps = max(self.bps, carried_bps)
 
 
 class LossLimit:

@@ -44,3 +44,51 @@ def test_a_line_that_loses_most_gets_nothing_more_for_a_while() -> None:
 def test_it_tells_of_changes_only() -> None:
     protection = Protection()
     assert [protection.observe(0.05, now, is_clear=True) for now in (0.0, 5.0)] == [True, False]
+
+
+def test_copies_are_only_added_where_nothing_waits() -> None:
+    protection = Protection()
+    assert not protection.observe(0.2, 0.0, is_clear=False)
+    assert protection.observe(0.2, 1.0, is_clear=True)
+    assert not protection.observe(0.2, 2.0, is_clear=False)
+    assert protection.copies == 2
+
+
+def test_copies_that_make_it_worse_are_taken_back_and_not_tried_again_for_a_while() -> None:
+    protection = Protection()
+    protection.observe(0.1, 0.0, is_clear=True)
+    assert not protection.observe(0.3, 5.0, is_clear=True)
+    assert protection.observe(0.3, 10.0, is_clear=True)
+    assert (protection.copies, protection.is_hurt) == (0, True)
+    assert not protection.observe(0.1, 10.0 + BLOCKED_S - 0.1, is_clear=True)
+    protection.begin()
+    assert not protection.is_hurt
+    assert protection.observe(0.1, 10.0 + BLOCKED_S, is_clear=True)
+
+
+def test_copies_that_make_a_line_collapse_made_it_worse() -> None:
+    protection = Protection()
+    protection.observe(0.2, 0.0, is_clear=True)
+    assert protection.observe(0.8, 1.0, is_clear=True)
+    assert (protection.copies, protection.is_hurt) == (0, True)
+
+
+def test_copies_that_do_no_harm_stay() -> None:
+    protection = Protection()
+    for step, loss in enumerate((0.1, 0.11, 0.09, 0.12, 0.14)):
+        protection.observe(loss, 5.0 * step, is_clear=True)
+    assert (protection.copies, protection.is_hurt) == (1, False)
+    for step, loss in enumerate((0.14, 0.3, 0.3, 0.3), start=5):
+        protection.observe(loss, 5.0 * step, is_clear=False)
+    assert protection.copies == 1  # more is lost later: not by what was added long ago
+
+
+def test_on_a_full_line_they_go_at_once_and_without_them_it_may_be_tried_anew() -> None:
+    protection = Protection()
+    protection.observe(0.2, 0.0, is_clear=True)
+    assert protection.withdraw(1.0)
+    assert not protection.observe(0.2, BLOCKED_S, is_clear=True)
+    assert protection.observe(0.2, 1.0 + BLOCKED_S, is_clear=True)
+    protection.drop()
+    assert protection.copies == 0
+    assert protection.observe(0.2, 2.0 + BLOCKED_S, is_clear=True)
