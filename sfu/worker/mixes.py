@@ -182,7 +182,8 @@ class Mixes:
                 sources = {packet.source: None for packet in packets}
                 self._orders += mixes.sources.describe(sources, mixes.room)
                 taken.append(Taken(mixes.number, index, packets))
-        if self._orders or taken:
+        # One that has started anew must be told of the rooms first, which `receive` does.
+        if (self._orders or taken) and self._port.starts == self._starts:
             orders, self._orders = self._orders, []
             self._port.send(orders, taken, now)
 

@@ -246,6 +246,8 @@ def test_when_mixing_breaks_listeners_go_to_what_remains_and_back() -> None:
     port = KeptPort()
     bench = MixBench(port)
     bench.join("a", offer=offer(lines=1))
+    bench.join("red", Role.SPEAKER)
+    red = Voice(bench, "red", 1)
     assert bench.the_room.participant_state("a").tier == "B1"
     port.forget()
     port.is_running = False
@@ -261,6 +263,26 @@ def test_when_mixing_breaks_listeners_go_to_what_remains_and_back() -> None:
     orders = port.forget()
     assert orders[0] == OpenRoom(room=bench.mixes.number, slots=3)
     assert len([order for order in orders if isinstance(order, StartOutput)]) == 1
+    red.talk(round(15.0 / 0.02))
+    assert bench.the_room.participant_state("a").tier == "B1"
+
+
+def test_a_mixer_that_has_just_started_is_told_of_rooms_before_anything_else() -> None:
+    port = KeptPort()
+    bench = MixBench(port)
+    bench.join("red", Role.SPEAKER)
+    red = Voice(bench, "red", 1)
+    bench.listen("a")
+    red.talk()
+    port.forget()
+    port.starts = 2
+    red.talk()
+    bench.run(ParticipantRemove(room="r", participant="a"))
+    assert port.sent == []
+    bench.worker.receive_mixed(bench.now)
+    red.talk()
+    kinds = [type(one).__name__ for one in port.sent]
+    assert kinds == ["OpenRoom", "StartOutput", "SetSource", "Taken"]
 
 
 def test_there_are_as_many_mixes_as_can_be_made_and_no_more(
