@@ -177,12 +177,9 @@ class Floor:
     def stream(self, index: int, copies: int, packed: bool) -> int:
         """The forwarder's stream of the slot at `index`.
 
-        Each packet comes with `copies` earlier ones, or three are `packed` into one of 60 ms.
+        Each packet comes with `copies` earlier ones; `packed`: three of the voice in one of 60 ms.
         """
-        slot = self._slot_ids[index]
-        if packed:
-            return self._forwarder.slot_stream(slot, packed=True)
-        return self._forwarder.slot_stream(slot, copies)
+        return self._forwarder.slot_stream(self._slot_ids[index], copies, packed=packed)
 
     def views(self, now: float) -> list[SlotView]:
         """The slots as seating sees them at this moment."""

@@ -2,7 +2,7 @@
 
 A ladder decides by what its tiers would cost now, with everybody talking who talked lately. That is
 of the room, so it is found out once for all its listeners. The rate of a voice is measured where it
-leaves anyway: on the tracks of one listener who gets the slots as they come.
+leaves anyway: on the tracks of somebody who gets the slots as they come, the one that carried most.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ MEASURED_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class _Measured:
-    """Of one room: when, and on whose tracks, so many octets had been sent."""
+    """Of one room: when it was looked at, and on whose tracks octets are counted since when."""
 
     at: float
     demand: Demand
-    rate_bps: float = 0.0
+    rate_bps: float = PAYLOAD_BPS
     peer: Peer | None = None
-    octets: int = 0
+    since: float = 0.0
+    octets: tuple[int, ...] = ()
 
 
 class Demands:
@@ -56,11 +57,11 @@ class Demands:
             self._measure(room, measured, now)
         return measured.demand
 
-    def use(self, peer: Peer) -> None:
+    def use(self, peer: Peer, now: float) -> None:
         """`peer` may be the one whose tracks are looked at next, if it gets its slots alone."""
         measured = self._measured.get(peer.room)
         if measured is not None and measured.peer is None and _shows_slots(peer):
-            measured.peer, measured.octets = peer, self._octets(peer)
+            measured.peer, measured.since, measured.octets = peer, now, self._octets(peer)
 
     def forget_closed(self) -> None:
         """Rooms that are gone are not kept."""
@@ -68,18 +69,20 @@ class Demands:
             del self._measured[room]
 
     def _measure(self, room: Room, measured: _Measured, now: float) -> None:
-        elapsed_s = now - measured.at
         measured.at = now
-        peer, measured.peer = measured.peer, None
-        talking = room.talk(elapsed_s, now).talkers
-        if peer is not None and talking and _is_in(peer, room) and _shows_slots(peer):
-            sent_bps = (self._octets(peer) - measured.octets) * 8 / elapsed_s
-            measured.rate_bps = max(measured.rate_bps * DECAY**elapsed_s, sent_bps / talking)
+        peer, elapsed_s = measured.peer, now - measured.since
+        if peer is not None and elapsed_s >= MEASURED_EVERY_S:
+            measured.peer = None
+            was_talk = room.talk(elapsed_s, now).talkers > 0
+            if was_talk and _is_in(peer, room) and _shows_slots(peer):
+                tracks = zip(self._octets(peer), measured.octets, strict=True)
+                most = max((octets - before for octets, before in tracks), default=0)
+                decayed_bps = measured.rate_bps * DECAY**elapsed_s
+                measured.rate_bps = max(decayed_bps, most * 8 / elapsed_s)
         rate_bps = measured.demand.slot_payload_bps
-        if measured.rate_bps:
-            found = min(PAYLOAD_MAX_BPS, max(PAYLOAD_MIN_BPS, measured.rate_bps))
-            if not 1 / STEP_RATIO < found / rate_bps < STEP_RATIO:
-                rate_bps = found
+        found = min(PAYLOAD_MAX_BPS, max(PAYLOAD_MIN_BPS, measured.rate_bps))
+        if not 1 / STEP_RATIO < found / rate_bps < STEP_RATIO:
+            rate_bps = found
         demand = self._look(room, rate_bps, now)
         if demand != measured.demand:
             measured.demand = demand
@@ -90,8 +93,8 @@ class Demands:
             talkers=max(1, talk.talkers), slot_payload_bps=rate_bps, frame_ms=float(talk.frame_ms)
         )
 
-    def _octets(self, peer: Peer) -> int:
-        return sum(self._forwarder.egress_stats(egress).octets for egress in peer.egresses)
+    def _octets(self, peer: Peer) -> tuple[int, ...]:
+        return tuple(self._forwarder.egress_stats(egress).octets for egress in peer.egresses)
 
 
 def _is_in(peer: Peer, room: Room) -> bool:

@@ -140,7 +140,7 @@ class Lines:
     def _visit(self, peer: Peer, now: float) -> None:
         """Ask it, unless there is nothing to ask."""
         demand = self._demands.of(peer.room, now)
-        self._demands.use(peer)
+        self._demands.use(peer, now)
         is_turn = (peer.row + self._round) % SETTLED_ROUNDS == 0
         if is_turn or not peer.line.is_settled or peer.heard_of is not demand:
             peer.heard_of = demand

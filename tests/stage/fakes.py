@@ -100,15 +100,18 @@ class FakeForwarder:
         return slot
 
     def remove_slot(self, slot: int) -> None:
-        streams = {self.slot_stream(slot, redundancy) for redundancy in range(3)}
-        streams.add(self.slot_stream(slot, packed=True))
+        streams = {
+            self.slot_stream(slot, redundancy, packed=packed)
+            for redundancy in range(3)
+            for packed in (False, True)
+        }
         assert not streams & set(self.subscriptions.values()), "stream is subscribed"
         del self.slots[slot]
 
     def slot_stream(self, slot: int, redundancy: int = 0, *, packed: bool = False) -> int:
         assert slot in self.slots
-        assert 0 <= redundancy <= (0 if packed else 2)
-        return slot + 1_000_000 * (4 if packed else 1 + redundancy)
+        assert 0 <= redundancy <= 2
+        return slot + 1_000_000 * (1 + redundancy + (3 if packed else 0))
 
     def assign(self, slot: int, source: int, now: float) -> None:
         assert slot in self.slots
@@ -124,7 +127,7 @@ class FakeForwarder:
     def subscribe(self, egress: int, stream: int) -> None:
         assert self.subscriptions[egress] != stream, "subscribed to what it carries already"
         assert stream == -1 or stream % 1_000_000 in self.slots
-        is_red = stream // 1_000_000 in (2, 3)
+        is_red = stream // 1_000_000 in (2, 3, 5, 6)
         assert not is_red or egress in self.red_egresses, "RED for who takes none"
         self.subscriptions[egress] = stream
         self.subscribe_calls.append((egress, stream))

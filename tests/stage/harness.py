@@ -184,10 +184,11 @@ class Stage:
         return [words[self.forwarder.subscriptions[egress]] for egress in egresses]
 
     def _forms(self, slot: int, word: str) -> dict[int, str]:
-        forms = {self.forwarder.slot_stream(slot, packed=True): f"{word}x3"}
-        for copies, more in enumerate(("", "+1", "+2")):
-            forms[self.forwarder.slot_stream(slot, copies)] = word + more
-        return forms
+        return {
+            self.forwarder.slot_stream(slot, copies, packed=packed): word + pack + more
+            for packed, pack in ((False, ""), (True, "x3"))
+            for copies, more in enumerate(("", "+1", "+2"))
+        }
 
     def _owner(self, echo_group: int) -> str:
         everybody = self.room.participants.values()

@@ -166,12 +166,12 @@ def test_the_rate_of_voices_is_measured_where_they_leave_anyway() -> None:
     assert first == Demand(1, 32_000.0, 20.0, False)
     assert demands.of(room, 0.5) is first
     for second in range(1, 4):
-        demands.use(house.peer())
-        house.sending.sent += 50  # 80 octets each on three tracks
+        demands.use(house.peer(), float(second))
+        house.sending.sent += 50  # 80 octets each on every track
         room.talk = lambda within_s, now: cast("Any", Talking)  # type: ignore[method-assign]
-        found = demands.of(room, float(second) + 0.1)
+        found = demands.of(room, second + 1.0)
     assert found.talkers == 2
-    assert found.slot_payload_bps == pytest.approx(50 * 80 * 8 * 3 / 2 / 1.05, rel=0.1)
+    assert found.slot_payload_bps == pytest.approx(50 * 80 * 8, rel=0.1)
 
 
 def test_a_rate_that_nobody_shows_any_more_is_not_forgotten() -> None:
@@ -183,12 +183,12 @@ def test_a_rate_that_nobody_shows_any_more_is_not_forgotten() -> None:
     demands.of(room, 0.0)
     for second in range(1, 200):
         if second < 10:
-            demands.use(house.peer())
+            demands.use(house.peer(), second * 1.01)
         elif second == 10:
             house.line().tier = Tier.B2
         house.sending.sent += 100
-        found = demands.of(room, float(second) * 1.01)
-    assert found.slot_payload_bps == pytest.approx(100 * 80 * 8 * 3 / 2 / 1.01, rel=0.1)
+        found = demands.of(room, (second + 1) * 1.01)
+    assert found.slot_payload_bps == pytest.approx(100 * 80 * 8 / 1.01, rel=0.1)
 
 
 @pytest.mark.parametrize("tier", [Tier.A1, Tier.A2])
@@ -199,9 +199,10 @@ def test_a_rate_is_measured_on_slots_as_they_come_or_packed(tier: Tier) -> None:
     room, demands = house.registry.rooms["r"], Demands(cast("Any", house.sending))
     room.talk = lambda within_s, now: cast("Any", Talking)  # type: ignore[method-assign]
     demands.of(room, 0.0)
-    demands.use(house.peer())
+    demands.use(house.peer(), 0.5)
     house.sending.sent += 100
-    assert demands.of(room, 1.0).slot_payload_bps == 100 * 80 * 8 * 3 / 2
+    assert demands.of(room, 1.0).slot_payload_bps == 32_000.0, "too soon to say"
+    assert demands.of(room, 2.0).slot_payload_bps == pytest.approx(100 * 80 * 8 / 1.5)
 
 
 class Talking:
