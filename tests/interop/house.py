@@ -119,9 +119,11 @@ class House:
         return self._worker.forwarder
 
     def protect(self, room: str, participant: str, copies: int) -> None:
-        """As if its line lost so much; holds until its reports say otherwise."""
+        """As if its line lost so much; from now on nobody's line is asked what it really does."""
         tier, cause = ("A0", "loss") if copies else ("A1", "recovered")
-        subscriptions = self._worker._registry.room(room).subscriptions
+        registry = self._worker._registry
+        registry.lines.follow = lambda peer, now: None  # type: ignore[method-assign]
+        subscriptions = registry.room(room).subscriptions
         assert subscriptions.follow(participant, tier, copies, cause, time.monotonic())
 
     async def run(self, command: AnyCommand) -> Any:
