@@ -84,7 +84,9 @@ class AudienceChecker:
         uplink = speaker.uplink
         if packet >= len(uplink):
             return "never said"
-        hold_s = self._hold_s + (PACKED_S if heard.frames else 0.0)
+        hold_s = self._hold_s
+        if heard.frames or listener.was_on("A2", emitted - PACKED_S, emitted):
+            hold_s += PACKED_S  # what waited for others in vain leaves as it came
         came = uplink.came_at(packet, emitted, hold_s)
         if came is None:
             return "not when it arrived"
@@ -165,6 +167,8 @@ def extension_fault(client: SimClient, heard: Heard) -> str:
     if line is None:
         return "SSRC of no m-line"
     expected = {line.extensions[uri]: uri for uri in line.extensions}
+    # An m-line that goes both ways borrows this one from the others.
+    expected[client.downlink.transport_cc_extension] = TRANSPORT_CC_URI
     for identifier, value in extension_elements(heard.extension):
         uri = expected.get(identifier)
         if uri == MID_URI and value.decode() != line.mid:

@@ -71,6 +71,7 @@ class Listener(Protocol):
     @property
     def is_choosy(self) -> bool: ...
     def may_have_missed(self, since: float, until: float) -> bool: ...
+    def was_on(self, tier: str, since: float, until: float) -> bool: ...
 
 
 class TrackJudge:
@@ -234,9 +235,10 @@ class TrackJudge:
         between = _between(speaker, previous[1], heard, last.emitted)
         spacing = uplink.ticks[heard.packet] - uplink.ticks[previous[0]]
         pause_s = max(spacing / TICKS_PER_S, heard.emitted - last.emitted)
-        is_packed = bool(last.frames or heard.frames)
+        is_packed = bool(last.frames or heard.frames) or self._is_packed(last, heard)
         faults = _judge_gap(gap, between, pause_s, heard, is_packed=is_packed)
         whole = not (between.refused or between.changed)
+        advance += heard.lead_ticks - last.lead_ticks
         if not heard.marker:
             if not whole and not misses:
                 faults.append("no marker after packets were left out")
@@ -247,6 +249,11 @@ class TrackJudge:
             if spacing == self._length(last) and pause_s < PAUSE_S and not misses:
                 faults.append("a marker within a talkspurt")
         return faults
+
+    def _is_packed(self, last: Heard, heard: Heard) -> bool:
+        """Whether what was sent alone then was one of those that others did not join in time."""
+        listener = self._listener
+        return listener is not None and listener.was_on("A2", last.emitted, heard.emitted)
 
     def _may_have_missed(self, last: Heard, heard: Heard) -> bool:
         """Whether the listener was sent something else in between."""
@@ -294,8 +301,9 @@ def _judge_gap(
     if gap > missing:
         return [f"gap of {gap}, the uplink lost {missing}"]
     is_whole = not (between.refused or between.changed)
-    # Packed packets count otherwise: one of them may be missing for three, or none for one.
-    is_short = missing < GAP_MAX and pause_s < PAUSE_S and not is_packed
+    if is_packed:
+        return []  # one number may stand for three that are missing, or none for one
+    is_short = missing < GAP_MAX and pause_s < PAUSE_S
     if gap != missing and is_whole and (is_short or not heard.marker):
         return [f"gap of {gap} hides a loss of {missing}"]
     return []

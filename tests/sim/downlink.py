@@ -70,7 +70,8 @@ class Heard:
     is when it was sent again; `wire` is what was sent, as much as tells it from another text;
     `wide` is its number among all that was stamped for this client, negative for none.
 
-    Of several packets in one, `frames` are all, and `speaker` and `packet` the first. Of a mix,
+    Of several packets in one, `frames` are all, and `speaker` and `packet` the first, which comes
+    `lead_ticks` after the timestamp. Of a mix,
     `speaker` is MIX, `packet` its number, and `mixes` are the frames of mixes that it may be;
     `ticks` is how long one of those lasts, 0 for a packet as it came.
     """
@@ -82,6 +83,7 @@ class Heard:
         "emitted",
         "extension",
         "frames",
+        "lead_ticks",
         "left",
         "marker",
         "mixes",
@@ -148,7 +150,7 @@ class Heard:
 
     def _identify(self, data: bytes, offset: int, mixes: Mixes) -> None:
         """Take note of what the Opus payload is that begins there."""
-        self.ticks = 0
+        self.ticks = self.lead_ticks = 0
         self.frames: tuple[tuple[int, int], ...] = ()
         self.mixes: tuple[MixFrame, ...] = ()
         # Nearly all packets; the rest is for the few.
@@ -165,6 +167,8 @@ class Heard:
         )
         if one.frames or one.mixes:
             self.ticks = ticks_of(payload)
+        if one.lead:
+            self.lead_ticks = one.lead * self.ticks // (payload[1] & 63)
 
     def __repr__(self) -> str:
         return (

@@ -10,8 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from sfu.mixing import Order, SetSource, StartOutput
-from sfu.worker.mix_port import Mixed, MixPort, Taken
+from sfu.mixing import Mixer, Order, SetSource, StartOutput
+from sfu.worker.mix_port import InlineMixing, Mixed, Taken
 from tests.sim.payload import MixFrame, identify
 
 # Silence is the same bytes again and again; nobody is sent what is older than a second.
@@ -20,11 +20,11 @@ ALIKE_MAX = 8
 HEARD_WITHIN_S = 0.2
 
 
-class RecordedMixing:
-    """A `MixPort` that passes everything on to another and remembers it."""
+class RecordedMixing(InlineMixing):
+    """Mixes where it is called, and remembers what it was told and what came of it."""
 
-    def __init__(self, port: MixPort) -> None:
-        self._port = port
+    def __init__(self, mixer: Mixer) -> None:
+        super().__init__(mixer)
         self.mixes: dict[bytes, list[MixFrame]] = {}
         self.frames = 0
         # Of each room and output as the mixer calls them: its tier, and the group it leaves out.
@@ -33,16 +33,6 @@ class RecordedMixing:
         self.echo_groups: dict[int, dict[int, int]] = {}
         # Of each room: by client, when its packets came to the mixer.
         self.came: dict[int, dict[int, list[float]]] = {}
-
-    @property
-    def is_running(self) -> bool:
-        """As `MixPort`."""
-        return self._port.is_running
-
-    @property
-    def starts(self) -> int:
-        """As `MixPort`."""
-        return self._port.starts
 
     def send(self, orders: Sequence[Order], taken: Sequence[Taken], now: float) -> None:
         """As `MixPort`."""
@@ -57,11 +47,11 @@ class RecordedMixing:
                 speaker = identify(packet.payload, {}).speaker
                 if speaker >= 0:
                     came.setdefault(speaker, []).append(packet.at)
-        self._port.send(orders, taken, now)
+        super().send(orders, taken, now)
 
     def take(self) -> Mixed:
         """As `MixPort`, without levels."""
-        mixed = self._port.take()
+        mixed = super().take()
         for frame in mixed.frames:
             tier, minus = self._outputs[frame.room, frame.output]
             known = self.mixes.setdefault(frame.payload, [])
@@ -71,14 +61,6 @@ class RecordedMixing:
             del known[:-ALIKE_MAX]
             self.frames += 1
         return Mixed(mixed.frames, ())
-
-    def handle_timer(self, now: float) -> bool:
-        """As `MixPort`."""
-        return self._port.handle_timer(now)
-
-    def next_deadline(self) -> float | None:
-        """As `MixPort`."""
-        return self._port.next_deadline()
 
     def said(self, room: int, client: int, at: float, until: float) -> list[float]:
         """When that came of this client which may be in a frame."""

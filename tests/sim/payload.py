@@ -48,10 +48,14 @@ Mixes = Mapping[bytes, list[MixFrame]]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """`packet` of `speaker`, or all of `frames`, of which it is the first; `mixes` it may be."""
+    """`packet` of `speaker`, or all of `frames`, of which it is the first; `mixes` it may be.
+
+    `lead` is how many frames before the first never came.
+    """
 
     speaker: int
     packet: int = 0
+    lead: int = 0
     frames: tuple[tuple[int, int], ...] = ()
     mixes: tuple[MixFrame, ...] = ()
 
@@ -66,11 +70,16 @@ def identify(payload: bytes, mixes: Mixes) -> Said:
     if len(payload) > IDENTITY.size and payload[0] in _OUR_TABLES:
         speaker, packet, _ = IDENTITY.unpack_from(payload, 1)
         return Said(speaker, packet)
-    if payload and payload[0] & 3 == 3 and payload[0] & 0xFC in _OUR_TABLES:
-        said = [IDENTITY.unpack_from(frame) for frame in frames_of(payload) if frame]
+    if payload and payload[0] == SILENCE[0] | 3:
+        if {*frames_of(payload)} == {SILENCE[1:]}:
+            return Said(SERVER_SILENCE, frames=((SERVER_SILENCE, 0),) * len(frames_of(payload)))
+    elif payload and payload[0] & 3 == 3 and payload[0] & 0xFC in _OUR_TABLES:
+        parts = frames_of(payload)
+        said = [IDENTITY.unpack_from(frame) for frame in parts if frame]
         frames = tuple((speaker, packet) for speaker, packet, _ in said)
         if frames:
-            return Said(*frames[0], frames=frames)
+            lead = next(place for place, frame in enumerate(parts) if frame)
+            return Said(*frames[0], lead, frames)
     return Said(UNKNOWN)
 
 

@@ -19,7 +19,6 @@ from control.types import LeaveReason, Role
 from sfu.mixing import Mixer
 from sfu.transport.address import pack_address
 from sfu.transport.candidates import Candidate
-from sfu.worker.mix_port import InlineMixing
 from sfu.worker.segmentation import SegmentationMode
 from sfu.worker.settings import WorkerSettings
 from sfu.worker.worker import Worker
@@ -87,7 +86,7 @@ class Simulation:
         self.segmentation: SegmentationMode = "on" if seed % 2 else "off"
         # In half of all runs, and half of each kind, clients have means of repair.
         self._repairs = random.Random(f"{self.seed}/repairs") if seed & 2 else None
-        self.mixing = RecordedMixing(InlineMixing(Mixer(0.0)))
+        self.mixing = RecordedMixing(Mixer(0.0))
         self.worker = Worker(
             WorkerSettings(node="simulation", version="0", segmentation=self.segmentation),
             dtls=FakeDtlsFactory(f"{self.seed}/dtls"),

@@ -42,13 +42,21 @@ def test_a_voice_silence_and_nobody_are_told_apart() -> None:
 
 def test_frames_that_were_packed_are_taken_apart() -> None:
     payload = packed(frame(7, 9), frame(7, 10, 300), frame(7, 11))
-    assert identify(payload, {}) == Said(7, 9, ((7, 9), (7, 10), (7, 11)))
+    assert identify(payload, {}) == Said(7, 9, frames=((7, 9), (7, 10), (7, 11)))
     assert ticks_of(payload) == 2_880
+
+
+def test_silence_that_was_packed_is_silence() -> None:
+    payload = bytes((SILENCE[0] | 3, 3)) + SILENCE[1:] * 3
+    assert identify(payload, {}).speaker == SERVER_SILENCE
+    assert len(identify(payload, {}).frames) == 3 and ticks_of(payload) == 2_880
+    assert identify(payload[:-1] + b"x", {}) == Said(UNKNOWN)
 
 
 def test_a_frame_of_no_bytes_never_came() -> None:
     payload = packed(frame(7, 9), b"", frame(7, 11))
     assert identify(payload, {}).frames == ((7, 9), (7, 11))
+    assert identify(packed(b"", frame(7, 10)), {}) == Said(7, 10, 1, ((7, 10),))
 
 
 def test_frames_of_one_length_and_padding_are_read() -> None:

@@ -57,9 +57,11 @@ class TierChecker:
 def is_faultless(client: SimClient) -> bool:
     """Whether nothing was ever wrong with either way of a client's line.
 
-    Whoever changed its address missed what was sent to the old one.
+    Whoever changed its address missed what was sent to the old one, whoever tells what it can
+    take is to be believed, and whoever is gone tells nothing.
     """
-    return len(client.addresses) == 1 and all(
+    is_itself = len(client.addresses) == 1 and client.is_open and client.shape.remb_bps is None
+    return is_itself and all(
         link.counts.dropped == link.counts.reordered == 0
         and link.conditions.rate_bps is None
         and not (link.conditions.jitter_s or link.conditions.blackhole or link.was_stalled)

@@ -139,6 +139,17 @@ class Member:
             for one in reversed(self.tiers)
         )
 
+    def was_on(self, tier: str, since: float, until: float) -> bool:
+        """Whether it was sent this at any moment of that time."""
+        for one in reversed(self.tiers):
+            if one.at <= until and one.tier == tier:
+                return True
+            if since <= one.at <= until and one.previous == tier:
+                return True
+            if one.at < since:
+                return False
+        return False
+
     def stay_at(self, time: float) -> Stay:
         """Where it was at that time, and as whom."""
         for stay in self.former:

@@ -8,6 +8,7 @@ from tests.sim.scenarios import (
     listening,
     mixed,
     moving,
+    narrow,
     networks,
     protecting,
     repairing,
@@ -27,6 +28,7 @@ ALL: dict[str, Scenario] = {
         travelling,
         lasting,
         mixed,
+        narrow,
     )
     for scenario in module.SCENARIOS
 }
