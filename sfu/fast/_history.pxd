@@ -1,10 +1,10 @@
 # What a slot remembers of its stream: enough to repeat packets and to wrap them in RED (README: History).
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc
 from libc.string cimport memcpy
 
-from sfu.fast._rows cimport CSRCS_MAX, PAYLOAD_SIZE_MAX, Outgoing
+from sfu.fast._rows cimport CSRCS_MAX, Outgoing
 
 cdef enum:
     HISTORY_PACKETS = 64        # 1.3 s at 20 ms: beyond that no repetition comes in time

@@ -1,21 +1,17 @@
 # What leaves: the present packet or tick on its way to its listeners, and what is sent again.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from sfu.fast._batch cimport Batch
 from sfu.fast._history cimport Remembered
 from sfu.fast._packing cimport Packing
-from sfu.fast._rows cimport FORMS, PAYLOAD_SIZE_MAX, RESENDS_MAX, Audience, Egress, Outgoing, Slot, Transport
+from sfu.fast._rows cimport FORMS, PAYLOAD_SIZE_MAX, Audience, Egress, Outgoing, Slot, Transport
 
 # Where the fan-out of `outgoing` stands, and that of a held tick: either can pause when the outbox is full.
 cdef struct FanOut:
     bint is_active
     int32_t form                # of `forms`
     int32_t cursor              # of the egresses of that form's stream
-
-cdef struct Resend:
-    int32_t egress
-    int64_t sequence
 
 cdef struct Flush:
     bint is_active
@@ -32,7 +28,6 @@ cdef class Outlet(Packing):
     cdef int32_t form_count
     cdef uint8_t wrapped[FORMS][PAYLOAD_SIZE_MAX]
     cdef FanOut fan_out
-    cdef Resend resends[RESENDS_MAX]
     cdef int32_t resend_at
     cdef int32_t resend_count
     cdef Flush flush_state
@@ -42,8 +37,6 @@ cdef class Outlet(Packing):
     cdef uint64_t overlapping   # not sent on an egress: what it carried before had not ended
     cdef uint64_t held
     cdef double held_s
-    cdef uint64_t resent
-    cdef uint64_t resends_refused
     cdef bint _is_letting_out(self) noexcept
     cdef bint _let_out(self, Batch outbox) noexcept nogil
     cdef bint _catch_up(self, Batch outbox) noexcept nogil
@@ -52,8 +45,6 @@ cdef class Outlet(Packing):
     cdef void _add_form(self, Slot* slot, int32_t form, Remembered* kept) noexcept nogil
     cdef bint _fan_out(self, Batch outbox) noexcept nogil
     cdef bint _resend(self, Batch outbox) noexcept nogil
-    cdef bint _may_repeat(self, Egress* row, int64_t sequence, double spacing_s) noexcept
-    cdef bint _send_again(self, Batch outbox, const Resend* resend) noexcept nogil
     cdef bint _is_reachable(self, const Transport* transport) noexcept nogil
     cdef bint _is_carried(
         self, Egress* egress, Transport* transport, const Outgoing* out

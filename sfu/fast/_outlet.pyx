@@ -2,20 +2,20 @@
 """What leaves: one packet to all its listeners, or one tick to each listener. README.md has the theory."""
 
 from libc.math cimport HUGE_VAL
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport Batch
 from sfu.fast._egress cimport anchor, header_size, heard_until, is_early, write_header
 from sfu.fast._held cimport HOLD_S, as_carried, begins_packet, hold, hurry, is_complete, unlink
-from sfu.fast._history cimport History, Remembered, payload_of, recall, remember
+from sfu.fast._history cimport History, Remembered, remember
 from sfu.fast._pack cimport PACK_S, Pack
 from sfu.fast._packing cimport Packing
-from sfu.fast._red cimport choose_copies, has_copies, stamp_red, wrap
+from sfu.fast._red cimport choose_copies, stamp_red, wrap
 from sfu.fast._rows cimport (
-    FLOWING_S, FORMS, HELD_MAX, NO_STAMP, NOBODY, PAYLOAD_SIZE_MAX, RESENDS_MAX, SENT_MAX, Audience, Egress, Outgoing,
-    Sent, Slot, Stream, Transport,
+    FLOWING_S, FORMS, HELD_MAX, NO_STAMP, NOBODY, PAYLOAD_SIZE_MAX, SENT_MAX, Audience, Egress, Outgoing, Sent,
+    Slot, Stream, Transport,
 )
 from sfu.fast._stamps cimport next_stamp, note_departure
 from sfu.fast._tap cimport keep_tapped
@@ -34,11 +34,8 @@ cdef enum:
     PADDING_SIZE_MAX = 255      # its length stands in one byte (RFC 3550 5.1)
 
 cdef double CLOCK_GRAIN_S = 1e-6    # a deadline that a clock rounded down has come
-cdef double RESEND_AGE_S = 0.5      # no jitter buffer waits longer
 cdef double RESEND_SHARE = 0.25     # of what was sent
 cdef double RESEND_BURST = 16.0     # 320 ms of speech lost in one piece
-cdef enum:
-    RESEND_TIMES = 2            # of one packet: a line that loses it three times has other needs
 
 
 cdef inline void note_sent(
@@ -120,6 +117,10 @@ cdef class Outlet(Packing):
                 self._dispatch(&self.slots[self.outgoing.slot])
             elif not self._start_due_flush() and not self._start_due_pack():
                 return False
+
+    cdef bint _resend(self, Batch outbox) noexcept nogil:
+        """Go on with what is sent again; True when `outbox` is full before the end."""
+        return False
 
     cdef bint _catch_up(self, Batch outbox) noexcept nogil:
         """Send egresses what they are owed; True when `outbox` is full before the end."""
@@ -269,105 +270,6 @@ cdef class Outlet(Packing):
             note_departure(transport, egress, stamp, <uint32_t>protected + transport.datagram_overhead, self.now)
         if egress.sent != NULL and not out.is_part:
             note_sent(egress, out, padding, stamp)
-        return True
-
-    # ---- what is sent again
-
-    def resend(self, int32_t egress, list sequences not None, double now, double spacing_s=0.0):
-        cdef Egress* row = self._egress(egress)
-        cdef int64_t sequence
-        cdef int32_t count = 0
-        self._assert_drained()
-        self.now = now
-        self.resend_at = self.resend_count = 0
-        for asked in sequences[:RESENDS_MAX]:
-            sequence = row.last_sequence + <int16_t><uint16_t>(<uint32_t>asked - <uint32_t>row.last_sequence)
-            if self._may_repeat(row, sequence, spacing_s):
-                self.resends[count].egress = egress
-                self.resends[count].sequence = sequence
-                count += 1
-        self.resends_refused += <uint64_t>(len(sequences) - count)
-        self.resend_count = count
-        return count
-
-    cdef bint _may_repeat(self, Egress* row, int64_t sequence, double spacing_s) noexcept:
-        """Whether a packet may leave again: sent since the anchor, young, whole, not asked for too often.
-
-        The permission is used up by asking.
-        """
-        cdef int64_t index = sequence - row.index_offset
-        cdef History* history
-        cdef Remembered* one
-        cdef Sent* sent
-        if row.sent == NULL or row.stream == NOBODY or row.needs_anchor or index < row.oldest_index:
-            return False
-        sent = &row.sent[sequence % SENT_MAX]
-        history = <History*>self.slots[self.streams[row.stream].slot].history
-        one = recall(history, index)
-        if one == NULL or sent.sequence != sequence or self.now - one.placed_at > RESEND_AGE_S:
-            return False
-        if sent.form > 0 and not has_copies(history, one, one.copies[sent.form - 1]):
-            return False
-        if not self._is_reachable(&self.transports[row.transport]):
-            return False
-        if sent.times >= RESEND_TIMES or row.resends < 1.0:
-            return False
-        if sent.times > 0 and self.now - sent.again_at < spacing_s:
-            return False
-        row.resends -= 1.0
-        sent.times += 1
-        sent.again_at = self.now
-        return True
-
-    cdef bint _resend(self, Batch outbox) noexcept nogil:
-        """True when `outbox` is full before the end."""
-        while self.resend_at < self.resend_count:
-            if not self._send_again(outbox, &self.resends[self.resend_at]):
-                return True
-            self.resend_at += 1
-        return False
-
-    cdef bint _send_again(self, Batch outbox, const Resend* resend) noexcept nogil:
-        """The very same packet, bit for bit: SRTP must not encrypt two texts under one index.
-
-        False when `outbox` has no room for it.
-        """
-        cdef Egress* egress = &self.egresses[resend.egress]
-        cdef Transport* transport = &self.transports[egress.transport]
-        cdef History* history = <History*>self.slots[self.streams[egress.stream].slot].history
-        cdef Remembered* one = recall(history, resend.sequence - egress.index_offset)
-        cdef Sent* sent = &egress.sent[resend.sequence % SENT_MAX]
-        cdef Outgoing out
-        cdef uint64_t forwarded = self.forwarded
-        cdef uint64_t bytes = self.forwarded_bytes
-        if one == NULL or not self._is_reachable(transport):
-            return True
-        memset(&out, 0, sizeof(Outgoing))
-        out.is_late = True
-        out.marker = one.marker
-        out.level = one.level
-        out.form = sent.form
-        out.echo_group = one.echo_group
-        out.is_lean = self.slots[self.streams[egress.stream].slot].is_lean
-        out.csrc_count = one.csrc_count
-        memcpy(out.csrcs, one.csrcs, sizeof(out.csrcs))
-        out.ticks = one.ticks
-        out.index = one.index
-        out.time = one.time
-        out.payload = payload_of(history, one)
-        out.length = one.length
-        if out.form > 0:
-            out.length = wrap(
-                history, one, out.payload, one.copies[out.form - 1], self.wrapped[0], &out.blocks
-            )
-            out.payload = self.wrapped[0]
-            if out.length == 0:
-                return True
-        if not self._emit(outbox, egress, transport, &out, sent.padding, sent.stamp):
-            return False
-        self.resent += self.forwarded - forwarded
-        self.forwarded = forwarded
-        self.forwarded_bytes = bytes
         return True
 
     # ---- segmented fan-out: listener by listener, so that each one's packets leave together

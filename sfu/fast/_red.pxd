@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from sfu.fast._history cimport COPIES_MAX, History, Remembered, payload_of, recall
-from sfu.fast._rows cimport PAYLOAD_SIZE_MAX, Outgoing
+from sfu.fast._rows cimport PAYLOAD_SIZE_MAX
 from sfu.fast._rtp cimport read32, write32
 
 cdef enum:

@@ -1,6 +1,6 @@
 # The tables that Python writes and the forwarder walks.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 from sfu.fast._held cimport HoldList
 from sfu.fast._pack cimport PackList
@@ -38,7 +38,6 @@ cdef class Routes:
     cdef AddressTable addresses
     cdef dict sessions          # transport -> (receive, send), so that libsrtp's contexts stay alive
     cdef dict spent             # transport -> SSRCs of its removed egresses that sent under its keys
-    cdef int _check_unused(self, int32_t transport, uint32_t ssrc) except -1
     cdef int _assert_drained(self) except -1
     cdef Transport* _transport(self, int32_t row) except NULL
     cdef Source* _source(self, int32_t row) except NULL
@@ -48,16 +47,4 @@ cdef class Routes:
     cdef Audience* _audience(self, int32_t row) except NULL
     cdef const uint8_t* _address(self, bytes address) except NULL
     cdef void _forget_address(self, Transport* row, const uint8_t* key)
-    cdef void _leave_audience(self, int32_t slot)
-    cdef bint _is_behind(self, Egress* row, double now) noexcept
-    cdef int _keep_history(self, Slot* row) except -1
-    cdef int32_t _open_slot(self, int32_t audience, bint lean) except -1
-    cdef void _close_slot(self, int32_t slot)
-    cdef int _open_packed(self, int32_t slot) except -1
-    cdef void _close_packed(self, int32_t slot)
-    cdef int32_t _origin(self, int32_t slot) noexcept
-    cdef int _switch(self, int32_t egress, int32_t slot) except -1
-    cdef int _open_stream(self, int32_t slot, uint8_t form, int32_t stream) except -1
-    cdef void _close_stream(self, int32_t stream)
     cdef void _vacate(self, int32_t slot)
-    cdef void _unsubscribe(self, int32_t egress)

@@ -2,10 +2,10 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from sfu.fast._routes cimport Routes
+from sfu.fast._egresses cimport Egresses
 from sfu.fast._rows cimport Departure, Transport
 
-cdef class Stamping(Routes):
+cdef class Stamping(Egresses):
     cdef uint64_t stamped
     cdef uint64_t stamped_arrived
     cdef uint64_t stamped_lost

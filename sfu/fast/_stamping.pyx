@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 
-from sfu.fast._routes cimport Routes
+from sfu.fast._egresses cimport Egresses
 from sfu.fast._rows cimport Departure, Stamps, Transport
 from sfu.fast._rtp cimport read16
 from sfu.fast._stamps cimport departure_of, oldest_of, unwrapped
@@ -39,7 +39,7 @@ cdef int64_t unwrap_reference(Stamps* stamps, uint32_t reference):
     return stamps.reference
 
 
-cdef class Stamping(Routes):
+cdef class Stamping(Egresses):
     def set_stamped(self, int32_t transport, bint on):
         cdef Transport* row = self._transport(transport)
         self._assert_drained()

@@ -1,19 +1,19 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """From a slot's plain packets to its packed ones and back, without a gap. README.md has the theory."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from sfu.fast._batch cimport Batch
 from sfu.fast._egress cimport heard_until
 from sfu.fast._history cimport HISTORY_PACKETS, History, Remembered, payload_of, recall
-from sfu.fast._outlet cimport Outlet
 from sfu.fast._pack cimport Frames, Pack, leave_heard, put_together, take_apart
+from sfu.fast._resending cimport Resending
 from sfu.fast._rows cimport NOBODY, Audience, Egress, Outgoing, Slot, Transport
 from sfu.fast._stamps cimport next_stamp
 
 
-cdef class Switching(Outlet):
+cdef class Switching(Resending):
     cdef bint _catch_up(self, Batch outbox) noexcept nogil:
         cdef Egress* egress
         while self.owed_count > 0:
