@@ -1,4 +1,4 @@
-"""Any sequence of tiers, wishes, roles and mixes that come and go: who carries what, who never does.
+"""Any sequence of tiers, wishes, roles and mixes that come and go: who carries what, or never does.
 
 On the recording forwarder, which refuses whatever its contract forbids.
 """
