@@ -207,6 +207,14 @@ def test_concealment_fades_between_60_and_80_ms_and_is_spent_then() -> None:
     assert counts.concealed_frames == 4
 
 
+def test_a_copy_that_cannot_be_decoded_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = Counts()
+    decoding = Decoding(counts)
+    monkeypatch.setattr("sfu.mixing.decoding.has_fec", lambda payload: True)
+    assert len(decoding.missing(960, b"\x79" + bytes(21))) == 960
+    assert (counts.concealed_frames, counts.recovered_frames) == (1, 0)
+
+
 def narrowed_db(hertz: float, seen_hertz: float) -> float:
     """How much of `seen_hertz` there is in a tone of `hertz` after narrowing."""
     narrowing = Narrowing(960)

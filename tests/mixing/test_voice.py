@@ -334,6 +334,19 @@ def test_pauses_are_silent_and_what_follows_begins_softly_and_in_time() -> None:
     assert np.abs(np.diff(sound)).max() < 2 * STEP
 
 
+def test_a_timeline_that_leaps_is_a_pause() -> None:
+    """What follows has come already, but its time is 200 ms later than where the last ended."""
+
+    def leaping(packets: list[Packet]) -> list[Packet]:
+        return [replace(p, time_ticks=p.time_ticks + 9_600 * (p.index >= 100)) for p in packets]
+
+    stage, sound = hear(leaping)
+    assert stage.mixer.stats().counts.late_packets <= 2
+    assert np.abs(np.diff(sound)).max() < 2 * STEP
+    for begin in np.arange(2.6, 3.8, 0.1):
+        assert level_dbov(seconds_of(sound, begin, begin + 0.1)) == pytest.approx(-23, abs=0.5)
+
+
 def test_who_takes_over_a_slot_is_heard_and_who_had_it_fades() -> None:
     stage = Stage()
     listener = stage.listen()
