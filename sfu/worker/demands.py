@@ -8,6 +8,7 @@ leaves anyway: on the tracks of somebody who gets the slots as they come, the on
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sfu.fast import Forwarder
 from sfu.listening import Demand, Tier
@@ -107,6 +108,7 @@ def _shows_slots(peer: Peer) -> bool:
     return peer.line.tier in (Tier.A1, Tier.A2) and not peer.line.copies_sent
 
 
+@lru_cache(maxsize=256)
 def demand_of(room_demand: Demand, slots: int, *, is_ipv6: bool) -> Demand:
     """The same for a listener who gets so many slots at once."""
     talkers = min(room_demand.talkers, max(1, slots))

@@ -56,6 +56,20 @@ def test_what_a_client_tells_is_handed_to_its_line_and_followed() -> None:
     assert house.settled == ["r"]
 
 
+def test_a_line_is_asked_ten_times_a_second_for_arrivals_and_at_once_for_reports() -> None:
+    house = House()
+    peer, reporter = house.peer(), Reporter()
+    transport = peer.transport
+    transport.reporter = cast("Any", reporter)
+    for step in range(20):
+        reporter.told = [b"12"]
+        house.lines.take(peer, house.now + 1.0 + 0.0505 * step)
+    assert len(house.line().deliveries) == 20 and len(house.line().asked) == 10
+    reporter.blocks = {peer.egresses[0]: report(1_000, 0)}
+    house.lines.take(peer, house.now + 1.97)
+    assert len(house.line().asked) == 11
+
+
 def test_a_decision_that_changes_nothing_settles_nothing() -> None:
     house = House()
     house.lines.follow(house.peer(), house.now)
