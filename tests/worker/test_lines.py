@@ -219,6 +219,18 @@ def test_a_rate_is_measured_on_slots_as_they_come_or_packed(tier: Tier) -> None:
     assert demands.of(room, 2.0).slot_payload_bps == pytest.approx(100 * 80 * 8 / 1.5)
 
 
+def test_who_came_back_with_other_tracks_says_nothing_of_a_rate() -> None:
+    house = House()
+    house.flow()
+    room, demands = house.registry.rooms["r"], Demands(cast("Any", house.sending))
+    room.talk = lambda within_s, now: cast("Any", Talking)  # type: ignore[method-assign]
+    demands.of(room, 0.0)
+    demands.use(house.peer(), 0.5)
+    room.participants["guest-0"].egresses = (90, 91, 92, 93)
+    house.sending.sent += 100
+    assert demands.of(room, 2.0).slot_payload_bps == 32_000.0
+
+
 class Talking:
     """Two of three slots had voice."""
 
