@@ -140,6 +140,10 @@ class House:
         """The mixer makes what the worker has slots for."""
         sizes, stats = self.bench.worker.sizes(), self.port.mixer.stats()
         assert (stats.rooms, stats.encoders) == (sizes["rooms_mixed"], sizes["mixes"])
+        registry = self.bench.worker._registry
+        mixed = registry.mixes._mixed
+        tapped = {slot for room in mixed for slot in room.slot_ids}
+        assert set(registry.mixes._by_slot) == tapped
         assert self.bench.worker.counters()["bugs"] == 0
 
 
