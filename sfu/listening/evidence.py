@@ -15,7 +15,8 @@ class Evidence:
     when that was measured; `over_s` for how long the queue has been growing, and `newest_s` how
     long the newest packet waited. `can_protect`: copies are understood, and did not make the loss
     worse. `estimate_bps` is the least of all estimates, `carries_bps` without the one by delay;
-    infinite when there is none.
+    infinite when there is none. `acked_bps` is what came: by feedback while it may be asked for,
+    else as a report had it.
     """
 
     now: float

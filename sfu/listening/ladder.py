@@ -270,7 +270,7 @@ class Ladder:
             self._go(tier, cause, evidence.now)
         elif (
             self._may_stop
-            and evidence.bad >= trouble.BAD_MIN
+            and evidence.bad >= (trouble.SURE_MIN if evidence.has_feedback else trouble.BAD_MIN)
             and (evidence.loss or 0.0) >= LOSS_MOST
         ):
             self._go(Tier.C, Cause.LOSS, evidence.now)

@@ -24,7 +24,7 @@ from .ladder import Ladder
 from .loss import Counted, DownlinkLoss, LossSince
 from .protection import Protection
 from .rates import LossLimit, Remb
-from .tiers import Cause, Demand, Terms, Tier, cost_bps
+from .tiers import Cause, Demand, Terms, Tier, cost_bps, packet_bits
 
 # Changes that are remembered for whoever asks why a listener is where it is.
 HISTORY_MAX = 16
@@ -32,8 +32,12 @@ HISTORY_MAX = 16
 JOIN_STAMPS_S = 10.0
 # Longer in a queue than this is waiting; what packets of different sizes take is less.
 WAITS_S = 0.1
+# Reports that come closer together are of a client that sends two at once.
+COUNTED_MIN_S = 0.5
 LOSS_LOW = 0.02
 _FALLS = (Cause.LOSS, Cause.DELAY, Cause.ESTIMATE)
+# What a listener was sent goes on until the new mix flows, and ends in a little silence.
+SWITCH_S = 0.4
 ROUND_TRIP_S = 0.1  # until one is reported
 
 
@@ -53,6 +57,8 @@ class Line:
 
     __slots__ = (
         "_feedback",
+        "_came_per_s",
+        "_counted_at",
         "_demand",
         "_has_news",
         "_has_word",
@@ -98,6 +104,9 @@ class Line:
         self._has_word = False  # of loss, that nothing was made of yet
         self._has_news = False  # of anything else
         self._is_steady = False  # the best tier, and nothing under way
+        # Packets that came in a second, between the last two reports that said enough.
+        self._came_per_s: float | None = None
+        self._counted_at = now
         self._demand: Demand | None = None  # at the last look, as `_terms`
         self._terms: Terms | None = None
         self._sending_since: float | None = None
@@ -141,6 +150,8 @@ class Line:
         self._reports.note_sending(now)
         latest = self._loss.latest
         assert latest is not None, "a round that said enough"
+        elapsed_s, self._counted_at = now - self._counted_at, now
+        self._came_per_s = self._loss.sent * (1.0 - latest) / max(elapsed_s, COUNTED_MIN_S)
         if not self._has_feedback(now) and self._loss_since.take_report(latest):
             self._has_word = True
 
@@ -183,6 +194,9 @@ class Line:
             return False
         before = (self.tier, self.copies, self.copies_sent)
         evidence = self._evidence(now)
+        if self._came_per_s is not None and not evidence.has_feedback:
+            bits = packet_bits(self.tier, demand, self.copies)
+            evidence.acked_bps = self._came_per_s * bits
         if self._has_word:
             self._take_word(evidence, demand)
         if not self._gives_way(evidence, demand):
@@ -267,7 +281,8 @@ class Line:
             return False
         self._protection.withdraw(evidence.now)
         plain = trouble.DOWN_RATIO * cost_bps(self.tier, demand, is_stamped=evidence.has_feedback)
-        if evidence.acked_bps is not None and evidence.acked_bps < plain:
+        is_far = evidence.has_feedback and (evidence.acked_bps or 0.0) < plain
+        if is_far:
             return False
         self._begin(evidence.now)
         return True
@@ -285,16 +300,19 @@ class Line:
                 self._feedback.limit.learn(ladder.proven_bps)
         if is_changed and self._protection is not None and ladder.cause in _FALLS:
             self._protection.drop()
-        if is_changed or (was_probing and ladder.probe is None):
+        if is_changed:
+            self._begin(now, SWITCH_S)
+        elif was_probing and ladder.probe is None:
             self._begin(now)
         if is_changed and ladder.tier is Tier.C:
             self._reports.await_anew()
 
-    def _begin(self, now: float) -> None:
-        """What is sent has changed: what was before says nothing of it."""
+    def _begin(self, now: float, switch_s: float = 0.0) -> None:
+        """What is sent has changed, or will have after `switch_s`: what was before says nothing."""
         self._loss_since.begin()
+        self._came_per_s = None
         if self._feedback is not None:
-            self._feedback.begin(now)
+            self._feedback.begin(now + switch_s)
         if self._protection is not None:
             self._protection.begin()
 

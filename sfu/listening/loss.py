@@ -58,10 +58,11 @@ def count(*, highest: int, lost: int, last_sequence: int, packets: int) -> Count
 class DownlinkLoss:
     """The smoothed loss ratio (0 to 1) of one listener's line, over all its tracks."""
 
-    __slots__ = ("_excess", "_last", "latest", "ratio")
+    __slots__ = ("_excess", "_last", "latest", "ratio", "sent")
 
     def __init__(self) -> None:
         self.latest: float | None = None  # of the last round that said enough
+        self.sent = 0  # packets that it was about
         self.ratio: float | None = None  # None until enough was sent
         self._last: dict[int, Counted] = {}
         # By track, not above 0: by how much the last interval had too little.
@@ -79,6 +80,7 @@ class DownlinkLoss:
         if sent < SENT_MIN:
             return None
         lost = sum(self._lost(track, counted) for track, counted in known.items())
+        self.sent = sent
         ratio = self.latest = min(1.0, lost / sent)
         self.ratio = ratio if self.ratio is None else self.ratio + SMOOTHING * (ratio - self.ratio)
         return self.ratio

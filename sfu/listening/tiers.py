@@ -139,12 +139,26 @@ def cost_bps(tier: Tier, demand: Demand, copies: int = 0, *, is_stamped: bool = 
     """What `tier` takes of a line, in bits/s with all headers, while every talker talks."""
     if tier in (Tier.C, Tier.PAUSED):
         return BESIDE_BPS
+    streams = 1 if tier in MIXES else max(1, demand.talkers)
+    frame_ms, octets = _packet(tier, demand, copies, is_stamped=is_stamped)
+    return BESIDE_BPS + streams * octets * 8_000.0 / frame_ms
+
+
+def packet_bits(tier: Tier, demand: Demand, copies: int = 0) -> float:
+    """How large a packet of `tier` is on the wire; 0 where there are none."""
+    if tier in (Tier.C, Tier.PAUSED):
+        return 0.0
+    return 8.0 * _packet(tier, demand, copies, is_stamped=False)[1]
+
+
+def _packet(tier: Tier, demand: Demand, copies: int, *, is_stamped: bool) -> tuple[float, float]:
+    """How long a packet lasts, in ms, and its octets on the wire."""
     mix = MIXES.get(tier)
     if mix is None:
-        streams, payload_bps, frame_ms = max(1, demand.talkers), demand.slot_payload_bps, 0.0
+        payload_bps = demand.slot_payload_bps
         frame_ms, header = _slot_frame(tier, demand.frame_ms)
     else:
-        streams, payload_bps, frame_ms = 1, mix.rate_bps, float(mix.frame_ms)
+        payload_bps, frame_ms = mix.rate_bps, float(mix.frame_ms)
         header = _LEAN_BYTES if mix.is_lean else _FULL_BYTES
     if is_stamped:
         header += _STAMP_BYTES + (_EXTENSION_HEAD_BYTES if mix and mix.is_lean else 0)
@@ -152,7 +166,7 @@ def cost_bps(tier: Tier, demand: Demand, copies: int = 0, *, is_stamped: bool = 
         header += _IPV6_BYTES
     if copies:
         header += _RED_BYTES + copies * _COPY_BYTES
-    return BESIDE_BPS + streams * (payload_bps * (1 + copies) + header * 8_000.0 / frame_ms)
+    return frame_ms, header + payload_bps * (1 + copies) * frame_ms / 8_000.0
 
 
 def _slot_frame(tier: Tier, frame_ms: float) -> tuple[float, int]:

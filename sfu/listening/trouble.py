@@ -31,6 +31,8 @@ BAD_MIN = 2
 # Of feedback, where nothing waits: a few packets are lost in a row by chance too.
 SURE_MIN = 4
 DOWN_RATIO = 1.1
+# What came by a report, of 5 s in which talk came and went.
+REPORTED_RATIO = 1.3
 ESTIMATE_S = 3.0
 
 
@@ -92,7 +94,8 @@ def lower(
     """The tier to go down to; None at the lowest.
 
     What arrives while a queue grows is what the line carries: with feedback the best tier for
-    1 / 1.1 of that. Without it the next one, at a quarter of loss B4.
+    1 / 1.1 of that. Without it the next one, but beyond a quarter of loss the best for 1 / 1.3 of
+    what the report says that came.
     """
 
     def cost(candidate: Tier) -> float:
@@ -105,11 +108,12 @@ def lower(
     ]
     if not below:
         return None
-    rate = evidence.estimate_bps if cause is Cause.ESTIMATE else evidence.acked_bps
-    if rate is not None and (evidence.has_feedback or cause is Cause.ESTIMATE):
-        fitting = (candidate for candidate in below if cost(candidate) <= rate / DOWN_RATIO)
-        return next(fitting, below[-1])
-    if cause is Cause.LOSS and evidence.loss is not None and evidence.loss > LOSS_QUARTER:
-        far = (candidate for candidate in below if RANK[candidate] >= RANK[Tier.B4])
-        return next(far, below[-1])
-    return below[0]
+    rate, margin = evidence.acked_bps, DOWN_RATIO
+    if cause is Cause.ESTIMATE:
+        rate = evidence.estimate_bps
+    elif not evidence.has_feedback:
+        is_far = cause is Cause.LOSS and (evidence.loss or 0.0) > LOSS_QUARTER
+        rate, margin = (rate if is_far else None), REPORTED_RATIO
+    if rate is None:
+        return below[0]
+    return next((candidate for candidate in below if cost(candidate) <= rate / margin), below[-1])

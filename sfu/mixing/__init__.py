@@ -1,14 +1,16 @@
 """Mixes of a room: what its slots say, added up and encoded once for each tier that is listened to.
 Pure but for Opus: time comes as arguments, and nobody here knows the forwarder, rooms or threads.
 
-    mixer       all rooms of one worker: orders in, packets in, a tick every 20 ms, frames out
-    room        its voices, levelled and ducked, added up into as many mixes as are listened to
-    sources     who holds the slots, whose voices are decoded
-    voice       one source on the room clock: the adaptive jitter buffer
+    mixer                           all rooms of one worker: a tick every 20 ms
+    orders, stats, durations        what goes in and out, and what is counted
+    room                            its voices, levelled and ducked, added up for each bus
+    sources, source                 who holds the slots, whose voices are decoded
+    voice                           one source on the room clock: the adaptive jitter buffer
     jitter, waiting, decoding, stretching, sound    what a voice is made of
-    claims, levelling, ducking, limiter             what is done to its sound, and learned from it
-    bus, narrowing, output, tiers                   one mix signal, and the encoders that share it
-    opus        libopus by ctypes
+    claims, levelling, ducking      what is learned from its sound, and done to it
+    bus, limiter, narrowing         one mix signal: of everybody, or of all but one echo group
+    output, tiers                   the encoders that share it
+    opus                            libopus by ctypes
 
 The way of a sample: packet -> voice (waits 20 to 120 ms) -> gain of levelling and ducking -> sum ->
 limiter (4 ms) -> encoder. float32 all the way; full scale is 1.0.

@@ -6,6 +6,7 @@ in the same call, so that the next packet already flies.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from .hush import HUSH, Hush
@@ -177,9 +178,14 @@ class Floor:
     def stream(self, index: int, copies: int, packed: bool) -> int:
         """The forwarder's stream of the slot at `index`.
 
-        Each packet comes with `copies` earlier ones; `packed`: three of the voice in one of 60 ms.
+        Each packet comes with `copies` earlier ones; `packed`: three of the voice in one of 60 ms,
+        or as they come where the forwarder has no row for that.
         """
-        return self._forwarder.slot_stream(self._slot_ids[index], copies, packed=packed)
+        slot = self._slot_ids[index]
+        if packed:
+            with suppress(OverflowError):
+                return self._forwarder.slot_stream(slot, copies, packed=True)
+        return self._forwarder.slot_stream(slot, copies)
 
     def views(self, now: float) -> list[SlotView]:
         """The slots as seating sees them at this moment."""

@@ -16,6 +16,7 @@ A mix has everybody in it. Whoever never wants to hear somebody is therefore not
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -62,5 +63,11 @@ def offered(participant: Participant, slots: int, *, has_mix: bool) -> tuple[str
     may_mix = has_mix and wishes.mode != "forward" and not wishes.never
     is_alone = lines == 1 < slots
     may_forward = not may_mix or (wishes.mode == "auto" and not is_alone)
-    forwarded = FORWARDED if participant.red_egresses else FORWARDED[1:]
+    return _tiers(may_forward, bool(participant.red_egresses), may_mix)
+
+
+@cache
+def _tiers(may_forward: bool, takes_red: bool, may_mix: bool) -> tuple[str, ...]:
+    """The same object for the same answer, of which there are eight."""
+    forwarded = FORWARDED if takes_red else FORWARDED[1:]
     return (*(forwarded if may_forward else ()), *(MIXED if may_mix else ()), NOTHING)

@@ -7,7 +7,8 @@ leaves anyway: on the tracks of somebody who gets the slots as they come, the on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from sfu.fast import Forwarder
 from sfu.listening import Demand, Tier
@@ -37,7 +38,7 @@ class _Measured:
     rate_bps: float = PAYLOAD_BPS
     peer: Peer | None = None
     since: float = 0.0
-    octets: tuple[int, ...] = ()
+    octets: dict[int, int] = field(default_factory=dict)  # by track
 
 
 class Demands:
@@ -75,8 +76,10 @@ class Demands:
             measured.peer = None
             was_talk = room.talk(elapsed_s, now).talkers > 0
             if was_talk and _is_in(peer, room) and _shows_slots(peer):
-                tracks = zip(self._octets(peer), measured.octets, strict=True)
-                most = max((octets - before for octets, before in tracks), default=0)
+                # Whoever came back under this name has other tracks, and says nothing of these.
+                octets, before = self._octets(peer), measured.octets
+                common = octets.keys() & before.keys()
+                most = max((octets[track] - before[track] for track in common), default=0)
                 decayed_bps = measured.rate_bps * DECAY**elapsed_s
                 measured.rate_bps = max(decayed_bps, most * 8 / elapsed_s)
         rate_bps = measured.demand.slot_payload_bps
@@ -93,8 +96,9 @@ class Demands:
             talkers=max(1, talk.talkers), slot_payload_bps=rate_bps, frame_ms=float(talk.frame_ms)
         )
 
-    def _octets(self, peer: Peer) -> tuple[int, ...]:
-        return tuple(self._forwarder.egress_stats(egress).octets for egress in peer.egresses)
+    def _octets(self, peer: Peer) -> dict[int, int]:
+        stats = self._forwarder.egress_stats
+        return {egress: stats(egress).octets for egress in peer.egresses}
 
 
 def _is_in(peer: Peer, room: Room) -> bool:
@@ -107,6 +111,7 @@ def _shows_slots(peer: Peer) -> bool:
     return peer.line.tier in (Tier.A1, Tier.A2) and not peer.line.copies_sent
 
 
+@lru_cache(maxsize=256)
 def demand_of(room_demand: Demand, slots: int, *, is_ipv6: bool) -> Demand:
     """The same for a listener who gets so many slots at once."""
     talkers = min(room_demand.talkers, max(1, slots))

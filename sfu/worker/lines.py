@@ -34,6 +34,8 @@ GRAIN_S = 0.02
 PARTS = 50
 # Whoever has nothing to wait for is looked at in every so many rounds.
 SETTLED_ROUNDS = 5
+# Of arrivals clients tell every 50 to 250 ms; overuse is judged over 300 ms.
+ARRIVALS_EVERY_S = 0.1
 # An IPv4 address as the forwarder writes it (RFC 4291 2.5.5.2).
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 
@@ -89,8 +91,9 @@ class Lines:
     def take(self, peer: Peer, now: float) -> None:
         """Its client has told something of its tracks."""
         peer.told_at = now
-        observe(peer, self._forwarder, now)
-        self.follow(peer, now)
+        is_report = observe(peer, self._forwarder, now)
+        if is_report or now - peer.asked_at >= ARRIVALS_EVERY_S:
+            self.follow(peer, now)
 
     def look(self, now: float) -> None:
         """Ask the next lines, if it is time. Early and repeated calls do nothing."""
@@ -110,6 +113,7 @@ class Lines:
         participant = room.participants[peer.participant]
         if not participant.egresses or participant.wishes.paused:
             return
+        peer.asked_at = now
         line, subscriptions = peer.line, room.subscriptions
         line.observe_sent(packets_sent(peer, self._forwarder), now)
         before = participant.quality.tier, participant.quality.copies

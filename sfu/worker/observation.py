@@ -7,8 +7,11 @@ from sfu.listening import Counted, count
 from sfu.worker.peers import Peer
 
 
-def observe(peer: Peer, forwarder: Forwarder, now: float) -> None:
-    """Hand on what came at `now`: reports, arrivals of stamped packets, the client's own limit."""
+def observe(peer: Peer, forwarder: Forwarder, now: float) -> bool:
+    """Hand on what came at `now`: reports, arrivals of stamped packets, the client's own limit.
+
+    Whether there was more than arrivals, of which very much comes.
+    """
     reporter, line = peer.transport.reporter, peer.line
     counted = _counted(peer, forwarder, now)
     for told in reporter.take_deliveries():
@@ -18,6 +21,7 @@ def observe(peer: Peer, forwarder: Forwarder, now: float) -> None:
         line.observe_remb(limit_bps, now)
     if counted:
         line.observe_reports(counted, rtt_s=reporter.rtt_s, jitter_s=reporter.jitter_s, now=now)
+    return bool(counted) or limit_bps is not None
 
 
 def packets_sent(peer: Peer, forwarder: Forwarder) -> int:

@@ -34,6 +34,7 @@ class Peer:
     ufrags: tuple[str, ...] = ()  # by which checks find it; kept by `Peers`
     is_stamped: bool = False  # its packets carry transport-wide numbers
     told_at: float = -math.inf  # when its client told something of its tracks
+    asked_at: float = -math.inf  # when its line was asked last
     heard_of: Demand | None = None  # what its room would send, when its line was asked last
 
     @property

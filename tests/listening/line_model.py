@@ -21,6 +21,7 @@ STEP_S = 0.02
 REPORT_S, FEEDBACK_S, LOOK_S = 5.0, 0.1, 1.0
 BESIDE_S, BESIDE_BYTES = 1.25, (100, 150)  # a sender report or an answer, one after the other
 QUEUE_S, QUEUE_BYTES_MIN = 0.4, 1_500
+MIX_STARTS_S, HUSH_S = 0.2, 0.1
 RECEIVER_CLOCK_S = 1_000.0
 PAYLOAD_BPS, SPREAD = 32_000.0, 0.2
 SLOTS, MIX = 3, 3
@@ -115,8 +116,10 @@ class LineModel:
         self._backlog = 0.0  # octets in the queue
         self._tracks = [Track() for _ in range(SLOTS + 1)]
         self._stamped: deque[Sent] = deque()
-        self._packets = 0
+        self.packets = 0  # sent in all
         self._steps = 0
+        self._carried = Tier.A1  # what is sent, a little after what the line says
+        self._switch_at = self._hush_until = 0.0
         self._voiced_at = [-100.0] * SLOTS
         self._payloads: dict[int, deque[int]] = {n: deque(maxlen=2) for n in range(SLOTS + 1)}
         self._packed: dict[int, list[int]] = {n: [] for n in range(SLOTS)}
@@ -171,7 +174,7 @@ class LineModel:
 
     def _decide(self, now: float) -> None:
         before = self.line.tier
-        self.line.observe_sent(self._packets, now)
+        self.line.observe_sent(self.packets, now)
         self.line.decide(self.demand, self.terms, now)
         after = self.line.tier
         if after is not before and {after, before} != {Tier.A0, Tier.A1}:
@@ -219,22 +222,35 @@ class LineModel:
         )
         return True
 
+    def _switch(self, now: float) -> None:
+        """A mix is carried once it flows; slots that end do so in 100 ms of silence."""
+        if self.line.tier is self._carried:
+            self._switch_at = now + MIX_STARTS_S
+        elif self.line.tier not in MIXES or now >= self._switch_at:
+            if self._carried not in MIXES and self.line.tier in MIXES:
+                self._hush_until = now + HUSH_S
+            self._carried = self.line.tier
+        if now < self._hush_until:
+            for slot in range(SLOTS):
+                self._send(slot, 3, 24)
+
     def _speak(self, now: float) -> None:
+        self._switch(now)
         talkers = self.talk(now)
         for slot in range(SLOTS):
             if slot < talkers:
                 self._voiced_at[slot] = now
                 self._say(slot)
-        mix = MIXES.get(self.line.tier)
+        mix = MIXES.get(self._carried)
         if mix is not None and talkers and self._is_due(mix.frame_ms / 1e3):
             self._send(MIX, self._payload(mix.rate_bps, mix.frame_ms), 12 if mix.is_lean else 24)
 
     def _say(self, slot: int) -> None:
         """20 ms of somebody who talks."""
         payload = self._payload(PAYLOAD_BPS, 20)
-        if self.line.tier in (Tier.A0, Tier.A1):
+        if self._carried in (Tier.A0, Tier.A1):
             self._send(slot, payload, 24)
-        elif self.line.tier is Tier.A2:
+        elif self._carried is Tier.A2:
             packed = self._packed[slot]
             packed.append(payload)
             if len(packed) == 3:
@@ -251,7 +267,7 @@ class LineModel:
         if self._random.random() < self.source_loss:
             return
         track.packets += 1
-        self._packets += 1
+        self.packets += 1
         before = self._payloads[index]
         size = 20 + 8 + 16 + header + payload
         copies = list(before)[-self.line.copies_sent :] if self.line.copies_sent else []

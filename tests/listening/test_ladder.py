@@ -131,7 +131,7 @@ def test_a_line_that_drops_what_is_beyond_its_rate_is_full_without_a_queue(kbps:
     model = LineModel(kbps * 1_000.0, has_queue=False)
     model.run(60.0)
     assert fits(model, kbps)
-    assert len([at for at in model.drops if at > SETTLED_S]) <= 30
+    assert len([at for at in model.drops if at > SETTLED_S]) <= 40  # of probes
 
 
 @pytest.mark.parametrize("takes_feedback", [True, False])
@@ -175,13 +175,19 @@ def test_a_path_that_takes_longer_from_now_on_costs_no_tier_for_long() -> None:
 
 
 @pytest.mark.parametrize("kbps", KBPS)
-def test_by_reports_alone_it_fits_within_a_minute(kbps: int) -> None:
-    """Reports come every 5 s, the first says nothing: down after 15 to 25 s."""
-    model = LineModel(kbps * 1_000.0, takes_feedback=False)
+@pytest.mark.parametrize("takes_red", [True, False])
+def test_by_reports_alone_it_takes_four_of_them_to_be_on_a_tier_that_fits(
+    kbps: int, *, takes_red: bool
+) -> None:
+    """They come every 5 s, and the first only begins the count. Then room is found by trying."""
+    model = LineModel(kbps * 1_000.0, takes_feedback=False, takes_red=takes_red)
+    model.run(21.0)
+    assert cost_bps(model.tier, model.demand) <= kbps * 1_000
+    model.run(39.0)
+    packets = model.packets
     model.run(60.0)
-    carried = kbps * 1_000 * 1.05
-    costs = [cost_bps(tier, model.demand) for _, tier in model.changes_since(30.0)]
-    assert cost_bps(model.tier, model.demand) <= 1.4 * carried or min(costs) <= carried
+    assert len(model.changes_since(21.0)) <= 9
+    assert len([at for at in model.drops if at > 60.0]) <= 0.05 * (model.packets - packets)
 
 
 @pytest.mark.parametrize("kbps", [80, 45, 28])

@@ -91,12 +91,16 @@ def test_with_feedback_it_goes_straight_to_what_came_through(kbps: int, tier: Ti
     assert lower(evidence, Cause.DELAY, Tier.A1, ALLOWED, THREE) is tier
 
 
-def test_without_it_one_step_and_at_a_quarter_of_loss_to_B4() -> None:
-    assert lower(seen(), Cause.DELAY, Tier.A1, ALLOWED, THREE) is Tier.A2
-    assert lower(seen(loss=0.2), Cause.LOSS, Tier.A1, ALLOWED, THREE) is Tier.A2
-    assert lower(seen(loss=0.3), Cause.LOSS, Tier.A1, ALLOWED, THREE) is Tier.B4
-    assert lower(seen(loss=0.3), Cause.LOSS, Tier.B4, ALLOWED, THREE) is Tier.B5
-    assert lower(seen(loss=0.3), Cause.LOSS, Tier.B5, ALLOWED, THREE) is None
+def test_by_reports_it_is_one_step_and_beyond_a_quarter_of_loss_to_what_they_say_that_came() -> (
+    None
+):
+    assert lower(seen(acked_bps=30_000.0), Cause.DELAY, Tier.A1, ALLOWED, THREE) is Tier.A2
+    assert lower(seen(loss=0.2, acked_bps=3e4), Cause.LOSS, Tier.A1, ALLOWED, THREE) is Tier.A2
+    assert lower(seen(loss=0.3), Cause.LOSS, Tier.A1, ALLOWED, THREE) is Tier.A2
+    far = seen(loss=0.7, acked_bps=52_000.0)
+    assert lower(far, Cause.LOSS, Tier.A1, ALLOWED, THREE) is Tier.B2
+    assert lower(seen(loss=0.3, acked_bps=9e3), Cause.LOSS, Tier.B4, ALLOWED, THREE) is Tier.B5
+    assert lower(seen(loss=0.3, acked_bps=9e3), Cause.LOSS, Tier.B5, ALLOWED, THREE) is None
 
 
 def test_a_step_down_costs_less_also_where_the_mix_costs_more_than_one_voice() -> None:

@@ -59,6 +59,13 @@ def test_a_voice_that_changes_is_followed_and_one_that_wavers_is_not() -> None:
     assert set(gains(wavering)) == {0.0}
 
 
+def test_a_voice_that_was_brought_near_is_then_left_alone_too() -> None:
+    wavering = [db for _ in range(10) for db in (*words(-35, 3), *words(-39, 3))]
+    reached = gains(words(-37, 20) + wavering)
+    assert reached[999] == pytest.approx(12, abs=0.5)
+    assert len(set(reached[999:])) == 1
+
+
 @pytest.mark.parametrize("db", [-55, -45, -36])
 def test_steady_noise_is_not_turned_up(db: float) -> None:
     rng = np.random.default_rng(1)

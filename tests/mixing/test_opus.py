@@ -104,3 +104,13 @@ def test_a_machine_without_libopus_is_told_so(tmp_path: Path) -> None:
     ):
         opus.library()
     assert opus.version().startswith("libopus")
+
+
+def test_a_libopus_that_is_too_old_is_told_so() -> None:
+    opus.library.cache_clear()
+    with (
+        mock.patch.object(opus, "_load", return_value=object()),
+        pytest.raises(OpusError, match="in-band FEC"),
+    ):
+        opus.library()
+    assert opus.version().startswith("libopus")

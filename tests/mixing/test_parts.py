@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.mixing import Packet, stretching
+from sfu.mixing.decoding import Decoding
 from sfu.mixing.jitter import PACKETS_MAX, START_S, TARGET_S_MAX, TARGET_S_MIN, Arrivals
 from sfu.mixing.narrowing import Narrowing
-from sfu.mixing.opus import RATE_HZ, Pcm
+from sfu.mixing.opus import RATE_HZ, Encoder, Pcm
 from sfu.mixing.sound import CAPACITY_TICKS, Sound
+from sfu.mixing.stats import Counts
 from sfu.mixing.waiting import PACKETS_MAX as WAITING_MAX
 from sfu.mixing.waiting import Waiting
 
@@ -164,6 +167,15 @@ def test_a_seam_is_a_period_of_the_voice(hertz: float) -> None:
         assert level_dbov(changed) == pytest.approx(level_dbov(sound), abs=0.7)
 
 
+@pytest.mark.parametrize("change", [stretching.shortened, stretching.lengthened])
+def test_even_a_bad_seam_is_no_click(change: Callable[[Pcm, int], Pcm]) -> None:
+    tone = sine(100, 0.5)(0, 5_000)
+    half_a_period = 240
+    heard = np.concatenate((tone[:1_000], change(tone[1_000:], half_a_period)))
+    steps = np.abs(np.diff(heard))
+    assert steps.max() < 0.5 * 2 * np.pi * 100 / RATE_HZ + 2 * 0.5 / stretching.BLEND_TICKS
+
+
 def test_in_quiet_as_much_as_possible_goes_and_noise_is_not_taken_for_a_voice() -> None:
     rng = np.random.default_rng(1)
     quiet: Pcm = rng.normal(0, 0.0005, 4_000).astype(np.float32)
@@ -177,6 +189,30 @@ def test_what_is_16_khz_has_what_was_below_7_khz_and_no_mirror_of_the_rest() -> 
     for hertz in (9_000, 10_000, 15_000, 20_000):
         mirror = abs(hertz - 16_000)
         assert narrowed_db(hertz, mirror) < -55
+
+
+def test_concealment_fades_between_60_and_80_ms_and_is_spent_then() -> None:
+    counts = Counts()
+    decoding = Decoding(counts)
+    encoder = Encoder(bitrate_bps=48_000, frame_ms=20, complexity=3)
+    for number in range(20):
+        decoding.packet(encoder.encode(speech(-15)(number * 960, 960)))
+    made_up = []
+    for _ in range(4):
+        assert not decoding.is_spent
+        made_up.append(decoding.missing(960).copy())
+    assert decoding.is_spent
+    assert level_dbov(made_up[2]) > -40
+    assert level_dbov(made_up[3][-48:]) < -70
+    assert counts.concealed_frames == 4
+
+
+def test_a_copy_that_cannot_be_decoded_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = Counts()
+    decoding = Decoding(counts)
+    monkeypatch.setattr("sfu.mixing.decoding.has_fec", lambda payload: True)
+    assert len(decoding.missing(960, b"\x79" + bytes(21))) == 960
+    assert (counts.concealed_frames, counts.recovered_frames) == (1, 0)
 
 
 def narrowed_db(hertz: float, seen_hertz: float) -> float:

@@ -60,6 +60,7 @@ class FakeForwarder:
         self.slots: dict[int, int] = {}  # slot id -> source, -1 for nobody
         self.subscriptions: dict[int, int] = {}  # egress -> stream, -1 for nothing
         self.red_egresses: set[int] = set()
+        self.is_full = False  # no row is free for anything more
         self.subscribe_calls: list[tuple[int, int]] = []
         self.assign_calls: list[tuple[int, int]] = []
         self._ids = iter(range(100, 1_000_000))
@@ -95,6 +96,8 @@ class FakeForwarder:
         pass
 
     def add_slot(self, audience: int = -1) -> int:
+        if self.is_full:
+            raise OverflowError
         slot = next(self._ids)
         self.slots[slot] = -1
         return slot
@@ -103,7 +106,7 @@ class FakeForwarder:
         streams = {
             self.slot_stream(slot, redundancy, packed=packed)
             for redundancy in range(3)
-            for packed in (False, True)
+            for packed in ((False,) if self.is_full else (False, True))
         }
         assert not streams & set(self.subscriptions.values()), "stream is subscribed"
         del self.slots[slot]
@@ -111,6 +114,8 @@ class FakeForwarder:
     def slot_stream(self, slot: int, redundancy: int = 0, *, packed: bool = False) -> int:
         assert slot in self.slots
         assert 0 <= redundancy <= 2
+        if packed and self.is_full:
+            raise OverflowError
         return slot + 1_000_000 * (1 + redundancy + (3 if packed else 0))
 
     def assign(self, slot: int, source: int, now: float) -> None:

@@ -311,6 +311,16 @@ def test_without_a_mixer_no_mix_is_offered() -> None:
     assert stage.room.subscriptions.offered("listener", stage.now) == ("A0", "A1", "A2", "C")
 
 
+def test_a_full_forwarder_packs_nothing_and_lets_lines_fall_silent_without_silence() -> None:
+    stage = talking(has_mix=False)
+    stage.join("listener", lines=3, red_lines=3)
+    stage.forwarder.is_full = True
+    stage.follow("listener", "A2", copies=1)
+    assert stage.forms("listener") == [(0, 1), (1, 1), (2, 1)]
+    stage.follow("listener", "C")
+    assert set(stage.forwarder.subscriptions.values()) == {-1}
+
+
 # What is told
 
 

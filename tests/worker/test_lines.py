@@ -56,6 +56,20 @@ def test_what_a_client_tells_is_handed_to_its_line_and_followed() -> None:
     assert house.settled == ["r"]
 
 
+def test_a_line_is_asked_ten_times_a_second_for_arrivals_and_at_once_for_reports() -> None:
+    house = House()
+    peer, reporter = house.peer(), Reporter()
+    transport = peer.transport
+    transport.reporter = cast("Any", reporter)
+    for step in range(20):
+        reporter.told = [b"12"]
+        house.lines.take(peer, house.now + 1.0 + 0.0505 * step)
+    assert len(house.line().deliveries) == 20 and len(house.line().asked) == 10
+    reporter.blocks = {peer.egresses[0]: report(1_000, 0)}
+    house.lines.take(peer, house.now + 1.97)
+    assert len(house.line().asked) == 11
+
+
 def test_a_decision_that_changes_nothing_settles_nothing() -> None:
     house = House()
     house.lines.follow(house.peer(), house.now)
@@ -203,6 +217,18 @@ def test_a_rate_is_measured_on_slots_as_they_come_or_packed(tier: Tier) -> None:
     house.sending.sent += 100
     assert demands.of(room, 1.0).slot_payload_bps == 32_000.0, "too soon to say"
     assert demands.of(room, 2.0).slot_payload_bps == pytest.approx(100 * 80 * 8 / 1.5)
+
+
+def test_who_came_back_with_other_tracks_says_nothing_of_a_rate() -> None:
+    house = House()
+    house.flow()
+    room, demands = house.registry.rooms["r"], Demands(cast("Any", house.sending))
+    room.talk = lambda within_s, now: cast("Any", Talking)  # type: ignore[method-assign]
+    demands.of(room, 0.0)
+    demands.use(house.peer(), 0.5)
+    room.participants["guest-0"].egresses = (90, 91, 92, 93)
+    house.sending.sent += 100
+    assert demands.of(room, 2.0).slot_payload_bps == 32_000.0
 
 
 class Talking:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from control.commands import (
@@ -16,7 +18,7 @@ from control.commands import (
 )
 from control.types import Role
 from sfu.mixing import CloseRoom, Mixer, OpenRoom, SetSource, StartOutput, StopOutput
-from sfu.worker import mixes
+from sfu.worker import mix_sources, mixes
 from sfu.worker.mix_outputs import LINGER_S, MINUS_MAX
 from sfu.worker.mix_port import InlineMixing
 from tests.worker.harness import Bench, offer
@@ -308,6 +310,41 @@ def test_a_mixer_that_is_busy_takes_nothing_more() -> None:
     port.load = mixes.LOAD_MAX + 0.01
     assert not follow(bench, "b", "B2")
     assert follow(bench, "b", "B1")
+
+
+def test_where_the_tables_are_full_there_is_no_further_mix() -> None:
+    bench = MixBench(KeptPort())
+    bench.join("a")
+    forwarder = bench.worker.forwarder
+
+    class Full:
+        """The forwarder as it is, but for a free slot."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(forwarder, name)
+
+        def add_slot(self, **fields: Any) -> int:
+            raise OverflowError
+
+    bench.worker._registry.mixes._forwarder = cast("Any", Full())
+    assert not follow(bench, "a", "B1")
+    assert bench.worker.counters()["mixes_refused"] == 1
+
+
+def test_who_was_described_long_ago_is_described_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mix_sources, "TOLD_MAX", 2)
+    port = KeptPort()
+    bench = MixBench(port)
+    bench.listen("a")
+    voices = []
+    for number, name in enumerate(("red", "blue", "white"), 1):
+        bench.join(name, Role.SPEAKER)
+        voices.append(Voice(bench, name, number))
+    port.forget()
+    for voice in (*voices, voices[2], voices[0]):
+        voice.talk()
+    told = [order.source for order in port.forget() if isinstance(order, SetSource)]
+    assert told == [voice.source for voice in (*voices, voices[0])]
 
 
 def test_those_on_stage_have_so_many_mixes_of_their_own() -> None:
