@@ -229,10 +229,10 @@ class MixingThread:
         return dict(counts)
 
     def sizes(self) -> dict[str, int]:
-        """How many there are now, by name."""
-        if self._run is None:
-            return dict.fromkeys(SIZES, 0)
-        return {name: getattr(self._run.stats, name) for name in SIZES}
+        """How many there are now, by name, and the share of its time that it works, in percent."""
+        run = self._run
+        sizes = {name: 0 if run is None else getattr(run.stats, name) for name in SIZES}
+        return {**sizes, "load_percent": round(100 * self.load)}
 
     def tick_times(self) -> Distribution:
         """Seconds that ticks took since the start, by EDGES_S."""
