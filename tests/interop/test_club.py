@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, expect
 
 from control import Client
+from deploy.club import bots
 from deploy.club.app import create_app
 from deploy.club.club import Club
 from tests.interop.chromium import launched
@@ -27,6 +28,8 @@ START_S = 30.0
 STOP_S = 10.0
 WAIT_MS = 15_000
 LISTENING = "You are listening."
+# Half a second of silence ends what a track carried, and a jitter buffer plays it later.
+ENDS_S = 2.0
 # Counts from the first script on how often the page asked for the microphone.
 COUNT_REQUESTS = """
 window.microphoneRequests = 0;
@@ -36,6 +39,28 @@ MediaDevices.prototype.getUserMedia = function (...values) {
   return original.apply(this, values);
 };
 """
+
+
+# Keeps the page's connections where a test finds them.
+KEEP_CONNECTIONS = """
+window.connections = [];
+const Connection = RTCPeerConnection;
+window.RTCPeerConnection = class extends Connection {
+  constructor(...values) {
+    super(...values);
+    window.connections.push(this);
+  }
+};
+"""
+# The energy of the sound decoded so far, by m-line.
+ENERGIES = """async () => {
+  const stats = Array.from((await window.connections.at(-1).getStats()).values());
+  const inbound = stats.filter((entry) => entry.type === "inbound-rtp");
+  return Object.fromEntries(inbound.map(({ mid, totalAudioEnergy }) => [mid, totalAudioEnergy]));
+}"""
+SLOT_LINES, MIX_LINE = {"0", "1", "2"}, "3"
+# Speech of a bot has some hundredths in a second; what an ending leaves is below a thousandth.
+HEARD_ENERGY = 0.001
 
 
 @dataclass(frozen=True)
@@ -101,6 +126,7 @@ async def enter(browser: Browser, address: str, name: str) -> Page:
     page = await context.new_page()
     page.on("pageerror", lambda error: pytest.fail(f"{name}: {error}"))
     await page.add_init_script(COUNT_REQUESTS)
+    await page.add_init_script(KEEP_CONNECTIONS)
     await page.goto(address)
     await page.get_by_label("Your name").fill(name)
     await page.get_by_role("button", name=re.compile("Join")).click()
@@ -145,6 +171,57 @@ async def test_a_visit_from_the_door_to_the_stage_and_out(demo: Demo, browser: B
     await moderator.get_by_role("button", name="Leave").click()
     await expect(moderator.get_by_label("Your name")).to_be_visible(timeout=WAIT_MS)
     assert await demo.stop() == 0
+
+
+@contextlib.asynccontextmanager
+async def bots_in(ports: Ports) -> AsyncIterator[None]:
+    """Two bots that talk in the lobby."""
+    task = asyncio.create_task(bots.run("127.0.0.1", ports.control, "lobby"))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def lines_heard(page: Page) -> set[str]:
+    """The m-lines that bring sound; waits while everybody is silent."""
+    before = await page.evaluate(ENERGIES)
+    async with asyncio.timeout(WAIT_MS / 1000):
+        while True:
+            await asyncio.sleep(0.5)
+            after = await page.evaluate(ENERGIES)
+            brought = {mid: energy - before.get(mid, 0.0) for mid, energy in after.items()}
+            if max(brought.values(), default=0.0) > HEARD_ENERGY:
+                return {mid for mid, energy in brought.items() if energy > HEARD_ENERGY}
+
+
+async def test_a_page_hears_everybody_on_its_last_m_line_when_that_is_all_it_may_have(
+    browser: Browser,
+) -> None:
+    """Then one by one again; and to bots, who hear nobody, nothing is sent at all."""
+    ports = Ports.free()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(running(ports=ports))
+        control = await stack.enter_async_context(Client("127.0.0.1", ports.control))
+        app = create_app(Club(control, moderator_key="key"))
+        server = await stack.enter_async_context(TestServer(app))
+        await stack.enter_async_context(bots_in(ports))
+        page = await enter(browser, str(server.make_url("/")), "Visitor")
+        await expect(page.locator("#stage .speaking .name")).to_contain_text("bot", timeout=WAIT_MS)
+        snapshot = await control.room_snapshot(room="lobby")
+        ids = {state.name: state.participant for state in snapshot.participants}
+        visitor = ids.pop("Visitor")
+        for bot in ids.values():
+            assert (await control.subscription_get(room="lobby", participant=bot)).paused
+
+        assert await lines_heard(page) <= SLOT_LINES
+        await control.subscription_update(room="lobby", participant=visitor, mode="mix")
+        await asyncio.sleep(ENDS_S)
+        assert await lines_heard(page) == {MIX_LINE}
+        await control.subscription_update(room="lobby", participant=visitor, mode="auto")
+        await asyncio.sleep(ENDS_S)
+        assert await lines_heard(page) <= SLOT_LINES
 
 
 async def test_a_page_survives_a_daemon_that_is_started_again(browser: Browser) -> None:

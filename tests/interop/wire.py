@@ -146,39 +146,17 @@ class Wire:
 
     @contextlib.contextmanager
     def lines(self, rates_bps: Sequence[int], queue_ms: int) -> Iterator[list[Line]]:
-        """An address at the clients' end for each of these, to which no more leaves the daemon's
-        end than that, with a queue of so many milliseconds or of one large datagram.
+        """An address at the clients' end for each of these, reached from the daemon's end by a wire
+        of its own that carries no more than that, with a queue of so many milliseconds or of one
+        large datagram. What these clients send takes the common way.
         """
-        lines = [
-            Line(self, f"198.18.1.{number}", number) for number in range(1, 1 + len(rates_bps))
-        ]
-        device = ("dev", INTERFACE)
-        _run("ip", "-n", self.pair.server, "route", "add", "198.18.1.0/24", *device)
-        # Sixteen bands are the most; what is for nobody here takes the last.
-        bands = ("bands", "16", "priomap", *["15"] * 16)
-        _run(
-            "tc",
-            "-n",
-            self.pair.server,
-            "qdisc",
-            "add",
-            *device,
-            "root",
-            "handle",
-            "1:",
-            "prio",
-            *bands,
-        )
-        try:
+        lines = [Line(self.pair, number) for number in range(1, 1 + len(rates_bps))]
+        with contextlib.ExitStack() as stack:
             for line, rate_bps in zip(lines, rates_bps, strict=True):
-                _run("ip", "-n", self.pair.load, "address", "add", f"{line.host}/32", *device)
+                line.lay()
+                stack.callback(line.remove)
                 line.narrow(rate_bps, queue_ms)
             yield lines
-        finally:
-            _run("tc", "-n", self.pair.server, "qdisc", "del", *device, "root")
-            _run("ip", "-n", self.pair.server, "route", "del", "198.18.1.0/24", *device)
-            for line in lines:
-                _run("ip", "-n", self.pair.load, "address", "del", f"{line.host}/32", *device)
 
     def queue(self) -> dict[str, Any]:
         """What tc tells of the queue of `rate`: `drops`, `packets`, `backlog` and others."""
@@ -190,31 +168,36 @@ class Wire:
 class Line:
     """One of `Wire.lines`: what goes to `host` passes a queue of its own."""
 
-    def __init__(self, wire: Wire, host: str, band: int) -> None:
-        self.host = host
-        self._server = wire.pair.server
-        self._band = band
-        self._is_filtered = False
+    def __init__(self, pair: Pair, number: int) -> None:
+        self.host = f"198.18.1.{number}"
+        self._pair = pair
+        self._interface = f"line{number}"
+
+    def lay(self) -> None:
+        """Make it; `remove` it at the end."""
+        server, load, name = self._pair.server, self._pair.load, self._interface
+        _run("ip", "-n", server, "link", "add", name, "type", "veth", "peer", name, "netns", load)
+        _run("ip", "-n", load, "address", "add", f"{self.host}/32", "dev", name)
+        for end in (server, load):
+            _run("ip", "-n", end, "link", "set", name, "up")
+        _run("ip", "-n", server, "route", "add", f"{self.host}/32", "dev", name)
+
+    def remove(self) -> None:
+        """Its address and its queue go along."""
+        _run("ip", "-n", self._pair.server, "link", "delete", self._interface)
 
     def narrow(self, rate_bps: int, queue_ms: int) -> None:
         """It carries so much from now on."""
         limit = max(LARGE_BYTES, rate_bps * queue_ms // 8_000)
-        device, parent = ("dev", INTERFACE), ("parent", f"1:{self._band:x}")
         shape = ("rate", f"{rate_bps}bit", "burst", str(LARGE_BYTES), "limit", str(limit))
-        handle = ("handle", f"{0x10 + self._band:x}:")
-        _run("tc", "-n", self._server, "qdisc", "replace", *device, *parent, *handle, "tbf", *shape)
-        if not self._is_filtered:
-            self._is_filtered = True
-            to = ("u32", "match", "ip", "dst", f"{self.host}/32", "flowid", f"1:{self._band:x}")
-            root = ("parent", "1:", "protocol", "ip", "prio", "1")
-            _run("tc", "-n", self._server, "filter", "add", *device, *root, *to)
+        device = ("dev", self._interface, "root")
+        _run("tc", "-n", self._pair.server, "qdisc", "replace", *device, "tbf", *shape)
 
     def dropped(self) -> int:
-        """How many packets found the queue full, since the rate was set."""
-        text = _run("tc", "-n", self._server, "-j", "-s", "qdisc", "show", "dev", INTERFACE)
-        wanted = f"{0x10 + self._band:x}:"
-        found = next(entry for entry in json.loads(text) if entry["handle"] == wanted)
-        return int(found["drops"])
+        """How many packets found the queue full so far."""
+        device = ("dev", self._interface)
+        text = _run("tc", "-n", self._pair.server, "-j", "-s", "qdisc", "show", *device)
+        return int(json.loads(text)[0]["drops"])
 
 
 def _run(*words: str, text: str | None = None) -> str:
