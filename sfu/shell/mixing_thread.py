@@ -38,7 +38,8 @@ BACKOFF_S, BACKOFF_MAX_S = 1.0, 60.0
 # After this long without a failure the next is a first one.
 STEADY_S = 60.0
 TICK_S = 0.02
-# Each tick counts this much: fifty say nearly all, and one that was interrupted says little.
+# Each tick counts this much: fifty say nearly all, and one that was interrupted, for however long,
+# says little.
 LOAD_SMOOTHING = 0.05
 # What it tells of itself is put together this often.
 STATS_EVERY_S = 1.0
@@ -160,7 +161,8 @@ class _Run:
             self.load = 0.0
         elif mixer.next_deadline() <= now:
             self._put(mixer.tick(now), mixer.measured(), now)
-            self.load += LOAD_SMOOTHING * ((self._clock() - now) / TICK_S - self.load)
+            share = min(1.0, (self._clock() - now) / TICK_S)
+            self.load += LOAD_SMOOTHING * (share - self.load)
 
     def _put(
         self, frames: Sequence[Frame], measured: Sequence[tuple[int, int | None]], now: float

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from math import ceil
 from typing import TYPE_CHECKING
 
 from sfu.listening.tiers import MIXES, Tier
@@ -44,10 +45,13 @@ LOOK_EVERY_S = 1.0
 ROOM_SHARE, OUTPUT_SHARE = 0.013, 0.01
 SHARE_MAX = 0.6
 LOAD_MAX = 0.7
+# Above this ticks are late for everybody. Then the newest mixes end, this share of them in a look.
+SHED_ABOVE = 0.95
+SHED_SHARE = 0.2
 # A frame that follows the last within this follows it without a pause.
 PAUSE_S = 0.001
 
-COUNTERS = ("mix_frames", "mix_frames_refused", "mixes_refused", "mixes_started")
+COUNTERS = ("mix_frames", "mix_frames_refused", "mixes_refused", "mixes_shed", "mixes_started")
 
 
 class Mixes:
@@ -131,6 +135,8 @@ class Mixes:
             for mixes, output in list(self._by_output.values()):
                 if output.is_over(now):
                     self._drop(mixes, output)
+            if self._port.load > SHED_ABOVE:
+                self._shed(now)
 
     def receive(self, now: float) -> None:
         """The port has something: frames, which `push_next` sends on, levels, or it broke."""
@@ -251,6 +257,18 @@ class Mixes:
             del self._mixed[mixes.room]
             self._untap(mixes)
             self._orders.append(mixes.closing())
+
+    def _shed(self, now: float) -> None:
+        """End the newest mixes: their listeners are to be sent what remains."""
+        count = ceil(SHED_SHARE * len(self._by_output))
+        rooms: dict[Room, None] = {}
+        for mixes, output in list(self._by_output.values())[-count:]:
+            assert mixes.room is not None, "it has outputs"
+            rooms[mixes.room] = None
+            self._drop(mixes, output)
+            self._counters["mixes_shed"] += 1
+        for room in rooms:
+            self._on_change(room, now)
 
     def _tap(self, mixes: RoomMixes, room: Room) -> None:
         mixes.slot_ids = tuple(room.slot_ids)

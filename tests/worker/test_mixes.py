@@ -347,6 +347,27 @@ def test_who_was_described_long_ago_is_described_again(monkeypatch: pytest.Monke
     assert told == [voice.source for voice in (*voices, voices[0])]
 
 
+def test_a_mixer_that_cannot_keep_up_gives_up_its_newest_mixes() -> None:
+    port = KeptPort()
+    bench = MixBench(port)
+    for number, tier in enumerate(("B1", "B2", "B3", "B4", "B5")):
+        bench.join(f"guest-{number}", offer=offer(lines=4))
+        assert follow(bench, f"guest-{number}", tier)
+    outputs = [order.output for order in starts(port)]
+    port.load = mixes.SHED_ABOVE
+    bench.wait(2.0)
+    assert port.forget() == []
+    port.load = mixes.SHED_ABOVE + 0.01
+    bench.wait(1.0)
+    assert port.forget() == [StopOutput(room=bench.mixes.number, output=outputs[-1])]
+    tiers = [bench.the_room.participant_state(f"guest-{number}").tier for number in range(5)]
+    assert tiers[:4] == ["B1", "B2", "B3", "B4"] and tiers[4][0] == "A"
+    assert bench.worker.counters()["mixes_shed"] == 1
+    port.load = mixes.LOAD_MAX
+    bench.wait(5.0)
+    assert port.forget() == []
+
+
 def test_those_on_stage_have_so_many_mixes_of_their_own() -> None:
     port = KeptPort()
     bench = MixBench(port, max_speakers_per_room=100)
