@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+from typing import Any, cast
+
 import pytest
 from aioice import stun
 
@@ -164,6 +167,34 @@ def test_draining_sends_everybody_away_and_takes_nobody_new() -> None:
     with pytest.raises(ControlError) as refused:
         bench.run(RoomCreate(room="x"))
     assert refused.value.code is ErrorCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("part", ["lines.look", "mixes.handle_timer", "tick_room"])
+def test_a_bug_in_what_is_looked_at_holds_no_packet_back(part: str) -> None:
+    bench = Bench()
+    bench.room()
+    bench.join("p", Role.SPEAKER)
+    registry, flushed = bench.worker._registry, []
+    forwarder = registry.forwarder
+
+    class Watched:
+        """The forwarder as it is; told when it is flushed."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(forwarder, name)
+
+        def flush(self, now: float) -> None:
+            flushed.append(now)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    owner, _, name = f"registry.{part}".rpartition(".")
+    registry.forwarder = cast("Any", Watched())
+    setattr({"registry": registry}.get(owner) or attrgetter(owner[9:])(registry), name, broken)
+    with pytest.raises(ZeroDivisionError):
+        bench.worker.handle_timer(bench.now + 1.0)
+    assert flushed == [bench.now + 1.0]
 
 
 def test_a_bug_costs_the_participant_that_hit_it_and_nobody_else(
