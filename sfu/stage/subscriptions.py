@@ -63,7 +63,7 @@ class Subscriptions:
         )
         self._seating = Seating(len(floor), self._carriage)
         self._refused_until: dict[str, float] = {}
-        # How many there are on each tier; for others to read only.
+        # How many of those with m-lines there are on each tier; for others to read only.
         self.tiers: Counter[str] = Counter()
 
     # What somebody gets
@@ -123,7 +123,7 @@ class Subscriptions:
             self._refused_until[participant.id] = now + REFUSED_S
             quality.tier = self._fitting(participant, now)
         self._seating.add(participant, now)
-        self.tiers[self.tier(participant)] += 1
+        self._count(participant, self.tier(participant), 1)
         if not quality.history or quality.history[-1].tier != self.tier(participant):
             cause = CAUSE_SLOTS if quality.history else CAUSE_JOIN
             quality.note(self._journal.unix_ms(now), self.tier(participant), cause)
@@ -131,7 +131,7 @@ class Subscriptions:
     def remove(self, participant: Participant) -> None:
         """Somebody leaves: nothing more is sent."""
         self._seating.remove(participant)
-        self.tiers[self.tier(participant)] -= 1
+        self._count(participant, self.tier(participant), -1)
         self._refused_until.pop(participant.id, None)
 
     def update(self, command: SubscriptionUpdate, now: float) -> None:
@@ -193,7 +193,7 @@ class Subscriptions:
             self._echoes.leave(participant, now)
 
     def mixes_changed(self, now: float) -> None:
-        """A mix began to flow, or there are none any more, or there are again."""
+        """There are no mixes any more, or there are again."""
         for participant in self._roster.participants.values():
             self._follow_mix(participant, now, may_wait=True)
 
@@ -262,12 +262,17 @@ class Subscriptions:
         if not self._seating.follow_mix(participant, now, may_wait=may_wait):
             self._fit(participant, self.tier(participant), CAUSE_UNAVAILABLE, now)
 
+    def _count(self, participant: Participant, tier: str, more: int) -> None:
+        """One more or less on a tier; who is sent nothing at all is on none."""
+        if participant.egresses:
+            self.tiers[tier] += more
+
     def _tell_tier(self, participant: Participant, previous: str, cause: str, now: float) -> None:
         tier = self._seating.tier(participant)
         if tier == previous:
             return
-        self.tiers[previous] -= 1
-        self.tiers[tier] += 1
+        self._count(participant, previous, -1)
+        self._count(participant, tier, 1)
         participant.quality.note(self._journal.unix_ms(now), tier, cause)
         self._journal.tell(
             QualityChanged(participant=participant.id, tier=tier, previous=previous, cause=cause)

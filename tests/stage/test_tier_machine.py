@@ -180,7 +180,11 @@ class TierMachine(RuleBasedStateMachine):
                 "paused",
             }
             assert not one.egresses or state.tier in allowed
-        tiers = [room.participant_state(name).tier for name in room.participants]
+        tiers = [
+            room.participant_state(name).tier
+            for name, one in room.participants.items()
+            if one.egresses
+        ]
         counted = {tier: count for tier, count in room.subscriptions.tiers.items() if count}
         assert counted == {tier: tiers.count(tier) for tier in set(tiers)}
 
