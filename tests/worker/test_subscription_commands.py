@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from control.commands import (
@@ -13,7 +15,8 @@ from control.errors import ControlError, ErrorCode
 from control.types import SubscriptionState
 from sfu.transport.heard import EgressFeedback
 from sfu.worker.commands.subscription import worst_rtt_ms
-from tests.worker.harness import Bench
+from tests.worker.harness import Bench, offer
+from tests.worker.mixing import KeptPort
 
 
 def bench_with(listener: str = "guest-1") -> Bench:
@@ -74,6 +77,43 @@ def test_a_mix_is_refused_by_a_server_that_makes_none() -> None:
     assert refused.value.code is ErrorCode.FAILED_PRECONDITION
     assert refused.value.detail == {"field": "mode"}
     assert bench.methods() == []
+
+
+def mixed_bench() -> Bench:
+    bench = Bench(mixing=KeptPort())
+    bench.room()
+    bench.join("guest-1", offer=offer(lines=4))
+    bench.methods()
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("wishes", "tier"),
+    [
+        ({"mode": "mix"}, "B1"),
+        ({"max_kbps": 45}, "A2"),
+        ({"max_kbps": 40}, "B2"),
+        ({"mode": "mix", "max_kbps": 20}, "B4"),
+        ({"mode": "forward", "max_kbps": 1}, "A2"),
+        ({"max_kbps": 1}, "B5"),
+    ],
+)
+def test_what_was_asked_for_is_sent_when_the_command_is_answered_and_taken_back(
+    wishes: dict[str, Any], tier: str
+) -> None:
+    bench = mixed_bench()
+    command = SubscriptionUpdate(room="r", participant="guest-1", **wishes)
+    state = bench.run(command).subscription
+    assert (state.tier, state.cause, state.max_kbps) == (
+        tier,
+        "requested",
+        wishes.get("max_kbps"),
+    )
+    assert set(bench.methods()) == {"quality.changed"}
+    back = SubscriptionUpdate(room="r", participant="guest-1", mode="auto", max_kbps=None)
+    state = bench.run(back).subscription
+    assert (state.tier, state.max_kbps) == ("A1", None)
+    assert [step.cause for step in state.history][0] == "join"
 
 
 def test_unknown_room_and_participant() -> None:
