@@ -22,6 +22,8 @@ LOSS_HIGH = 0.10
 UP_RATIO = 1.3
 WAIT_S, WAIT_MAX_S = 10.0, 60.0
 LASTS_S = 10.0
+# Without feedback a step too far is heard for a report or two: so much more calm is asked for.
+UNSEEN_S = 20.0
 DWELL_S, DWELL_FAILED_S, FAILED_KNOWN_S = 5.0, 10.0, 60.0
 # A line that comes and goes is followed no more than so often: up only after at most so many
 # changes. What goes down again at once is one of them.
@@ -45,7 +47,9 @@ class Climb:
         "_calm_s",
         "_changes",
         "_failed_at",
+        "_is_calm",
         "_looked_at",
+        "_loss",
         "_failed_rank",
         "_probe_at",
         "_rank",
@@ -56,10 +60,12 @@ class Climb:
     def __init__(self, now: float) -> None:
         self.wait_s = WAIT_S
         self._calm_s = 0.0
+        self._is_calm: bool | None = None  # at the last look
         self._changes: deque[float] = deque(maxlen=CHANGES_MAX + 1)
         self._looked_at = now
         self._failed_at = self._probe_at = -math.inf
         self._up_at: float | None = None  # of a step up that has not lasted yet
+        self._loss = 0.0
         self._rank = 0  # of the tier that it led to
         self._failed_rank = len(RANK)  # of the one that did not last
 
@@ -72,18 +78,24 @@ class Climb:
             self._up_at = None
             if self._rank <= self._failed_rank:
                 self.wait_s, self._failed_rank = WAIT_S, len(RANK)
-        if not is_calm(evidence):
+        self._is_calm = is_calm(evidence)
+        if self._is_calm is False:
             self._calm_s = 0.0
-        elif elapsed_s <= LOOK_MAX_S:
+        elif self._is_calm and elapsed_s <= LOOK_MAX_S:
             self._calm_s += elapsed_s
 
     def rest(self, now: float) -> None:
         """Nothing is sent: time passes without a meaning."""
         self._looked_at = now
 
-    def went_up(self, tier: Tier, now: float) -> None:
-        """A step up to `tier` was made."""
-        self._up_at, self._rank = now, RANK[tier]
+    @property
+    def loss_before(self) -> float | None:
+        """How much was lost before the last step up, until that has lasted; else None."""
+        return None if self._up_at is None else self._loss
+
+    def went_up(self, tier: Tier, now: float, loss: float = 0.0) -> None:
+        """A step up to `tier` was made, when `loss` was lost by chance."""
+        self._up_at, self._rank, self._loss = now, RANK[tier], loss
         self._changes.append(now)
 
     def went_down(self, now: float) -> None:
@@ -100,9 +112,11 @@ class Climb:
         """A probe ended without a step."""
         self._probe_at = now + (PROBE_AGAIN_S if is_sure else PROBE_UNSURE_S)
 
-    def is_due(self, now: float, changed_at: float) -> bool:
-        """Whether it has been calm for long enough."""
+    def is_due(self, now: float, changed_at: float, *, is_seen: bool = True) -> bool:
+        """Whether it has been calm for long enough; `is_seen`: feedback tells what a step does."""
         if len(self._changes) > CHANGES_MAX and now - self._changes[0] < CHANGES_S:
+            return False
+        if not is_seen and (not self._is_calm or self._calm_s < self.wait_s + UNSEEN_S):
             return False
         has_failed = now - self._failed_at < FAILED_KNOWN_S
         dwell_s = DWELL_FAILED_S if has_failed else DWELL_S
@@ -113,15 +127,15 @@ class Climb:
         return now >= self._probe_at and self.is_due(now, changed_at - PROBE_S)
 
 
-def is_calm(evidence: Evidence) -> bool:
-    """Whether nothing speaks against more."""
+def is_calm(evidence: Evidence) -> bool | None:
+    """Whether nothing speaks against more; None while it is not known yet."""
     if evidence.waits is True or evidence.over_s > 0.0:
         return False
-    if evidence.loss is None:
-        return evidence.has_feedback  # else the first report is still to come
-    if evidence.waits is None:
-        return evidence.loss < LOSS_LOW
-    return evidence.has_feedback or evidence.loss < LOSS_HIGH
+    if evidence.has_feedback:
+        return evidence.loss is None or evidence.loss < LOSS_LOW or evidence.waits is False
+    if evidence.loss is None or not evidence.is_whole:
+        return None  # the first report of what is sent now is still to come
+    return evidence.loss < (LOSS_LOW if evidence.waits is None else LOSS_HIGH)
 
 
 def better(tier: Tier, allowed: Sequence[Tier]) -> list[Tier]:

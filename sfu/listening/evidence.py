@@ -10,13 +10,14 @@ from dataclasses import dataclass
 class Evidence:
     """Ratios 0 to 1, times seconds; loss, delay and rate are of what is sent since the last change.
 
-    `loss` smoothed, with `bad` words in a row of too much and `told` words in all. `waits`: whether
-    packets stand in a queue, None when it is not known; `standing_s` how long and `standing_at`
-    when that was measured; `over_s` for how long the queue has been growing, and `newest_s` how
-    long the newest packet waited. `can_protect`: copies are understood, and did not make the loss
-    worse. `estimate_bps` is the least of all estimates, `carries_bps` without the one by delay;
-    infinite when there is none. `acked_bps` is what came: by feedback while it may be asked for,
-    else as a report had it.
+    `loss` smoothed, with `bad` words in a row of too much and `told` words in all, `is_whole` when
+    the last was of nothing that was sent before the change. `waits`: whether packets stand in a
+    queue, None when it is not known; `standing_s` how long and `standing_at` when that was
+    measured; `over_s` for how long the queue has been growing, and `newest_s` how long the newest
+    packet waited. `can_protect`: copies are understood, and did not make the loss worse.
+    `estimate_bps` is the least of all estimates, `carries_bps` without the one by delay; infinite
+    when there is none. `acked_bps` is what came: by feedback while it may be asked for, else as a
+    report had it.
     """
 
     now: float
@@ -26,6 +27,7 @@ class Evidence:
     loss: float | None = None
     bad: int = 0
     told: int = 0
+    is_whole: bool = False
     waits: bool | None = None
     standing_s: float | None = None
     standing_at: float = 0.0

@@ -54,8 +54,11 @@ RETRY_S, RETRY_MAX_S = 10.0, 60.0
 LOSS_MOST = 0.60
 # Talk changes hands: who had voice within this long may have it again at once.
 TALKERS_S = 30.0
+# What came by reports when the line was full is known for this long; with more than so many times
+# that it is not tried again meanwhile.
+CARRIED_S, CARRIED_RATIO = 60.0, 1.3
 # Loss that a step down did not lessen to this share is by chance, and is known as such so long.
-LESS_RATIO = 0.6
+LESS_RATIO = 0.8
 CHANCE_S = 120.0
 TEST_WORDS = 6  # of feedback, which are two each second
 CHANCE_RATIO, CHANCE_MORE = 1.5, 0.1
@@ -73,6 +76,7 @@ class Ladder:
     __slots__ = (
         "_before_silence",
         "_before_test",
+        "_carried",
         "_chance_loss",
         "_chance_until",
         "_climb",
@@ -115,6 +119,7 @@ class Ladder:
         self._before_test: tuple[Tier, float] | None = None  # and how much was lost there
         self._chance_until = self._quiet_until = self._silent_at = -math.inf
         self._chance_loss = 0.0
+        self._carried = (math.inf, -math.inf)  # by reports, at the last step down, and when
         self._stood_s: float | None = None  # how long packets stood when that led down
         self._retry_s = RETRY_S
         self._talkers, self._talkers_at = 1, -math.inf
@@ -130,6 +135,11 @@ class Ladder:
             and self._before_test is None
             and not self._shortage.is_begun
         )
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether the last step was up, not long ago."""
+        return self._climb.loss_before is not None
 
     def decide(self, evidence: Evidence, demand: Demand, terms: Terms) -> bool:
         """Follow the evidence; True when `tier` has changed."""
@@ -230,15 +240,20 @@ class Ladder:
         is_new = self.cause is not Cause.JOIN and now - self.changed_at < STEP_S + evidence.rtt_s
         if is_new or now < self._quiet_until:
             return
+        if self._ends_test(evidence, allowed):
+            return
         cause = self._trouble(evidence, demand)
         if cause is not None:
             self._fall(evidence, cause, allowed, demand)
-        elif not self._ends_test(evidence, allowed):
+        else:
             self._rise(evidence, allowed, demand)
 
     def _trouble(self, evidence: Evidence, demand: Demand) -> Cause | None:
         if trouble.is_queueing(evidence, self.changed_at):
             return Cause.DELAY
+        loss_before = self._climb.loss_before
+        if loss_before is not None and trouble.is_losing_more(evidence, loss_before):
+            return Cause.LOSS
         is_tested = self._before_test is not None and evidence.waits is not True
         if trouble.is_losing(evidence) and not is_tested and not self._is_by_chance(evidence):
             return Cause.LOSS
@@ -265,6 +280,8 @@ class Ladder:
         tier = trouble.lower(evidence, cause, self.tier, allowed, demand)
         if tier is not None:
             self._climb.went_down(evidence.now)
+            if not evidence.has_feedback and evidence.acked_bps is not None:
+                self._carried = (evidence.acked_bps, evidence.now)
             is_test = cause is Cause.LOSS and evidence.waits is not True
             self._before_test = (self._reach, evidence.loss or 0.0) if is_test else None
             self._go(tier, cause, evidence.now)
@@ -304,14 +321,16 @@ class Ladder:
             return
         worst = self._worst(demand)
         if not evidence.can_probe:
-            if self._climb.is_due(now, self.changed_at):
-                tier = climb.on_trial(
-                    self.tier, above, worst, evidence.carries_bps, is_quick=evidence.has_feedback
-                )
-                self._ascend(tier, now)
+            is_seen = evidence.has_feedback
+            if self._climb.is_due(now, self.changed_at, is_seen=is_seen):
+                carries_bps = evidence.carries_bps
+                if not is_seen and now - self._carried[1] < CARRIED_S:
+                    carries_bps = min(carries_bps, CARRIED_RATIO * self._carried[0])
+                tier = climb.on_trial(self.tier, above, worst, carries_bps, is_quick=is_seen)
+                self._ascend(tier, evidence.loss or 0.0, now)
         elif self._found is not None:
             if self._climb.is_due(now, self.changed_at):
-                self._ascend(self._found, now)
+                self._ascend(self._found, evidence.loss or 0.0, now)
         elif self._climb.may_probe(now, self.changed_at):
             self.probe = Probe(
                 enough_bps=climb.UP_RATIO * cost_bps(allowed[0], worst),
@@ -321,9 +340,9 @@ class Ladder:
             )
             self._finding = Finding.OPEN
 
-    def _ascend(self, tier: Tier | None, now: float) -> None:
+    def _ascend(self, tier: Tier | None, loss: float, now: float) -> None:
         if tier is not None:
-            self._climb.went_up(tier, now)
+            self._climb.went_up(tier, now, loss)
             self._go(tier, Cause.RECOVERED, now)
 
     def _follow_probe(

@@ -32,8 +32,6 @@ HISTORY_MAX = 16
 JOIN_STAMPS_S = 10.0
 # Longer in a queue than this is waiting; what packets of different sizes take is less.
 WAITS_S = 0.1
-# Reports that come closer together are of a client that sends two at once.
-COUNTED_MIN_S = 0.5
 LOSS_LOW = 0.02
 _FALLS = (Cause.LOSS, Cause.DELAY, Cause.ESTIMATE)
 # What a listener was sent goes on until the new mix flows, and ends in a little silence.
@@ -57,8 +55,6 @@ class Line:
 
     __slots__ = (
         "_feedback",
-        "_came_per_s",
-        "_counted_at",
         "_demand",
         "_has_news",
         "_has_word",
@@ -104,9 +100,6 @@ class Line:
         self._has_word = False  # of loss, that nothing was made of yet
         self._has_news = False  # of anything else
         self._is_steady = False  # the best tier, and nothing under way
-        # Packets that came in a second, between the last two reports that said enough.
-        self._came_per_s: float | None = None
-        self._counted_at = now
         self._demand: Demand | None = None  # at the last look, as `_terms`
         self._terms: Terms | None = None
         self._sending_since: float | None = None
@@ -150,8 +143,6 @@ class Line:
         self._reports.note_sending(now)
         latest = self._loss.latest
         assert latest is not None, "a round that said enough"
-        elapsed_s, self._counted_at = now - self._counted_at, now
-        self._came_per_s = self._loss.sent * (1.0 - latest) / max(elapsed_s, COUNTED_MIN_S)
         if not self._has_feedback(now) and self._loss_since.take_report(latest):
             self._has_word = True
 
@@ -194,9 +185,10 @@ class Line:
             return False
         before = (self.tier, self.copies, self.copies_sent)
         evidence = self._evidence(now)
-        if self._came_per_s is not None and not evidence.has_feedback:
+        sent_per_s, latest = self._reports.sent_per_s, self._loss.latest
+        if sent_per_s is not None and latest is not None and not evidence.has_feedback:
             bits = packet_bits(self.tier, demand, self.copies)
-            evidence.acked_bps = self._came_per_s * bits
+            evidence.acked_bps = sent_per_s * (1.0 - latest) * bits
         if self._has_word:
             self._take_word(evidence, demand)
         if not self._gives_way(evidence, demand):
@@ -226,6 +218,7 @@ class Line:
             loss=lost.ratio,
             bad=lost.bad,
             told=lost.told,
+            is_whole=lost.is_whole,
             standing_s=told.waiting_s,
             standing_at=told.told_at,
             rtt_s=ROUND_TRIP_S if told.rtt_s is None else told.rtt_s,
@@ -309,8 +302,10 @@ class Line:
 
     def _begin(self, now: float, switch_s: float = 0.0) -> None:
         """What is sent has changed, or will have after `switch_s`: what was before says nothing."""
-        self._loss_since.begin()
-        self._came_per_s = None
+        ladder = self._ladder
+        was_bad = ladder.cause is Cause.LOSS and ladder.changed_at == now
+        self._loss_since.begin(is_more=ladder.is_on_trial, was_bad=was_bad)
+        self._reports.begin()
         if self._feedback is not None:
             self._feedback.begin(now + switch_s)
         if self._protection is not None:

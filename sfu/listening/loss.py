@@ -13,7 +13,8 @@ Both sides count the same sequence numbers, so it does not matter when a report 
 number it ends with. What was sent after that number is taken for complete: a gap that was under way
 then counts too early as missing, and so makes the next difference too large by as much. Hence what
 an interval has too little, at most as much as was under way, is taken off the next one; and of the
-first one as much as was under way then. So no gap is ever taken for a loss.
+first one as much as was under way then, and of a track that was silent meanwhile what did not come
+at its end. So no gap is ever taken for a loss, nor a loss of long ago for one of now.
 """
 
 from __future__ import annotations
@@ -58,11 +59,10 @@ def count(*, highest: int, lost: int, last_sequence: int, packets: int) -> Count
 class DownlinkLoss:
     """The smoothed loss ratio (0 to 1) of one listener's line, over all its tracks."""
 
-    __slots__ = ("_excess", "_last", "latest", "ratio", "sent")
+    __slots__ = ("_excess", "_last", "latest", "ratio")
 
     def __init__(self) -> None:
         self.latest: float | None = None  # of the last round that said enough
-        self.sent = 0  # packets that it was about
         self.ratio: float | None = None  # None until enough was sent
         self._last: dict[int, Counted] = {}
         # By track, not above 0: by how much the last interval had too little.
@@ -80,7 +80,6 @@ class DownlinkLoss:
         if sent < SENT_MIN:
             return None
         lost = sum(self._lost(track, counted) for track, counted in known.items())
-        self.sent = sent
         ratio = self.latest = min(1.0, lost / sent)
         self.ratio = ratio if self.ratio is None else self.ratio + SMOOTHING * (ratio - self.ratio)
         return self.ratio
@@ -100,7 +99,10 @@ class DownlinkLoss:
         missing = (counted.highest - last.highest) - (counted.sent - last.sent)
         lost = counted.lost - last.lost - missing + self._excess[track]
         self._last[track] = counted
-        self._excess[track] = max(-counted.under_way, min(0, lost))
+        if counted.highest == last.highest:  # silent: what did not come at its end is lost already
+            self._excess[track] = -counted.under_way
+        else:
+            self._excess[track] = max(-counted.under_way, min(0, lost))
         return max(0, lost)
 
 
@@ -112,31 +114,38 @@ class LossSince:
     word counts as two.
     """
 
-    __slots__ = ("_skips", "bad", "ratio", "told")
+    __slots__ = ("_is_mixed", "_takes_mixed", "bad", "is_whole", "ratio", "told")
 
     def __init__(self) -> None:
-        self._skips = False
         self.begin()
-        self._skips = False
+        self._is_mixed = False
 
-    def begin(self) -> None:
-        """What is sent has changed."""
+    def begin(self, *, is_more: bool = False, was_bad: bool = False) -> None:
+        """What is sent has changed.
+
+        `is_more`: nothing was wrong before, so what is now is of the change. `was_bad`: the last
+        word was, so that the next one is not the first.
+        """
         self.ratio: float | None = None
-        self.bad = 0  # in a row
+        self.bad = int(was_bad)  # in a row
         self.told = 0
-        self._skips = True
+        self.is_whole = False  # a word was of nothing but what is sent now
+        self._is_mixed = True
+        self._takes_mixed = is_more
 
     def take_report(self, ratio: float) -> bool:
-        """Of a round of reports; whether it was only of what is sent since the change."""
-        if self._skips:
-            self._skips = False
+        """Of a round of reports; whether it counts."""
+        is_mixed, self._is_mixed = self._is_mixed, False
+        if is_mixed and not self._takes_mixed:
             return False
         self._take(ratio, SMOOTHING, 1)
+        self.is_whole = not is_mixed
         return True
 
     def take_feedback(self, ratio: float) -> None:
         """Of a second of feedback."""
         self._take(ratio, FEEDBACK_SMOOTHING, 2)
+        self.is_whole = True
 
     def _take(self, ratio: float, smoothing: float, weight: int) -> None:
         self.ratio = ratio if self.ratio is None else self.ratio + smoothing * (ratio - self.ratio)

@@ -21,6 +21,8 @@ SENT_MIN = 25
 IDLE_S = 2.0
 # Less than this since it was looked at last: there was a pause. The lowest tier sends 8 a second.
 PAUSED_BELOW_PER_S = 4.0
+# How many are sent is counted over as long.
+RATE_S = 2.0
 # Round trips change when a network does; half to one minute is kept.
 ROUND_TRIP_LEAST_S = 60.0
 # From so many reports on the least is taken for that of an empty line.
@@ -38,10 +40,12 @@ class Reports:
         "_packets",
         "_sent_at",
         "_sent_since",
+        "_window",
         "has_reported",
         "heard_at",
         "jitter_s",
         "rtt_s",
+        "sent_per_s",
         "told_at",
     )
 
@@ -57,6 +61,8 @@ class Reports:
         self._packets = 0
         self._sent_at = -math.inf
         self._sent_since = 0
+        self._window: tuple[float, int] | None = None  # when `sent_per_s` began, and packets then
+        self.sent_per_s: float | None = None  # packets, lately and since the last change
         self._awaited_since: float | None = None
 
     def observe(self, rtt_s: float | None, jitter_s: float | None, now: float) -> None:
@@ -87,6 +93,7 @@ class Reports:
         """So many in all; whether there were any since it was told last."""
         more = packets - self._packets if packets >= self._packets else packets
         self._packets = packets
+        self._measure(packets, now)
         if not more:
             return False
         idle_s = now - self._sent_at
@@ -97,6 +104,19 @@ class Reports:
         if self._awaited_since is None:
             self._awaited_since = now
         return True
+
+    def begin(self) -> None:
+        """What is sent has changed."""
+        self._window = self.sent_per_s = None
+
+    def _measure(self, packets: int, now: float) -> None:
+        """How many packets are sent in a second."""
+        if self._window is None or packets < self._window[1]:
+            self._window = (now, packets)
+        elapsed_s = now - self._window[0]
+        if elapsed_s >= RATE_S:
+            self.sent_per_s = (packets - self._window[1]) / elapsed_s
+            self._window = (now, packets)
 
     def note_sending(self, now: float) -> None:
         """Something was sent, as what came back shows."""

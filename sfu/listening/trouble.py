@@ -58,6 +58,12 @@ def is_losing(evidence: Evidence) -> bool:
     return is_sure and (loss > LOSS_QUARTER or not evidence.can_protect)
 
 
+def is_losing_more(evidence: Evidence, before: float) -> bool:
+    """Whether a step up, without feedback, is what packets are lost by: a single report says so."""
+    loss = evidence.loss
+    return not evidence.has_feedback and loss is not None and loss > before + LOSS_HIGH
+
+
 class Shortage:
     """Whether the estimate has been too low for long enough."""
 

@@ -101,17 +101,20 @@ def test_a_probe_that_met_a_queue_is_repeated_later_than_one_that_learned_nothin
     ("evidence", "is_it"),
     [
         (Evidence(0.0, has_feedback=True), True),
-        (Evidence(0.0), False),  # the first report is still to come
-        (Evidence(0.0, loss=0.01), True),
-        (Evidence(0.0, loss=0.03), False),
-        (Evidence(0.0, loss=0.09, waits=False), True),
-        (Evidence(0.0, loss=0.11, waits=False), False),
-        (Evidence(0.0, loss=0.3, waits=False, has_feedback=True), True),  # by chance
+        (Evidence(0.0), None),  # the first report is still to come
+        (Evidence(0.0, loss=0.01, is_whole=True), True),
+        (Evidence(0.0, loss=0.01), None),  # half of it is of what was before
+        (Evidence(0.0, loss=0.03, is_whole=True), False),
+        (Evidence(0.0, loss=0.09, waits=False, is_whole=True), True),
+        (Evidence(0.0, loss=0.11, waits=False, is_whole=True), False),
+        (Evidence(0.0, loss=0.3, waits=False, has_feedback=True, is_whole=True), True),  # by chance
         (Evidence(0.0, loss=0.0, waits=True), False),
         (Evidence(0.0, loss=0.0, waits=False, over_s=0.1), False),
     ],
 )
-def test_calm_is_when_nothing_speaks_against_more(evidence: Evidence, *, is_it: bool) -> None:
+def test_calm_is_when_nothing_speaks_against_more(
+    evidence: Evidence, *, is_it: bool | None
+) -> None:
     assert is_calm(evidence) is is_it
 
 

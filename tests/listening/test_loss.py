@@ -131,3 +131,20 @@ def test_no_gap_of_an_uplink_is_ever_a_loss_of_a_clean_line(
         counted = count(highest=highest, lost=missing, last_sequence=last, packets=packets)
         loss.observe({1: counted})
         assert loss.ratio in (None, 0.0)
+
+
+def test_what_a_track_lost_at_its_end_is_not_lost_when_it_goes_on() -> None:
+    """The last 20 of a track that fell silent never came, which shows when there are later ones."""
+    loss = DownlinkLoss()
+
+    def tell(silent: Counted, other: int) -> float | None:
+        return loss.observe({1: silent, 2: Counted(other, 0, other)})
+
+    tell(count(highest=100, lost=0, last_sequence=100, packets=100), 100)
+    tell(count(highest=180, lost=0, last_sequence=200, packets=200), 200)
+    tell(count(highest=180, lost=0, last_sequence=200, packets=200), 300)
+    assert loss.latest == 0.0
+    tell(count(highest=300, lost=20, last_sequence=300, packets=300), 400)
+    assert loss.latest == 0.0
+    tell(count(highest=400, lost=30, last_sequence=400, packets=400), 500)
+    assert loss.latest == pytest.approx(0.05)
