@@ -12,7 +12,8 @@ findings   what a connection found out, entered where it belongs
 census     how many people there are, by role
 peers      which transport belongs to which participant
 mixes      the rooms' mixes, and the way of their sound to the mixer and back
-lines      what follows from a listener's reports about what it is sent
+lines      when a listener's line is asked what it carries, and what follows; `observation` is what
+           its client told, `demands` what its room would send, `stamps` whose packets are numbered
 invariant  whether everybody is sent what it should be
 backlog    DTLS that waits, so that handshakes never hold up media
 timers     one heap of deadlines for all of them
