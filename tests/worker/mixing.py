@@ -8,7 +8,7 @@ from typing import Any
 from control.commands import SubscriptionUpdate
 from control.types import Role
 from sfu.fast import Batch
-from sfu.mixing import Frame, Order
+from sfu.mixing import Frame, Order, StartOutput
 from sfu.stage import Room
 from sfu.worker.mix_outputs import RoomMixes
 from sfu.worker.mix_port import Mixed, MixPort, Taken
@@ -120,3 +120,15 @@ class MixBench(Bench):
         """20 ms that end now."""
         shape: dict[str, Any] = {"at": self.now - 0.02, "ticks": 960, "level": 30, "csrcs": ()}
         return Frame(room=self.mixes.number, output=output, payload=SPEECH, **(shape | fields))
+
+
+def starts(port: KeptPort) -> list[StartOutput]:
+    """The outputs that were ordered; no order is told again."""
+    return [order for order in port.forget() if isinstance(order, StartOutput)]
+
+
+def follow(bench: MixBench, participant: str, tier: str) -> bool:
+    """What the ladder does."""
+    done = bench.the_room.subscriptions.follow(participant, tier, 0, "loss", bench.now)
+    bench.drain()
+    return done

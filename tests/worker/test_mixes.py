@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import pytest
 
 from control.commands import (
@@ -18,22 +16,10 @@ from control.commands import (
 )
 from control.types import Role
 from sfu.mixing import CloseRoom, Mixer, OpenRoom, SetSource, StartOutput, StopOutput
-from sfu.worker import mix_sources, mixes
-from sfu.worker.mix_outputs import LINGER_S, MINUS_MAX
+from sfu.worker.mix_outputs import LINGER_S
 from sfu.worker.mix_port import InlineMixing
 from tests.worker.harness import Bench, offer
-from tests.worker.mixing import KeptPort, MixBench, Voice
-
-
-def starts(port: KeptPort) -> list[StartOutput]:
-    return [order for order in port.forget() if isinstance(order, StartOutput)]
-
-
-def follow(bench: MixBench, participant: str, tier: str) -> bool:
-    """What the ladder does."""
-    done = bench.the_room.subscriptions.follow(participant, tier, 0, "loss", bench.now)
-    bench.drain()
-    return done
+from tests.worker.mixing import KeptPort, MixBench, Voice, follow, starts
 
 
 def test_the_first_listener_opens_the_room_and_others_share_its_mix() -> None:
@@ -285,98 +271,6 @@ def test_a_mixer_that_has_just_started_is_told_of_rooms_before_anything_else() -
     red.talk()
     kinds = [type(one).__name__ for one in port.sent]
     assert kinds == ["OpenRoom", "StartOutput", "SetSource", "Taken"]
-
-
-def test_there_are_as_many_mixes_as_can_be_made_and_no_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(mixes, "SHARE_MAX", mixes.ROOM_SHARE + 2.5 * mixes.OUTPUT_SHARE)
-    port = KeptPort()
-    bench = MixBench(port)
-    for name in ("a", "b", "c"):
-        bench.join(name)
-    assert follow(bench, "a", "B1") and follow(bench, "b", "B2")
-    assert not follow(bench, "c", "B3")
-    assert follow(bench, "c", "B2")
-    assert bench.worker.counters()["mixes_refused"] >= 1
-
-
-def test_a_mixer_that_is_busy_takes_nothing_more() -> None:
-    port = KeptPort()
-    bench = MixBench(port)
-    for name in ("a", "b"):
-        bench.join(name)
-    assert follow(bench, "a", "B1")
-    port.load = mixes.LOAD_MAX + 0.01
-    assert not follow(bench, "b", "B2")
-    assert follow(bench, "b", "B1")
-
-
-def test_where_the_tables_are_full_there_is_no_further_mix() -> None:
-    bench = MixBench(KeptPort())
-    bench.join("a")
-    forwarder = bench.worker.forwarder
-
-    class Full:
-        """The forwarder as it is, but for a free slot."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(forwarder, name)
-
-        def add_slot(self, **fields: Any) -> int:
-            raise OverflowError
-
-    bench.worker._registry.mixes._forwarder = cast("Any", Full())
-    assert not follow(bench, "a", "B1")
-    assert bench.worker.counters()["mixes_refused"] == 1
-
-
-def test_who_was_described_long_ago_is_described_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mix_sources, "TOLD_MAX", 2)
-    port = KeptPort()
-    bench = MixBench(port)
-    bench.listen("a")
-    voices = []
-    for number, name in enumerate(("red", "blue", "white"), 1):
-        bench.join(name, Role.SPEAKER)
-        voices.append(Voice(bench, name, number))
-    port.forget()
-    for voice in (*voices, voices[2], voices[0]):
-        voice.talk()
-    told = [order.source for order in port.forget() if isinstance(order, SetSource)]
-    assert told == [voice.source for voice in (*voices, voices[0])]
-
-
-def test_a_mixer_that_cannot_keep_up_gives_up_its_newest_mixes() -> None:
-    port = KeptPort()
-    bench = MixBench(port)
-    for number, tier in enumerate(("B1", "B2", "B3", "B4", "B5")):
-        bench.join(f"guest-{number}", offer=offer(lines=4))
-        assert follow(bench, f"guest-{number}", tier)
-    outputs = [order.output for order in starts(port)]
-    port.load = mixes.SHED_ABOVE
-    bench.wait(2.0)
-    assert port.forget() == []
-    port.load = mixes.SHED_ABOVE + 0.01
-    bench.wait(1.0)
-    assert port.forget() == [StopOutput(room=bench.mixes.number, output=outputs[-1])]
-    tiers = [bench.the_room.participant_state(f"guest-{number}").tier for number in range(5)]
-    assert tiers[:4] == ["B1", "B2", "B3", "B4"] and tiers[4][0] == "A"
-    assert bench.worker.counters()["mixes_shed"] == 1
-    port.load = mixes.LOAD_MAX
-    bench.wait(5.0)
-    assert port.forget() == []
-
-
-def test_those_on_stage_have_so_many_mixes_of_their_own() -> None:
-    port = KeptPort()
-    bench = MixBench(port, max_speakers_per_room=100)
-    for number in range(MINUS_MAX + 1):
-        bench.join(f"guest-{number}", Role.SPEAKER)
-    done = [follow(bench, f"guest-{number}", "B1") for number in range(MINUS_MAX + 1)]
-    assert done == [True] * MINUS_MAX + [False]
-    bench.join("a")
-    assert follow(bench, "a", "B1")
 
 
 def test_who_goes_on_stage_leaves_the_mix_that_has_everybody() -> None:
