@@ -223,7 +223,7 @@ HUNDRED_SPEAKERS = Scenario(
     (
         *(
             Join(
-                name, shape=ClientShape(lines=1, voice=Voice(talk_s=(0.3, 1.5), pause_s=(0.1, 2.0)))
+                name, shape=ClientShape(lines=2, voice=Voice(talk_s=(0.3, 1.5), pause_s=(0.1, 2.0)))
             )
             for name in HUNDRED
         ),

@@ -56,7 +56,7 @@ SINGLE_LINE = Scenario(
         Run(1.5),
         Hears("white", ("red",), only=True, within_s=0.5),
     ),
-    seeds=6,
+    seeds=3,
 )
 
 BY_CHOICE = Scenario(
@@ -97,7 +97,7 @@ BY_CHOICE = Scenario(
             )
         ),
     ),
-    seeds=4,
+    seeds=2,
 )
 
 # Somebody who talks and hears a mix never hears itself, nor who shares its table.
@@ -139,7 +139,7 @@ SPEAKERS_ON_MIXES = Scenario(
         Hears("white", ("red",), only=True, within_s=0.5),
         Hears("blue", (), only=True, within_s=0.5),
     ),
-    seeds=6,
+    seeds=4,
 )
 
 # Nobody says anything: nothing is sent but what keeps decoders calm, and the first word is there.
@@ -163,7 +163,7 @@ QUIET_MIX = Scenario(
         Run(0.6),
         HearsMix("white", ("red",), within_s=0.3),
     ),
-    seeds=4,
+    seeds=2,
 )
 
 SCENARIOS = (SINGLE_LINE, BY_CHOICE, SPEAKERS_ON_MIXES, QUIET_MIX)

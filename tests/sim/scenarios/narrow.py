@@ -62,7 +62,7 @@ def on_line(name: str, kbps: float, shape: ClientShape = BROWSER, **changes: obj
 
 
 def _line_speed(kbps: int) -> Scenario:
-    """Settled within 6 s of joining, and nothing dropped from then on; open again, back in 30."""
+    """Settled within 6 s of joining, and nothing dropped from then on."""
     return Scenario(
         f"line_of_{kbps}",
         (
@@ -70,23 +70,19 @@ def _line_speed(kbps: int) -> Scenario:
             on_line("white", kbps),
             Run(CONNECTS_S + SETTLES_S),
             OnTier("white", FITTING[kbps]),
-            Run(12.0),
-            NothingDropped("white", within_s=12.0),
+            Run(10.0),
+            NothingDropped("white", within_s=10.0),
             OnTier("white", FITTING[kbps]),
             Hears("white", TALKERS, within_s=2.0),
-            Link("white", WIDE, "down"),
-            Run(30.0),
-            OnTier("white", FULL),
-            Hears("white", TALKERS, within_s=1.0),
-            GapBelow("white", gap_s=0.25, within_s=30.0),
         ),
-        seeds=2,
+        seeds=1,
     )
 
 
 LINE_SPEEDS = tuple(_line_speed(kbps) for kbps in FITTING)
 
-# All of them in one room, and somebody on a good line, who is told of none of it.
+# All of them in one room, and somebody on a good line, who is told of none of it. When the lines
+# open, everybody is back within 30 s.
 ALL_LINES = Scenario(
     "line_speeds_together",
     (
@@ -97,11 +93,22 @@ ALL_LINES = Scenario(
         *(OnTier(f"line-{kbps}", tiers) for kbps, tiers in FITTING.items()),
         Run(6.0),
         *(NothingDropped(f"line-{kbps}", within_s=6.0) for kbps in FITTING),
+        *(Link(f"line-{kbps}", WIDE, "down") for kbps in FITTING),
+        Run(30.0),
+        *(
+            step
+            for kbps in FITTING
+            for step in (
+                OnTier(f"line-{kbps}", FULL),
+                Hears(f"line-{kbps}", TALKERS, within_s=1.0),
+                GapBelow(f"line-{kbps}", gap_s=0.25, within_s=30.0),
+            )
+        ),
         OnTier("wide", FULL),
-        ChangesAtMost("wide", 0, within_s=12.0),
-        Decodes("wide", concealed_max=0.0, within_s=10.0),
+        ChangesAtMost("wide", 0, within_s=42.0),
+        Decodes("wide", concealed_max=0.0, within_s=40.0),
     ),
-    seeds=4,
+    seeds=2,
 )
 
 # By receiver reports alone it takes longer, and whether there is room for more is found out only by
@@ -119,9 +126,10 @@ NARROW_BY_REPORTS = Scenario(
         OnTier("white", ("A2", "B1", "B2")),
         OnTier("grey", ("B2", "B3", "B4", "B5")),
         *(ChangesAtMost(name, 6, within_s=60.0) for name in ("white", "grey")),
-        *(Decodes(name, concealed_max=0.05, within_s=60.0) for name in ("white", "grey")),
+        # Each try takes two reports, and the line drops what is too much for so long.
+        *(Decodes(name, concealed_max=0.2, within_s=60.0) for name in ("white", "grey")),
     ),
-    seeds=3,
+    seeds=1,
 )
 
 FLAPS_S = 15.0
@@ -140,7 +148,7 @@ FLAPPING = Scenario(
         ChangesAtMost("white", 12, within_s=120.0),
         Hears("white", TALKERS, within_s=2.0),
     ),
-    seeds=3,
+    seeds=1,
 )
 
 # Everybody hears the gaps, nobody's own line has any.
@@ -154,12 +162,12 @@ LOSSY_UPLINK = Scenario(
         Run(10.0),
         OnTier("black", FITTING[45]),
         Link("red", Conditions(latency_s=0.03, loss=0.1), "up"),
-        Run(60.0),
-        *(ChangesAtMost(name, 0, within_s=60.0) for name in ("white", "grey", "black")),
+        Run(40.0),
+        *(ChangesAtMost(name, 0, within_s=40.0) for name in ("white", "grey", "black")),
         OnTier("white", ("A1",)),
         OnTier("grey", ("A1",)),
     ),
-    seeds=3,
+    seeds=1,
 )
 
 # As long as a client may go on without an answer (RFC 7675 5.1) and one that it just missed.
@@ -185,7 +193,7 @@ OUTAGE = Scenario(
         OnTier("white", FULL),
         Hears("white", TALKERS, within_s=0.3),
     ),
-    seeds=4,
+    seeds=2,
 )
 
 # Nothing waits, so less would be lost as well: copies are what helps.
@@ -195,10 +203,10 @@ RANDOM_LOSS = Scenario(
         *talkers(),
         Join("white", Role.LISTENER, shape=BROWSER, down=Conditions(latency_s=0.04, loss=0.1)),
         Run(13.0),
-        *(Run(10.0), OnTier("white", ("A0",))) * 4,
-        Decodes("white", concealed_max=0.025, within_s=35.0, recovered_min=0.06),
+        *(Run(10.0), OnTier("white", ("A0",))) * 3,
+        Decodes("white", concealed_max=0.025, within_s=25.0, recovered_min=0.06),
     ),
-    seeds=4,
+    seeds=2,
 )
 
 MICROPHONE = ClientShape(
@@ -235,7 +243,7 @@ STAGE_ON_A_NARROW_LINE = Scenario(
         OnTier("white", FITTING[45]),
         GapBelow("white", gap_s=0.3, within_s=12.0),
     ),
-    seeds=4,
+    seeds=2,
 )
 
 # What is known of a line goes along: no other room finds it out again by filling it.
@@ -260,7 +268,7 @@ MOVES_ON_A_NARROW_LINE = Scenario(
             )
         ),
     ),
-    seeds=4,
+    seeds=2,
 )
 
 CAPPED = Scenario(
@@ -276,7 +284,7 @@ CAPPED = Scenario(
         Run(15.0),
         OnTier("white", ("B2",)),
     ),
-    seeds=2,
+    seeds=1,
 )
 
 SCENARIOS = (
