@@ -99,7 +99,7 @@ class DownlinkLoss:
         missing = (counted.highest - last.highest) - (counted.sent - last.sent)
         lost = counted.lost - last.lost - missing + self._excess[track]
         self._last[track] = counted
-        if counted.highest == last.highest:  # silent: what did not come at its end is lost already
+        if counted == last:  # silent: what did not come at its end is lost already
             self._excess[track] = -counted.under_way
         else:
             self._excess[track] = max(-counted.under_way, min(0, lost))

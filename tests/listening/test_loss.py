@@ -148,3 +148,13 @@ def test_what_a_track_lost_at_its_end_is_not_lost_when_it_goes_on() -> None:
     assert loss.latest == 0.0
     tell(count(highest=400, lost=30, last_sequence=400, packets=400), 500)
     assert loss.latest == pytest.approx(0.05)
+
+
+def test_a_track_of_which_nothing_came_meanwhile_is_not_silent() -> None:
+    loss = DownlinkLoss()
+    for last_sequence in (100, 200, 300):
+        none_came = count(highest=100, lost=0, last_sequence=last_sequence, packets=last_sequence)
+        loss.observe({1: none_came, 2: Counted(last_sequence, 0, last_sequence)})
+    again = count(highest=400, lost=299, last_sequence=400, packets=400)
+    loss.observe({1: again, 2: Counted(400, 0, 400)})
+    assert loss.latest == pytest.approx(299 / 400)
