@@ -26,8 +26,8 @@ HEALED_WITHIN_S = 2.0
 SPEAKERS_WITHIN_S = 0.1
 REPEATS_MAX = 2
 REPEATED_WITHIN_S = 0.5
-# Plain, in RED with one earlier packet and with two, and packed.
-SLOT_STREAMS_MAX = 4
+# Plain, in RED with one earlier packet and with two, and each of them packed.
+SLOT_STREAMS_MAX = 6
 
 
 class Checker(Protocol):
