@@ -27,8 +27,8 @@ COLLAPSE_FROM = 0.60
 CALM_S = 30.0
 # After a collapse, a queue or more loss nothing is tried again for this long.
 BLOCKED_S = 30.0
-# Copies made it worse if so much more is lost, after so many words of loss. The first word may be of
-# 25 packets, and so by chance a tenth off; a full line loses a third more by one copy.
+# Copies made it worse if so much more is lost, after so many words of loss. The first word may be
+# of 25 packets, and so by chance a tenth off; a full line loses a third more by one copy.
 WORSE_RATIO, WORSE_MORE = 1.5, 0.15
 WORSE_WORDS = 2
 

@@ -32,6 +32,8 @@ SINCE_PACKETS = 4
 LOSS_LOW, LOSS_HIGH = 0.02, 0.10
 LOSS_STEP_S = 0.3
 LOSS_DECREASE = 0.5
+# No tier takes as much with all its copies: it is no limit any more.
+FORGET_BPS = 1_000_000.0
 # Reports come every 5 s; one that is older says nothing of now.
 REPORT_FRESH_S = 6.0
 REMB_FRESH_S = 10.0
@@ -144,6 +146,8 @@ class LossLimit:
         if self._bps is not None and self._is_low and until > self._grown_at:
             since = max(self._grown_at, self._told_at)
             self._bps *= GROWTH_PER_S ** max(0.0, until - since)
+            if self._bps >= FORGET_BPS:
+                self._bps = None
         self._grown_at = max(self._grown_at, until)
         return self._bps
 

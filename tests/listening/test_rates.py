@@ -96,6 +96,14 @@ def test_loss_over_a_tenth_lowers_by_half_of_it_and_under_2_percent_lets_it_grow
     assert limit.bps(60.0) == pytest.approx(90_000 * 1.08**6)  # no report, no growth
 
 
+def test_a_limit_by_loss_that_has_grown_beyond_every_tier_is_none() -> None:
+    limit = LossLimit()
+    limit.observe(0.2, 500_000.0, 0.1, 0.0)
+    for second in range(1, 20):
+        limit.observe(0.0, 500_000.0, 0.1, float(second))
+    assert limit.bps(20.0) is None
+
+
 def test_a_receivers_own_limit_is_forgotten_after_10_s() -> None:
     remb = Remb()
     assert remb.bps(0.0) is None
