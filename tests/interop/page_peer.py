@@ -93,6 +93,10 @@ class Decoded(NamedTuple):
         )
 
 
+# Before a track got anything.
+NOTHING = Decoded(*[0.0] * len(Decoded._fields))
+
+
 class PagePeer:
     """A page with one `BrowserPeer` of browser_peer.js in it, whose microphone plays `hz`."""
 

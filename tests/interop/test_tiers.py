@@ -19,7 +19,7 @@ from tests.interop.chromium import BrowserPeer, launched
 from tests.interop.crowd import Crowd
 from tests.interop.daemon import Daemon
 from tests.interop.floor import LOUD, SETTLE_S, TONES, join
-from tests.interop.page_peer import Decoded, PagePeer
+from tests.interop.page_peer import NOTHING, Decoded, PagePeer
 from tests.interop.polling import until_equal
 from tests.interop.tones import endless
 
@@ -82,9 +82,7 @@ async def change(control: Client, listener: PagePeer, to: str) -> dict[str, Deco
     await asyncio.sleep(LISTEN_S)
     silences = await listener.silences()
     after = await listener.every_decoded()
-    decoded = {
-        mid: one.since(before.get(mid, Decoded(*[0.0] * len(one)))) for mid, one in after.items()
-    }
+    decoded = {mid: one.since(before.get(mid, NOTHING)) for mid, one in after.items()}
     print(f"to {to}: silent for {silences.longest_s:.3f} s at most")
     print(*(f"  {mid}: {one}" for mid, one in decoded.items()), sep="\n")
     assert silences.longest_s <= SILENCE_S_MAX
