@@ -191,6 +191,8 @@ def _check_same_session(
                 raise OfferError(f"m-line {offered.index} has another {what} than in the session")
         for name, what in _STILL_OFFERED.items():
             agreed = getattr(was, name)
+            if name == "transport_cc_extension" and was.receives:
+                continue  # borrowed: the last answer did not have it, so this offer need not
             if agreed and getattr(now, name) != agreed:
                 raise OfferError(f"m-line {offered.index} lacks the {what} of the session")
 

@@ -198,7 +198,7 @@ class SimClient:
         """The same session with other ICE credentials; nothing changes before the answer."""
         self._restarts += 1
         ufrag = f"{self.offer.ufrag[:8]}{self._restarts}"
-        return replace(self.offer, ufrag=ufrag, pwd=f"{ufrag}{'x' * 24}")
+        return replace(self.offer, ufrag=ufrag, pwd=f"{ufrag}{'x' * 24}", is_answered=True)
 
     def apply_restart(self, restart: tuple[OfferShape, Answer], now: float) -> None:
         """The answer to a restart came: check with the new credentials at once."""

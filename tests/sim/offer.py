@@ -35,6 +35,8 @@ class OfferShape:
     # 0 leaves transport-wide feedback out of the offer.
     transport_cc_extension: int = 0
     remb: bool = False
+    # A later offer of the session: what an answer left out of an m-line is not offered there again.
+    is_answered: bool = False
 
     @property
     def feedback(self) -> list[str]:
@@ -123,7 +125,7 @@ def _section(shape: OfferShape, index: int) -> list[str]:
         f"a=fingerprint:sha-256 {shape.fingerprint}",
         "a=setup:actpass",
         f"a=mid:{shape.mid(index)}",
-        *_extensions(shape),
+        *_extensions(shape, has_transport_cc=not (shape.is_answered and sends)),
         "a=sendrecv" if sends else "a=recvonly",
         "a=rtcp-mux",
         f"a=rtpmap:{payload_type} opus/48000/2",
@@ -152,12 +154,12 @@ def _red_lines(shape: OfferShape) -> list[str]:
     ]
 
 
-def _extensions(shape: OfferShape) -> list[str]:
+def _extensions(shape: OfferShape, *, has_transport_cc: bool) -> list[str]:
     wanted = (
         (shape.level_extension, LEVEL_URI),
         (shape.other_extension, SEND_TIME_URI),
         (shape.mid_extension, MID_URI),
-        (shape.transport_cc_extension, TRANSPORT_CC_URI),
+        (shape.transport_cc_extension if has_transport_cc else 0, TRANSPORT_CC_URI),
     )
     return [f"a=extmap:{identifier} {uri}" for identifier, uri in wanted if identifier]
 
