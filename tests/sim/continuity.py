@@ -232,10 +232,10 @@ class TrackJudge:
         assert previous is not None
         speaker = self._all[heard.speaker]
         uplink = speaker.uplink
-        between = _between(speaker, previous[1], heard, last.emitted)
+        is_packed = bool(last.frames or heard.frames) or self._is_packed(last, heard)
+        between = _between(speaker, previous[1], heard, last.emitted, is_packed=is_packed)
         spacing = uplink.ticks[heard.packet] - uplink.ticks[previous[0]]
         pause_s = max(spacing / TICKS_PER_S, heard.emitted - last.emitted)
-        is_packed = bool(last.frames or heard.frames) or self._is_packed(last, heard)
         faults = _judge_gap(gap, between, pause_s, heard, is_packed=is_packed)
         whole = not (between.refused or between.changed)
         advance += heard.lead_ticks - last.lead_ticks
@@ -274,13 +274,20 @@ class TrackJudge:
         return faults
 
 
-def _between(speaker: Speaker, previous: int, heard: Heard, since: float) -> Between:
-    """Sum up a source's packets after `previous` and before `heard`."""
+def _between(
+    speaker: Speaker, previous: int, heard: Heard, since: float, *, is_packed: bool
+) -> Between:
+    """Sum up a source's packets after `previous` and before `heard`.
+
+    Those that were overtaken by the first that is packed find no place before it.
+    """
     between, uplink = Between(), speaker.uplink
     began = uplink.arrived[previous]
+    arrived = uplink.arrived[heard.packet]  # negative for one that only came as a copy
+    until = arrived if is_packed and arrived >= 0 else heard.emitted
     for packet in range(previous + 1, heard.packet):
         arrived = uplink.arrived[packet]
-        if arrived < 0 or arrived > heard.emitted:
+        if arrived < 0 or arrived > until:
             between.lost += 1
         elif any(arrived <= at < began for at in speaker.audibility_changed_at):
             between.overtaken += 1
