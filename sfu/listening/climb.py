@@ -2,9 +2,13 @@
 
 `wait` is 10 s of calm: nothing lost beyond chance, nothing waiting, something being sent. A step up
 that did not last 10 s has failed: it doubles `wait`, up to 60 s, and for a minute steps up are 10 s
-apart instead of 5. One to the same tier that lasts sets
-`wait` back. After five changes within a minute there is no
-step up.
+apart instead of 5. One that lasts on the same tier sets `wait` back. After five changes within a
+minute there is no step up.
+
+With feedback and RED a step is taken after a probe, to the best tier of which 1.3 times the cost
+came through. Without RED it is tried, to twice the rate at most: too much shows within a second. By
+reports alone it shows after one or two of them: so it is tried after 20 s more of calm, one tier at
+a time, each judged by a report of its own.
 """
 
 from __future__ import annotations
@@ -36,8 +40,8 @@ PROBE_AGAIN_S, PROBE_UNSURE_S = 10.0, 2.0
 DARE_RATIO = 1.5
 # Without copies there is no probe: a step to at most so many times what is sent.
 TRIAL_RATIO = 2.0
-# Longer between two looks, and it was not looked at.
-LOOK_MAX_S = 1.5
+# Longer between two looks, and it was not looked at; they are a second apart, or more under load.
+LOOK_MAX_S = 3.0
 
 
 class Climb:

@@ -3,8 +3,8 @@
 Sound takes no more than its tier, so that a line carries that says nothing of what it would carry.
 A probe sends earlier packets along (RED): useful octets. First one each, which the narrowest line
 with a queue of a third of a second survives; if none of it waits, two each. It ends at the first
-sign of a queue, and says then what really arrived. What came through without one is believed half
-as much again, as in the estimate by delay.
+sign of a queue: then what came through before that is all that the line is known to carry. What
+came through without any is believed half as much again, as in the estimate by delay.
 """
 
 from __future__ import annotations

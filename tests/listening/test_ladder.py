@@ -189,6 +189,32 @@ def test_by_reports_alone_it_takes_four_of_them_to_be_on_a_tier_that_fits(
     assert len([at for at in model.drops if at > 21.0]) <= 0.05 * (model.packets - packets)
 
 
+def test_by_reports_alone_nothing_is_tried_for_half_a_minute_after_a_step_down() -> None:
+    model = LineModel(28_000.0, takes_feedback=False)
+    model.run(45.0)
+    assert not model.changes_since(21.0)
+    model.run(15.0)
+    assert [tier for _, tier in model.changes_since(21.0)] == [Tier.B3]
+
+
+def test_by_reports_alone_what_was_too_much_is_not_tried_again_for_a_minute() -> None:
+    """All that came was 80 kbit/s, and the next tier takes 125."""
+    model = LineModel(80_000.0, takes_feedback=False)
+    model.run(70.0)
+    assert [tier for _, tier in model.changes] == [Tier.B1]
+
+
+def test_when_a_lossy_line_narrows_the_copies_go_first() -> None:
+    """What it carries is enough for three voices, and not for a copy of each."""
+    model = LineModel(None, loss=0.08)
+    model.run(20.0)
+    assert model.line.copies >= 1
+    model.rate_bps = 235_000.0
+    model.run(8.0)
+    assert (model.line.copies, model.tier) == (0, Tier.A1)
+    assert not model.changes
+
+
 @pytest.mark.parametrize("kbps", [80, 45, 28])
 def test_without_red_a_step_up_is_tried_and_tried_less_often_when_it_fails(kbps: int) -> None:
     model = LineModel(kbps * 1_000.0, takes_red=False)
@@ -254,8 +280,19 @@ def test_who_asks_for_the_mix_and_back_is_where_it_was_at_once() -> None:
     assert model.line.cause == "requested"
 
 
-def test_while_nothing_is_sent_nothing_is_learned_and_nothing_changes() -> None:
-    model = LineModel(28_000.0)
+def test_a_line_that_loses_by_chance_too_is_at_the_top_when_it_opens() -> None:
+    model = LineModel(45_000.0, loss=0.05)
+    model.run(20.0)
+    model.rate_bps = None
+    model.run(40.0)
+    assert model.tier in FULL
+
+
+@pytest.mark.parametrize("takes_feedback", [True, False])
+def test_while_nothing_is_sent_nothing_is_learned_and_nothing_changes(
+    *, takes_feedback: bool
+) -> None:
+    model = LineModel(28_000.0, takes_feedback=takes_feedback)
     model.run(30.0)
     tier, history = model.tier, list(model.line.history)
     model.talk = nobody

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.listening import Counted, DownlinkLoss, count
-from sfu.listening.loss import SENT_MIN
+from sfu.listening.loss import SENT_MIN, LossSince
 
 
 def test_the_first_report_has_nothing_to_compare_with() -> None:
@@ -158,3 +158,33 @@ def test_a_track_of_which_nothing_came_meanwhile_is_not_silent() -> None:
     again = count(highest=400, lost=299, last_sequence=400, packets=400)
     loss.observe({1: again, 2: Counted(400, 0, 400)})
     assert loss.latest == pytest.approx(299 / 400)
+
+
+def test_the_first_report_after_a_change_is_half_of_what_was_before() -> None:
+    since = LossSince()
+    assert since.take_report(0.5)
+    since.begin()
+    assert not since.take_report(0.5)
+    ratios = [since.ratio]
+    assert since.take_report(0.1)
+    assert [*ratios, since.ratio] == [None, 0.1]
+    assert since.is_whole
+
+
+def test_after_more_is_sent_it_counts_but_is_not_the_whole_truth() -> None:
+    since = LossSince()
+    since.begin(is_more=True)
+    assert since.take_report(0.3)
+    assert (since.ratio, since.is_whole) == (0.3, False)
+
+
+def test_bad_words_in_a_row_are_counted_across_a_step_that_was_for_them() -> None:
+    since = LossSince()
+    since.begin(was_bad=True)
+    since.take_report(0.4)
+    since.take_report(0.4)
+    assert since.bad == 2
+    since.take_report(0.0)
+    assert since.bad == 0
+    since.take_feedback(0.9)
+    assert since.bad == 2
