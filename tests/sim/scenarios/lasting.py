@@ -237,6 +237,7 @@ HUNDRED_SPEAKERS = Scenario(
         HearsSome("white", 3, within_s=0.2),
     ),
     max_speakers=100,
+    seeds=12,
 )
 
 SCENARIOS = (

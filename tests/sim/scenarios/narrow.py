@@ -141,11 +141,11 @@ FLAPPING = Scenario(
         Run(10.0),
         *(
             step
-            for _ in range(4)
+            for _ in range(3)
             for kbps in (30, 400)
             for step in (Link("white", narrow(kbps * 1_000), "down"), Run(FLAPS_S))
         ),
-        ChangesAtMost("white", 12, within_s=120.0),
+        ChangesAtMost("white", 9, within_s=90.0),
         Hears("white", TALKERS, within_s=2.0),
     ),
     seeds=1,

@@ -193,6 +193,7 @@ GONE_FOR_15_S = Scenario(
         Run(1.0),
         Decodes("white", concealed_max=0.0, within_s=1.0),
     ),
+    seeds=10,
 )
 
 STALLS = Scenario(
