@@ -3,6 +3,9 @@
 A missing frame is decoded from the copy in the packet after it, if there is one (in-band FEC),
 and is concealed otherwise. Concealment repeats what was, so after 60 ms it is made up; it fades
 then and is spent 20 ms later.
+
+A payload may be such that libopus decodes it to millions of times full scale. It is clipped here,
+before anybody measures it or adds it to others, whom the limiter would turn down as far.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ class Decoding:
     def packet(self, payload: bytes) -> Pcm | None:
         """What a packet says; None, and counted, when it is no Opus."""
         try:
-            sound = self._decoder.decode(payload)
+            sound = _bounded(self._decoder.decode(payload))
         except OpusError:
             self._counts.bad_packets += 1
             return None
@@ -62,7 +65,7 @@ class Decoding:
         """
         if following is not None and has_fec(following):
             try:
-                sound = self._decoder.decode_fec(following, ticks)
+                sound = _bounded(self._decoder.decode_fec(following, ticks))
             except OpusError:
                 return self._conceal(ticks)  # the packet itself will be counted when it is due
             self._counts.recovered_ticks += ticks
@@ -72,14 +75,23 @@ class Decoding:
 
     def tail(self) -> Pcm:
         """10 ms in which the voice fades, because nothing follows."""
-        return self._decoder.conceal(TAIL_TICKS) * _ENDING
+        return _bounded(self._decoder.conceal(TAIL_TICKS)) * _ENDING
 
     def _conceal(self, ticks: int) -> Pcm:
         self._counts.concealed_ticks += ticks
-        sound = self._decoder.conceal(ticks)
+        sound = _bounded(self._decoder.conceal(ticks))
         begin = self._run_ticks
         self._run_ticks += ticks
         if self._run_ticks > CONCEALED_TICKS_MAX:
             over = np.arange(begin - CONCEALED_TICKS_MAX, self._run_ticks - CONCEALED_TICKS_MAX)
             sound *= (1 - over / FADE_TICKS).clip(0, 1).astype(np.float32)
         return sound
+
+
+def _bounded(sound: Pcm) -> Pcm:
+    """`sound`, in place, within full scale; what is no number is silence."""
+    # Both are false of no number. Speech is asked twice and written never.
+    if not (sound.max() <= 1.0 and sound.min() >= -1.0):
+        np.nan_to_num(sound, copy=False, nan=0.0)
+        sound.clip(-1.0, 1.0, out=sound)
+    return sound

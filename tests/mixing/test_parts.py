@@ -20,7 +20,7 @@ from sfu.mixing.stats import Counts
 from sfu.mixing.waiting import PACKETS_MAX as WAITING_MAX
 from sfu.mixing.waiting import Waiting
 
-from .talking import level_dbov, magnitude_db, sine, speech
+from .talking import LOUD, level_dbov, magnitude_db, sine, speech
 
 
 def arrive(arrivals: Arrivals, delays: list[float], begin: int = 0) -> None:
@@ -222,3 +222,27 @@ def narrowed_db(hertz: float, seen_hertz: float) -> float:
     blocks = [narrowing.process(tone(960 * number, 960)) for number in range(30)]
     sound = np.concatenate(blocks)[960:]
     return magnitude_db(np.repeat(sound, 3)[::3], 3 * seen_hertz)
+
+
+@pytest.mark.parametrize("how", ["packet", "missing", "copy", "tail"])
+def test_no_payload_decodes_to_more_than_full_scale(how: str) -> None:
+    decoding = Decoding(Counts())
+    for _ in range(4):
+        sound = decoding.packet(LOUD)
+    if how == "missing":
+        sound = decoding.missing(960)
+    elif how == "copy":
+        sound = decoding.missing(960, LOUD)
+    elif how == "tail":
+        sound = decoding.tail()
+    assert sound is not None
+    assert np.abs(sound).max() <= 1.0
+
+
+def test_what_decodes_to_no_number_is_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoding = Decoding(Counts())
+    sound = np.array([0.5, np.nan, np.inf, -np.inf, -0.5], dtype=np.float32)
+    monkeypatch.setattr(decoding._decoder, "decode", lambda payload: sound)
+    decoded = decoding.packet(LOUD)
+    assert decoded is not None
+    assert decoded.tolist() == [0.5, 0.0, 1.0, -1.0, -0.5]

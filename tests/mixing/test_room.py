@@ -15,7 +15,7 @@ from sfu.mixing.output import SILENCE
 from sfu.mixing.source import Source
 from sfu.mixing.sources import IDLE_TICKS_MAX, SOURCES_MAX
 
-from .talking import BEGIN_S, ROOM, Stage, Talker, level_dbov, magnitude_db, sine, speech
+from .talking import BEGIN_S, LOUD, ROOM, Stage, Talker, level_dbov, magnitude_db, sine, speech
 
 
 def test_eight_full_scale_sines_neither_wrap_nor_exceed_full_scale(mixed: list[Pcm]) -> None:
@@ -82,6 +82,19 @@ def test_a_bang_of_who_is_turned_up_does_not_push_the_others_down() -> None:
     source.amplify(row, 4.0)
     assert np.abs(np.diff(row)).max() < 0.001
     assert row[-1] == pytest.approx(0.04)
+
+
+def test_who_decodes_to_more_than_full_scale_silences_nobody() -> None:
+    stage = Stage()
+    listener = stage.listen()
+    stage.know(1)
+    stage.know(2)
+    stage.talk(Talker(1, sine(500, 0.2)), 3.0)
+    hostile = Talker(2, speech(-20), slot=1)
+    stage.send(1, (replace(one, payload=LOUD) for one in hostile.packets(stage.now, stage.now + 3)))
+    stage.run(3.0)
+    heard = listener.hear()[RATE_HZ : 2 * RATE_HZ]
+    assert magnitude_db(heard, 500) > -20  # alone: -14 dB
 
 
 @pytest.mark.parametrize("tier", ["B1", "B3"])
