@@ -1,5 +1,6 @@
 """A listener that tells about its line as a browser does: receiver reports every few seconds, and
-every 100 ms which of the stamped packets came and when.
+every 100 ms which of the stamped packets came and when. It offers RED, as Chromium does, by which
+the server finds out what the line carries beyond what is sent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from tests.sim.downlink import Reception
 from tests.sim.rtcp import ReportBlock, build_report, parse_compound
 from tests.sim.transport_cc import Arrivals
 
+OPUS, RED = 111, 63
+OPUS_LINE = f"a=rtpmap:{OPUS} opus/48000/2\r\n"
+RED_LINES = f"a=rtpmap:{RED} red/48000/2\r\na=fmtp:{RED} {OPUS}/{OPUS}\r\n"
 FEEDBACK_S = 0.1
 REPORT_S = 5.0
 
@@ -46,7 +50,7 @@ class NarrowPeer:
         """A connected listener that sends from `host`."""
         one = cls(host)
         answer = await control.participant_join(
-            room=room, participant=participant, role=Role.LISTENER, offer=one.peer.offer
+            room=room, participant=participant, role=Role.LISTENER, offer=one.offer
         )
         await one.peer.connect(answer.answer)
         tasks = [asyncio.create_task(one._tell()), asyncio.create_task(one._report())]
@@ -57,6 +61,12 @@ class NarrowPeer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await one.peer.close()
+
+    @property
+    def offer(self) -> str:
+        """The peer's, with RED behind Opus on each m-line."""
+        opus = self.peer.offer.replace(OPUS_LINE, OPUS_LINE + RED_LINES)
+        return opus.replace(f"SAVPF {OPUS}\r\n", f"SAVPF {OPUS} {RED}\r\n")
 
     def _take(self, packet: RtpPacket) -> None:
         now = asyncio.get_running_loop().time()
