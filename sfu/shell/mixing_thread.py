@@ -87,12 +87,15 @@ class _Run:
         mixer: Mixer,
         clock: Callable[[], float],
         *,
-        told: Callable[[], None],
+        told: Callable[[_Run], None],
         ended: Callable[[_Run, BaseException | None], None],
     ) -> None:
         self.began_at = clock()
         self.inbox: deque[_Waiting] = deque()
         self.outbox: deque[Mixed] = deque(maxlen=OUTBOX_TICKS_MAX)
+        # The loop is to come; it says that it has before it takes, so that whatever is put out
+        # after that is told anew, even if it took nothing.
+        self.has_told = False
         self.dropped_frames = 0
         self.load = 0.0
         self.stats: Stats = mixer.stats()
@@ -175,8 +178,9 @@ class _Run:
         if len(self.outbox) == OUTBOX_TICKS_MAX:
             self.dropped_frames += 1
         self.outbox.append(Mixed(frames, measured))
-        if len(self.outbox) == 1:
-            self._told()
+        if not self.has_told:
+            self.has_told = True
+            self._told(self)
 
 
 class MixingThread:
@@ -307,9 +311,13 @@ class MixingThread:
         self._run.start()
         self._loop.call_soon(self._wake)
 
-    def _tell(self) -> None:
+    def _tell(self, run: _Run) -> None:
         """On the thread: have the loop take what is finished."""
-        self._call(self._wake)
+        self._call(self._come, run)
+
+    def _come(self, run: _Run) -> None:
+        run.has_told = False
+        self._wake()
 
     def _on_end(self, run: _Run, error: BaseException | None) -> None:
         """On the thread, its last act."""

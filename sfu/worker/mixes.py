@@ -142,8 +142,8 @@ class Mixes:
         """The port has something: frames, which `push_next` sends on, levels, or it broke."""
         if self._port is None:
             return
+        frames, measured = self._port.take()  # first: they must not wait for what may fail
         self._watch_port(now)
-        frames, measured = self._port.take()
         for frame in frames:
             _, output = self._by_output.get(frame.output, (None, None))
             if output is not None:  # else it was stopped meanwhile

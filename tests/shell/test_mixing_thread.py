@@ -142,13 +142,42 @@ async def test_orders_and_packets_arrive_in_order_on_another_thread(rig: Rig) ->
 
 
 async def test_frames_and_levels_come_back_by_one_wake_for_a_tick(rig: Rig) -> None:
-    rig.mixer.frames, rig.mixer.levels = [FRAME, FRAME], [(7, 30), (8, None)]
+    mixer = rig.mixer
+    mixer.frames, mixer.levels = [FRAME, FRAME], [(7, 30), (8, None)]
+
+    def tick() -> None:
+        if mixer.ticks:  # the first has told
+            mixer.frames, mixer.levels = [], []
+
+    mixer.at_tick = tick
     woken = rig.wakes
     rig.send(OPEN)
-    await until(lambda: rig.wakes > woken)
-    frames, measured = rig.port.take()
-    assert frames[:2] == [FRAME, FRAME] and measured[:2] == [(7, 30), (8, None)]
-    assert rig.wakes == woken + 1
+    await until(lambda: rig.wakes > woken and mixer.ticks > 3)
+    assert rig.port.take() == ([FRAME, FRAME], [(7, 30), (8, None)])
+    await asyncio.sleep(0)
+    assert rig.wakes - woken <= 2  # the other: it has started
+
+
+async def test_a_wake_that_took_nothing_is_followed_by_another(rig: Rig) -> None:
+    rig.mixer.frames = [FRAME]
+    rig.send(OPEN)
+    woken = rig.wakes
+    await until(lambda: rig.wakes > woken + 3)
+    assert len(rig.port.take().frames) >= 3
+
+
+async def test_a_loop_that_is_busy_finds_one_wake_for_all_that_was_told(rig: Rig) -> None:
+    await until(lambda: rig.wakes == 1)  # it has started
+    mixer = rig.mixer
+    mixer.frames = [FRAME]
+    rig.send(OPEN)
+    while mixer.ticks < 10:
+        time.sleep(0.001)  # the loop does something else
+    mixer.gate.clear()
+    ticks = mixer.ticks
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert mixer.ticks <= ticks + 1 and rig.wakes == 2
 
 
 async def test_a_tick_without_anything_to_tell_wakes_nobody(rig: Rig) -> None:

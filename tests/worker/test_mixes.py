@@ -255,6 +255,23 @@ def test_when_mixing_breaks_listeners_go_to_what_remains_and_back() -> None:
     assert bench.the_room.participant_state("a").tier == "B1"
 
 
+def test_frames_are_taken_whatever_else_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = KeptPort()
+    bench = MixBench(port)
+    bench.listen("a")
+    (start,) = starts(port)
+
+    def fail(room: object, now: float) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(bench.worker._registry.mixes, "_on_change", fail)
+    port.is_running = False
+    port.frames = [bench.frame(start.output)]
+    with pytest.raises(ZeroDivisionError):
+        bench.worker.receive_mixed(bench.now)
+    assert port.frames == []
+
+
 def test_a_mixer_that_has_just_started_is_told_of_rooms_before_anything_else() -> None:
     port = KeptPort()
     bench = MixBench(port)
