@@ -58,7 +58,7 @@ class Mixer:
         match order:
             case CloseRoom():
                 del self._rooms[order.room]
-                self._has_rested = not self._rooms
+                self._has_rested |= not self._rooms
             case StartOutput():
                 room.start(order)
             case StopOutput():
