@@ -236,3 +236,51 @@ def test_what_is_held_for_its_tick_when_a_listener_comes_leaves_with_that_alone(
     frames = [frame.data[0] for frame in frames_of(street.heard_by(street.mover)) if frame.data]
     assert len(set(frames)) == len(frames)
     assert frames[-2:] == [11, 12]
+
+
+@pytest.mark.parametrize("between", ["nothing", "nobody", "the other, packed"])
+def test_whoever_changes_and_then_takes_another_slot_hears_nothing_of_its_past(
+    between: str,
+) -> None:
+    """At once, before anything leaves: what was to follow was of the slot that it hears no more."""
+    street = Street(random.Random(1), segmented=False)
+    one, other = street.talkers
+    street.forwarder.slot_stream(street.slots[1], 1)  # it has a past
+    street.take(street.slots[0])
+    for number in range(3):
+        street.wait(FRAME_S)
+        street.hear((one, one.talk(text(number))))
+    for number in range(100, 160):
+        street.wait(FRAME_S)
+        street.hear((other, other.talk(text(number))))
+    street.sent.clear()
+    street.take(street.slots[0], packed=True)
+    if between == "nobody":
+        street.forwarder.subscribe(street.mover.egress, -1)
+    elif between == "the other, packed":
+        street.take(street.slots[1], packed=True)
+        street.forwarder.subscribe(street.mover.egress, -1)
+    street.take(street.slots[1])
+    street.drain()
+    street.wait(FRAME_S)
+    street.hear((other, other.talk(text(200))))
+    assert [frame.data[0] for frame in frames_of(street.heard_by(street.mover))] == [200]
+
+
+def test_whoever_leaves_while_it_changes_and_comes_back_hears_what_comes_from_then_on() -> None:
+    street = Street(random.Random(1), segmented=False)
+    talker = street.talkers[0]
+    street.take(street.slots[0])
+    for number in range(8):
+        street.wait(FRAME_S)
+        street.hear((talker, talker.talk(text(number))))
+        if number == 3:
+            street.take(street.slots[0], packed=True)
+    street.sent.clear()
+    street.take(street.slots[0])
+    street.forwarder.subscribe(street.mover.egress, -1)
+    street.take(street.slots[0])
+    street.drain()
+    street.wait(FRAME_S)
+    street.hear((talker, talker.talk(text(8))))
+    assert [frame.data[0] for frame in frames_of(street.heard_by(street.mover))] == [8]
