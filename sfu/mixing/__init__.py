@@ -22,6 +22,7 @@ from .opus import OpusError
 from .orders import (
     NOBODY,
     CloseRoom,
+    ForgetSource,
     Frame,
     OpenRoom,
     Order,
@@ -38,6 +39,7 @@ __all__ = [
     "Buffer",
     "CloseRoom",
     "Counts",
+    "ForgetSource",
     "Frame",
     "Mixer",
     "OpenRoom",

@@ -121,6 +121,12 @@ class Mixes:
             self._tap(mixes, room)
             self._orders += [mixes.closing(), *mixes.opening()]
 
+    def leave(self, room: Room, source: int) -> None:
+        """Whose packets these were leaves `room`: it may be back at once, and hear everybody."""
+        mixes = self._mixed.get(room)
+        if mixes is not None:
+            self._orders += mixes.sources.leave(source)
+
     # Inputs
 
     def handle_timer(self, now: float) -> None:
