@@ -19,8 +19,8 @@ from .stats import Counts
 from .tiers import FORMS
 
 TICK_S = 1 / TICKS_PER_S
-# Five tiers for all who only listen, and 32 mixes for those who are on stage.
-OUTPUTS_MAX = 37
+# Five tiers for all who only listen, and 20 mixes for those who are on stage.
+OUTPUTS_MAX = 25
 # What is quieter is not named as heard.
 SILENT_DB = level_db(SILENT_POWER)
 
