@@ -157,6 +157,12 @@ class Ladder:
         self.is_best = self.tier is allowed[0]
         return self.tier is not before
 
+    def learn_chance(self, loss: float, now: float) -> None:
+        """So much is lost by chance, as copies have shown that did not make it more."""
+        is_known = now < self._chance_until
+        self._chance_loss = max(loss, self._chance_loss) if is_known else loss
+        self._chance_until = now + CHANCE_S
+
     def observe_probe(self, deliveries: Sequence[Delivery], newest_s: float, now: float) -> None:
         """A feedback that came while a probe runs."""
         if self.probe is not None and self._finding is Finding.OPEN:

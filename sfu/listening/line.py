@@ -191,6 +191,7 @@ class Line:
             evidence.acked_bps = sent_per_s * (1.0 - latest) * bits
         if self._has_word:
             self._take_word(evidence, demand)
+        evidence.is_testing = self._is_testing(demand, terms)
         if not self._gives_way(evidence, demand):
             self._follow_ladder(evidence, demand, terms)
         self._set_copies(demand, terms)
@@ -260,11 +261,27 @@ class Line:
         if self._protection is not None:
             cost = cost_bps(self.tier, demand, self.copies + 1)
             is_clear = evidence.waits is False and evidence.estimate_bps >= cost
-            self._protection.observe(loss_ratio, now, is_clear=is_clear)
+            self._protect(self._protection, evidence, is_clear=is_clear)
         is_full = evidence.waits is not False and not evidence.is_draining
         if is_full or loss_ratio <= LOSS_LOW:
             sent_bps = cost_bps(self.tier, demand, self.copies)
             self._limit.observe(loss_ratio, sent_bps, evidence.rtt_s, now)
+
+    def _protect(self, protection: Protection, evidence: Evidence, *, is_clear: bool) -> None:
+        """What copies do shows whether the loss is by chance, if they are really sent."""
+        assert evidence.loss is not None, "it is a word"
+        latest, was_sent = self._loss_since.latest, self.copies == protection.copies
+        protection.observe(evidence.loss, evidence.now, is_clear=is_clear, latest=latest)
+        if was_sent and protection.harmless_loss is not None and evidence.waits is False:
+            self._ladder.learn_chance(protection.harmless_loss, evidence.now)
+        evidence.can_protect = not protection.is_hurt
+
+    def _is_testing(self, demand: Demand, terms: Terms) -> bool:
+        """Whether copies were added, are really sent, and are still to show what they do."""
+        protection = self._protection
+        if protection is None or not protection.is_testing:
+            return False
+        return self._copies_within(demand, terms) == protection.copies
 
     def _gives_way(self, evidence: Evidence, demand: Demand) -> bool:
         """On a full line copies go first; whether that may be enough."""
@@ -314,15 +331,20 @@ class Line:
     def _set_copies(self, demand: Demand, terms: Terms) -> None:
         """As many as the tier and the terms allow; the tier's name follows."""
         tier, probe = self._ladder.tier, self._ladder.probe
-        copies = 0 if self._protection is None else self._protection.copies
-        if tier is Tier.C or (tier is Tier.A1 and Tier.A0 not in terms.tiers):
-            copies = 0
-        while copies and terms.max_bps and cost_bps(tier, demand, copies) > terms.max_bps:
-            copies -= 1
-        self.copies = copies
+        copies = self.copies = self._copies_within(demand, terms)
         self.copies_sent = copies if probe is None else max(copies, probe.copies)
         plain = cost_bps(tier, demand, copies)
         self.probe_bps = cost_bps(tier, demand, self.copies_sent) - plain
+
+    def _copies_within(self, demand: Demand, terms: Terms) -> int:
+        """Of those that the line needs as many as may go along."""
+        tier = self._ladder.tier
+        copies = 0 if self._protection is None else self._protection.copies
+        if tier is Tier.C or (tier is Tier.A1 and Tier.A0 not in terms.tiers):
+            return 0
+        while copies and terms.max_bps and cost_bps(tier, demand, copies) > terms.max_bps:
+            copies -= 1
+        return copies
 
     def _name_tier(self, now: float) -> None:
         """A1 with copies is A0: loss is what brings them, and what their end is a recovery of."""

@@ -9,7 +9,8 @@ Judged by what was sent since the last change, in this order:
     estimate   less than 1.1 of what is sent for 3 s
 
 Loss with nothing waiting is by chance: copies repair it, and fewer octets would be lost alike.
-Beyond a quarter that is tested first, since a line that polices its rate loses without a queue.
+Beyond a quarter that is tested, since a line that polices its rate loses without a queue: by what
+copies do, which are the answer anyway, or where there are none by a step down.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def is_losing(evidence: Evidence) -> bool:
         return not evidence.is_draining
     if evidence.waits is None:
         return True
+    if evidence.is_testing:
+        return False
     is_sure = evidence.bad >= SURE_MIN or not evidence.has_feedback
     return is_sure and (loss > LOSS_QUARTER or not evidence.can_protect)
 
