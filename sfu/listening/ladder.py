@@ -146,8 +146,7 @@ class Ladder:
         before = self.tier
         self.wants_rebase = False
         self.proven_bps = None
-        allowed = self._allowed(demand, terms, evidence.now)
-        self._settle(allowed, self._cause_of(terms), evidence.now)
+        allowed = self._keep(demand, terms, evidence.now)
         self._follow_silence(evidence, allowed)
         if not evidence.is_active:
             self._climb.rest(evidence.now)
@@ -155,6 +154,12 @@ class Ladder:
         elif self.tier is not Tier.C:
             self._follow_line(evidence, allowed, demand)
         self.is_best = self.tier is allowed[0]
+        return self.tier is not before
+
+    def fit(self, demand: Demand, terms: Terms, now: float) -> bool:
+        """Follow the terms alone; True when `tier` has changed."""
+        before = self.tier
+        self.is_best = self._keep(demand, terms, now)[0] is self.tier
         return self.tier is not before
 
     def learn_chance(self, loss: float, now: float) -> None:
@@ -167,6 +172,12 @@ class Ladder:
         """A feedback that came while a probe runs."""
         if self.probe is not None and self._finding is Finding.OPEN:
             self._finding = self.probe.observe(deliveries, newest_s, now)
+
+    def _keep(self, demand: Demand, terms: Terms, now: float) -> list[Tier]:
+        """Be on one of the tiers that there are to choose from, and tell which they are."""
+        allowed = self._allowed(demand, terms, now)
+        self._settle(allowed, self._cause_of(terms), now)
+        return allowed
 
     def _allowed(self, demand: Demand, terms: Terms, now: float) -> list[Tier]:
         """The tiers to choose from: those with sound that cost no more than they may, or C."""

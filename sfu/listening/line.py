@@ -194,6 +194,8 @@ class Line:
         evidence.is_testing = self._is_testing(demand, terms)
         if not self._gives_way(evidence, demand):
             self._follow_ladder(evidence, demand, terms)
+        elif self._ladder.fit(demand, terms, now):
+            self._begin(now, SWITCH_S)
         self._set_copies(demand, terms)
         self._name_tier(now)
         self.estimate_bps = None if math.isinf(evidence.estimate_bps) else evidence.estimate_bps

@@ -153,9 +153,12 @@ class Subscriptions:
         """What its line carries: from now on it gets this tier, of those `offered`.
 
         `copies` is how many earlier packets go along with each. False, and nothing has changed,
-        when there cannot be one more such mix: then other tiers are offered.
+        when it is none of those, or when there cannot be one more such mix: then others are
+        offered.
         """
         participant = self._roster.get(participant_id)
+        if tier not in self._offered(participant, now):
+            return False
         previous = self.tier(participant)
         hush_s = CONGESTED_S if cause in _CONGESTED else CALM_S
         if not self._seating.set_tier(participant, tier, copies, now, hush_s=hush_s):
