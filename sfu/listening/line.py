@@ -176,6 +176,10 @@ class Line:
         if packets and self._sending_since is None:
             self._sending_since = now
 
+    def is_sent_anything(self, now: float) -> bool:
+        """Whether something was lately: not before it is connected, nor in a silent room."""
+        return self._reports.is_active(now)
+
     def decide(self, demand: Demand, terms: Terms, now: float) -> bool:
         """Follow what was observed; True when `tier`, `copies` or `copies_sent` has changed.
 

@@ -111,7 +111,10 @@ class Lines:
         """Ask its line, and send what it says from now on."""
         room = peer.room
         participant = room.participants[peer.participant]
-        if not participant.egresses or participant.wishes.paused:
+        if not participant.egresses:
+            return
+        if participant.wishes.paused:
+            self._stamps.end(peer)
             return
         peer.asked_at = now
         line, subscriptions = peer.line, room.subscriptions
@@ -139,7 +142,7 @@ class Lines:
             if room.is_flowing:
                 self._turns.extend(self._peers.within(room))
         self._part = ceil(len(self._turns) / PARTS)
-        self._stamps.recount(self._turns)
+        self._stamps.recount(self._turns, now)
 
     def _visit(self, peer: Peer, now: float) -> None:
         """Ask it, unless there is nothing to ask."""
