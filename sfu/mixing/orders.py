@@ -62,8 +62,8 @@ class SetSource:
 
 @dataclass(frozen=True, slots=True)
 class ForgetSource:
-    """Whoever it was has left: what is left of its voice is not heard any more, for it may come
-    back as somebody who hears all voices.
+    """Whoever it was has left: what waits of its voice is not heard any more, for it may come back
+    as somebody who hears all voices. What has been mixed goes out, up to 100 ms of a long frame.
     """
 
     room: int
