@@ -337,14 +337,9 @@ class Ladder:
         if not above:
             return
         worst = self._worst(demand)
-        if not evidence.can_probe:
-            is_seen = evidence.has_feedback
-            if self._climb.is_due(now, self.changed_at, is_seen=is_seen):
-                carries_bps = evidence.carries_bps
-                if not is_seen and now - self._carried[1] < CARRIED_S:
-                    carries_bps = min(carries_bps, CARRIED_RATIO * self._carried[0])
-                tier = climb.on_trial(self.tier, above, worst, carries_bps, is_quick=is_seen)
-                self._ascend(tier, evidence.loss or 0.0, now)
+        copies_max = self._copies_max(worst) if evidence.can_probe else 0
+        if not copies_max:
+            self._try(evidence, above, worst)
         elif self._found is not None:
             if self._climb.is_due(now, self.changed_at):
                 self._ascend(self._found, evidence.loss or 0.0, now)
@@ -354,8 +349,27 @@ class Ladder:
                 waits_s=evidence.standing_s or 0.0,
                 loss_ratio=evidence.loss or 0.0,
                 now=now,
+                copies_max=copies_max,
             )
             self._finding = Finding.OPEN
+
+    def _copies_max(self, demand: Demand) -> int:
+        """How many copies the most rate leaves to a probe."""
+        most = None if self._terms is None else self._terms.max_bps
+        if most is None:
+            return COPIES_MAX
+        return sum(cost_bps(self.tier, demand, n + 1) <= most for n in range(COPIES_MAX))
+
+    def _try(self, evidence: Evidence, above: Sequence[Tier], demand: Demand) -> None:
+        """Without copies there is no probe: a step up tells."""
+        now, is_seen = evidence.now, evidence.has_feedback
+        if not self._climb.is_due(now, self.changed_at, is_seen=is_seen):
+            return
+        carries_bps = evidence.carries_bps
+        if not is_seen and now - self._carried[1] < CARRIED_S:
+            carries_bps = min(carries_bps, CARRIED_RATIO * self._carried[0])
+        tier = climb.on_trial(self.tier, above, demand, carries_bps, is_quick=is_seen)
+        self._ascend(tier, evidence.loss or 0.0, now)
 
     def _ascend(self, tier: Tier | None, loss: float, now: float) -> None:
         if tier is not None:
@@ -370,7 +384,7 @@ class Ladder:
             return
         self.probe = None
         carried_bps = min(probe.carried_bps or 0.0, evidence.carries_bps)
-        is_clean = not probe.is_full and probe.copies == COPIES_MAX
+        is_clean = not probe.is_full and probe.is_last_stage
         above = climb.better(self.tier, allowed)
         if above:
             self._found = climb.after_probe(

@@ -338,7 +338,9 @@ class Line:
         """As many as the tier and the terms allow; the tier's name follows."""
         tier, probe = self._ladder.tier, self._ladder.probe
         copies = self.copies = self._copies_within(demand, terms)
-        self.copies_sent = copies if probe is None else max(copies, probe.copies)
+        sent = copies if probe is None else max(copies, probe.copies)
+        # A probe keeps to the most rate too when more begin to talk meanwhile.
+        self.copies_sent = self._limited(sent, copies, demand, terms)
         plain = cost_bps(tier, demand, copies)
         self.probe_bps = cost_bps(tier, demand, self.copies_sent) - plain
 
@@ -348,7 +350,13 @@ class Line:
         copies = 0 if self._protection is None else self._protection.copies
         if tier is Tier.C or (tier is Tier.A1 and Tier.A0 not in terms.tiers):
             return 0
-        while copies and terms.max_bps and cost_bps(tier, demand, copies) > terms.max_bps:
+        return self._limited(copies, 0, demand, terms)
+
+    def _limited(self, copies: int, least: int, demand: Demand, terms: Terms) -> int:
+        """As many copies as the most rate leaves room for, but `least` in any case."""
+        if terms.max_bps is None:
+            return copies
+        while copies > least and cost_bps(self._ladder.tier, demand, copies) > terms.max_bps:
             copies -= 1
         return copies
 

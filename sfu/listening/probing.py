@@ -46,6 +46,7 @@ class Probe:
     __slots__ = (
         "_active_s",
         "_arrivals",
+        "_copies_max",
         "_enough_bps",
         "_floor_s",
         "_late",
@@ -58,14 +59,23 @@ class Probe:
         "is_full",
     )
 
-    def __init__(self, *, enough_bps: float, waits_s: float, loss_ratio: float, now: float) -> None:
-        """More than `enough_bps` need not be known.
+    def __init__(
+        self,
+        *,
+        enough_bps: float,
+        waits_s: float,
+        loss_ratio: float,
+        now: float,
+        copies_max: int = COPIES_MAX,
+    ) -> None:
+        """More than `enough_bps` need not be known, more than `copies_max` may not be sent.
 
         `waits_s` is how long packets wait before it, `loss_ratio` how many are lost.
         """
         self.carried_bps: float | None = None
         self.is_full = False
         self.copies = 1
+        self._copies_max = copies_max
         self._enough_bps = enough_bps
         self._floor_s = waits_s
         self._loss_ratio = loss_ratio
@@ -92,6 +102,11 @@ class Probe:
         if self._active_s < STAGE_S:
             return self.check_time(now)
         return self._end_stage(now)
+
+    @property
+    def is_last_stage(self) -> bool:
+        """Whether it sends as much as it may."""
+        return self.copies >= self._copies_max
 
     def check_time(self, now: float) -> Finding:
         """Without a feedback: too long is the end, and what came until then counts."""
@@ -133,7 +148,7 @@ class Probe:
 
     def _end_stage(self, now: float) -> Finding:
         self._learn()
-        if self.copies >= COPIES_MAX or (self.carried_bps or 0.0) >= self._enough_bps:
+        if self.is_last_stage or (self.carried_bps or 0.0) >= self._enough_bps:
             return Finding.DONE
         self.copies += 1
         self._begin_stage(now)

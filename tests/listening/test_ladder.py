@@ -281,6 +281,20 @@ def test_copies_are_within_the_most_rate_too() -> None:
     assert (model.tier, model.line.copies) == (Tier.A1, 0)
 
 
+@pytest.mark.parametrize("kbps", [14, 20, 28])
+@pytest.mark.parametrize("most", [24, 30, 39, 40, 57, 60, 70])
+def test_probes_are_within_the_most_rate_and_lead_to_what_it_allows(kbps: int, most: int) -> None:
+    model = LineModel(kbps * 1_000.0, terms=Terms(LADDER, max_bps=most * 1_000.0))
+    model.run(15.0)
+    model.rate_bps = None
+    for _ in range(450):
+        model.run(0.1)
+        cost = cost_bps(model.tier, model.demand, model.line.copies_sent)
+        assert cost <= most * 1_000.0
+    best = [tier for tier in LADDER if cost_bps(tier, model.demand) <= most * 1_000.0][0]
+    assert model.tier is best
+
+
 def test_mode_forward_has_no_mix_however_narrow_the_line() -> None:
     terms = Terms((Tier.A0, Tier.A1, Tier.A2, Tier.C))
     model = LineModel(80_000.0, terms=terms)
