@@ -88,6 +88,10 @@ class Climb:
         elif self._is_calm and elapsed_s <= LOOK_MAX_S:
             self._calm_s += elapsed_s
 
+    def excuse(self, seconds: float) -> None:
+        """What spoke against more for so long was no matter of the line: it was calm."""
+        self._calm_s = max(self._calm_s, seconds)
+
     def rest(self, now: float) -> None:
         """Nothing is sent: time passes without a meaning."""
         self._looked_at = now

@@ -119,6 +119,11 @@ class Trend:
         self.use = Use.NORMAL
         self.over_since: float | None = None  # departure of the group it began with
 
+    @property
+    def is_rising(self) -> bool:
+        """Whether the slope is above the threshold, however long."""
+        return self._over_groups > 0
+
     def take(self, sent_at: float, arrived_at: float, sent_s: float, arrived_s: float) -> None:
         """A group, and what both its times are after those of the one before."""
         self._deltas += 1
@@ -195,6 +200,7 @@ class Delay:
         "_least",
         "_newest",
         "_rising",
+        "jump_s",
         "newest_s",
         "standing_s",
         "trend",
@@ -211,6 +217,7 @@ class Delay:
         self._first_sent = 0.0
         self._last_group: tuple[float, float] | None = None
         self._newest = (0.0, 0.0)
+        self.jump_s = 0.0  # the most from one group to the next, while it has been growing
         self.newest_s = 0.0  # how much longer than the least the newest packet was under way
         self.standing_s: float | None = None  # how long each of the last second waited at least
 
@@ -257,6 +264,8 @@ class Delay:
         self.newest_s = max(0.0, way_s - base)
         self.standing_s = max(0.0, self._rising[0][1] - base)
         self.trend.judge()
+        if not self.trend.is_rising:
+            self.jump_s = 0.0
 
     def _close_group(self, group: tuple[float, float]) -> None:
         last = self._last_group
@@ -267,6 +276,7 @@ class Delay:
         if arrived_s < 0.0:
             return  # it was overtaken, which is no matter of queues
         self._last_group = group
+        self.jump_s = max(self.jump_s, arrived_s - sent_s)
         if sent_s > PAUSE_S:
             self.trend.begin()
         else:

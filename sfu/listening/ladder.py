@@ -144,8 +144,7 @@ class Ladder:
     def decide(self, evidence: Evidence, demand: Demand, terms: Terms) -> bool:
         """Follow the evidence; True when `tier` has changed."""
         before = self.tier
-        self.wants_rebase = False
-        self.proven_bps = None
+        self.wants_rebase, self.proven_bps = False, None
         allowed = self._keep(demand, terms, evidence.now)
         self._follow_silence(evidence, allowed)
         if not evidence.is_active:
@@ -293,6 +292,7 @@ class Ladder:
         self._found = None
         if self._waits_in_vain(evidence, cause):
             self.wants_rebase = True
+            self._climb.excuse(evidence.now - self.changed_at)
             return
         tier = trouble.lower(evidence, cause, self.tier, allowed, demand)
         if tier is not None:
@@ -313,6 +313,8 @@ class Ladder:
         """Whether packets wait as long as before the last step down: then it is not for us."""
         is_standing = cause is Cause.DELAY and evidence.over_s < trouble.OVERUSE_S
         before, self._stood_s = self._stood_s, evidence.standing_s if is_standing else None
+        if cause is Cause.DELAY and evidence.is_sudden:
+            self._stood_s = evidence.newest_s
         if not is_standing or before is None or evidence.standing_s is None:
             return False
         ratio = STOOD_SEEN_RATIO if evidence.has_feedback else STOOD_RATIO

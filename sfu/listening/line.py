@@ -249,7 +249,7 @@ class Line:
         evidence.standing_s, evidence.standing_at = feedback.standing_s, evidence.now
         evidence.is_draining = feedback.is_draining
         evidence.over_s = feedback.over_s
-        evidence.newest_s = feedback.newest_s
+        evidence.newest_s, evidence.is_sudden = feedback.newest_s, feedback.is_sudden
         if evidence.standing_s is not None:
             evidence.waits = evidence.standing_s > WAITS_S or evidence.over_s > 0.0
             if not evidence.waits:  # then loss says nothing of what the line carries

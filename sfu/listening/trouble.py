@@ -103,8 +103,8 @@ def lower(
     """The tier to go down to; None at the lowest.
 
     What arrives while a queue grows is what the line carries: with feedback the best tier for
-    1 / 1.1 of that. Without it the next one, but beyond a quarter of loss the best for 1 / 1.3 of
-    what the report says that came.
+    1 / 1.1 of that, unless it may be no queue. Without it the next one, but beyond a quarter of
+    loss the best for 1 / 1.3 of what the report says that came.
     """
 
     def cost(candidate: Tier) -> float:
@@ -123,6 +123,6 @@ def lower(
     elif not evidence.has_feedback:
         is_far = cause is Cause.LOSS and (evidence.loss or 0.0) > LOSS_QUARTER
         rate, margin = (rate if is_far else None), REPORTED_RATIO
-    if rate is None:
+    if rate is None or (cause is Cause.DELAY and evidence.is_sudden):
         return below[0]
     return next((candidate for candidate in below if cost(candidate) <= rate / margin), below[-1])

@@ -106,6 +106,7 @@ class LineModel:
         self.reports = reports
         self.terms = terms if terms is not None else Terms(LADDER)
         self.now = 0.0
+        self.clock_s = RECEIVER_CLOCK_S  # how far the receiver's clock is ahead
         self.line = Line(takes_red=takes_red, takes_feedback=takes_feedback, now=0.0)
         self.changes: list[tuple[float, Tier]] = []
         self.drops: list[float] = []  # when a packet found the queue full
@@ -213,7 +214,7 @@ class LineModel:
             [
                 Sent(
                     sent.sent_at,
-                    None if sent.arrived_at is None else sent.arrived_at + RECEIVER_CLOCK_S,
+                    None if sent.arrived_at is None else sent.arrived_at + self.clock_s,
                     sent.size,
                 )
                 for sent in told

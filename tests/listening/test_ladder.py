@@ -203,6 +203,22 @@ def test_a_path_that_takes_longer_from_now_on_costs_no_tier_for_long() -> None:
     assert len(model.changes) <= 2
 
 
+@pytest.mark.parametrize("jump_s", [0.2, 1.0, 3_600.0, -0.2, -3_600.0])
+@pytest.mark.parametrize("talk", [all_talk, one_talks, turns])
+def test_a_clock_that_is_set_costs_one_step_for_a_quarter_of_a_minute_at_most(
+    jump_s: float, talk: Talk
+) -> None:
+    """So does a route that takes that much longer from one packet to the next."""
+    for at in (4.0, 5.0, 6.5):
+        model = LineModel(None, talk=talk)
+        model.run(at)
+        model.clock_s += jump_s
+        model.run(16.0)
+        assert model.tier in FULL
+        model.run(30.0)
+        assert len(model.changes) <= 2
+
+
 @pytest.mark.parametrize("kbps", KBPS)
 @pytest.mark.parametrize("takes_red", [True, False])
 def test_by_reports_alone_it_takes_four_of_them_to_be_on_a_tier_that_fits(
