@@ -119,11 +119,6 @@ class Trend:
         self.use = Use.NORMAL
         self.over_since: float | None = None  # departure of the group it began with
 
-    @property
-    def is_rising(self) -> bool:
-        """Whether the slope is above the threshold, however long."""
-        return self._over_groups > 0
-
     def take(self, sent_at: float, arrived_at: float, sent_s: float, arrived_s: float) -> None:
         """A group, and what both its times are after those of the one before."""
         self._deltas += 1
@@ -196,6 +191,7 @@ class Delay:
         "_base",
         "_first_sent",
         "_group",
+        "_jumped_at",
         "_last_group",
         "_least",
         "_newest",
@@ -217,7 +213,8 @@ class Delay:
         self._first_sent = 0.0
         self._last_group: tuple[float, float] | None = None
         self._newest = (0.0, 0.0)
-        self.jump_s = 0.0  # the most from one group to the next, while it has been growing
+        self.jump_s = 0.0  # by how much it grew from one group to the next at most, lately
+        self._jumped_at = -math.inf
         self.newest_s = 0.0  # how much longer than the least the newest packet was under way
         self.standing_s: float | None = None  # how long each of the last second waited at least
 
@@ -264,7 +261,7 @@ class Delay:
         self.newest_s = max(0.0, way_s - base)
         self.standing_s = max(0.0, self._rising[0][1] - base)
         self.trend.judge()
-        if not self.trend.is_rising:
+        if sent_at - self._jumped_at > PAUSE_S:
             self.jump_s = 0.0
 
     def _close_group(self, group: tuple[float, float]) -> None:
@@ -276,7 +273,8 @@ class Delay:
         if arrived_s < 0.0:
             return  # it was overtaken, which is no matter of queues
         self._last_group = group
-        self.jump_s = max(self.jump_s, arrived_s - sent_s)
+        if arrived_s - sent_s > self.jump_s:
+            self.jump_s, self._jumped_at = arrived_s - sent_s, group[0]
         if sent_s > PAUSE_S:
             self.trend.begin()
         else:
