@@ -134,6 +134,7 @@ class Ladder:
             and self._before_silence is None
             and self._before_test is None
             and not self._shortage.is_begun
+            and not self.is_on_trial
         )
 
     @property
@@ -346,13 +347,7 @@ class Ladder:
             if self._climb.is_due(now, self.changed_at):
                 self._ascend(self._found, evidence.loss or 0.0, now)
         elif self._climb.may_probe(now, self.changed_at):
-            self.probe = Probe(
-                enough_bps=climb.UP_RATIO * cost_bps(allowed[0], worst),
-                waits_s=evidence.standing_s or 0.0,
-                loss_ratio=evidence.loss or 0.0,
-                now=now,
-                copies_max=copies_max,
-            )
+            self.probe = self._climb.probe(evidence, self.tier, above, worst, copies_max)
             self._finding = Finding.OPEN
 
     def _copies_max(self, demand: Demand) -> int:
@@ -376,6 +371,7 @@ class Ladder:
     def _ascend(self, tier: Tier | None, loss: float, now: float) -> None:
         if tier is not None:
             self._climb.went_up(tier, now, loss)
+            self._stood_s = None  # what waits now waits for more
             self._go(tier, Cause.RECOVERED, now)
 
     def _follow_probe(
@@ -389,9 +385,8 @@ class Ladder:
         is_clean = not probe.is_full and probe.is_last_stage
         above = climb.better(self.tier, allowed)
         if above:
-            self._found = climb.after_probe(
-                above, self._worst(demand), carried_bps, is_clean=is_clean
-            )
+            worst = self._worst(demand)
+            self._found = climb.after_probe(self.tier, above, worst, carried_bps, is_clean=is_clean)
         if self._found is None:
             self._climb.probed(now, is_sure=probe.is_full)
         if probe.is_full:

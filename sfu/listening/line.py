@@ -382,6 +382,7 @@ class Line:
         waiting_s = self._reports.waiting_s
         return (
             not self._ladder.is_best
+            or self._ladder.is_on_trial
             or (self.loss_ratio or 0.0) > LOSS_LOW
             or (waiting_s is not None and waiting_s > WAITS_S)
             or self._reports.silent_s(now) >= reports.ASK_S
