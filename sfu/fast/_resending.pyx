@@ -11,6 +11,7 @@ from sfu.fast._red cimport has_copies, wrap
 from sfu.fast._rows cimport NOBODY, RESENDS_MAX, SENT_MAX, Egress, Outgoing, Sent, Transport
 
 cdef double RESEND_AGE_S = 0.5      # no jitter buffer waits longer
+cdef double REQUEST_S = 0.02        # a request takes so much more than the last round trip, or was put off
 cdef enum:
     RESEND_TIMES = 2            # of one packet: a line that loses it three times has other needs
 
@@ -55,7 +56,7 @@ cdef class Resending(Outlet):
             return False
         if sent.times >= RESEND_TIMES or row.resends < 1.0:
             return False
-        if self.now - sent.again_at < spacing_s:
+        if self.now - sent.again_at < spacing_s + (0.0 if sent.times > 0 else REQUEST_S):
             return False
         row.resends -= 1.0
         sent.times += 1

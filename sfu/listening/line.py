@@ -138,7 +138,7 @@ class Line:
         """
         self._has_news = True
         self._reports.observe(rtt_s, jitter_s, now)
-        if self._loss.observe(counted) is None:
+        if self._loss.observe(counted, now) is None:
             return
         self._reports.note_sending(now)
         latest = self._loss.latest

@@ -19,10 +19,14 @@ at its end. So no gap is ever taken for a loss, nor a loss of long ago for one o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 # With fewer packets a report says nothing, and is added to the next: one lost would be 10 %.
 SENT_MIN = 25
+# Browsers report no more often, but send a report with each request: then what a publisher sent
+# again is often on its way still, and looks lost until the next.
+ROUND_S = 2.5
 # Two reports of 5 s say most of it; one burst alone is half believed.
 SMOOTHING = 0.5
 # Of feedback there is a word each second.
@@ -59,26 +63,29 @@ def count(*, highest: int, lost: int, last_sequence: int, packets: int) -> Count
 class DownlinkLoss:
     """The smoothed loss ratio (0 to 1) of one listener's line, over all its tracks."""
 
-    __slots__ = ("_excess", "_last", "latest", "ratio")
+    __slots__ = ("_excess", "_last", "_told_at", "latest", "ratio")
 
     def __init__(self) -> None:
         self.latest: float | None = None  # of the last round that said enough
         self.ratio: float | None = None  # None until enough was sent
+        self._told_at = -math.inf
         self._last: dict[int, Counted] = {}
         # By track, not above 0: by how much the last interval had too little.
         self._excess: dict[int, int] = {}
 
-    def observe(self, reported: dict[int, Counted]) -> float | None:
+    def observe(self, reported: dict[int, Counted], now: float | None = None) -> float | None:
         """Take a round of reports, by track; the new ratio, None when they say too little.
 
-        A track whose numbers went backwards has begun anew, and is left out once.
+        With `now` what comes too soon after the last counts with the next. A track whose numbers
+        went backwards has begun anew, and is left out once.
         """
         known = {
             track: counted for track, counted in reported.items() if self._knows(track, counted)
         }
         sent = sum(counted.sent - self._last[track].sent for track, counted in known.items())
-        if sent < SENT_MIN:
+        if sent < SENT_MIN or (now is not None and now - self._told_at < ROUND_S):
             return None
+        self._told_at = -math.inf if now is None else now
         lost = sum(self._lost(track, counted) for track, counted in known.items())
         ratio = self.latest = min(1.0, lost / sent)
         self.ratio = ratio if self.ratio is None else self.ratio + SMOOTHING * (ratio - self.ratio)

@@ -24,6 +24,7 @@ SENT_MAX = 64
 RESEND_BUCKET = 16.0
 RESEND_SHARE = 0.25
 RESEND_TIMES = 2
+REQUEST_S = 0.02
 
 
 def room_clock(now: float) -> int:
@@ -325,7 +326,8 @@ class OracleEgress:
 
     def use_resend(self, sent: Sent, now: float, spacing_s: float) -> bool:
         """Whether one more repetition is allowed; it counts as made."""
-        if sent.times >= RESEND_TIMES or self.resends < 1 or now - sent.again_at < spacing_s:
+        least_s = spacing_s if sent.times else spacing_s + REQUEST_S
+        if sent.times >= RESEND_TIMES or self.resends < 1 or now - sent.again_at < least_s:
             return False
         self.resends -= 1
         sent.times, sent.again_at = sent.times + 1, now

@@ -158,13 +158,17 @@ def test_what_came_late_from_its_publisher_waits_for_the_spacing_the_first_time(
     room.talk(2)
     sent = room.send(late)
     number = room.newest - 2
-    room.said |= {number: data for data, address in sent if address == room.listener.address}
+    (room.said[number],) = (data for data, address in sent if address == room.listener.address)
     room.now += 0.02
     assert room.ask(room.newest, spacing_s=0.05), "on time: nobody asks for it unless it is lost"
     assert not room.ask(number, spacing_s=0.05)
-    room.now += 0.04
+    room.now += 0.045
+    assert not room.ask(number, spacing_s=0.05), "a request may be late as well"
+    room.now += 0.01
     assert room.ask(number, spacing_s=0.05)
     assert not room.ask(number, spacing_s=0.05)
+    room.now += 0.055
+    assert room.ask(number, spacing_s=0.05)
 
 
 def test_half_a_second_later_nothing_comes_again() -> None:

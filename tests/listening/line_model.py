@@ -15,12 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sfu.listening import LADDER, Demand, Line, Terms, Tier, count
+from sfu.listening import LADDER, Demand, Line, Terms, Tier, cost_bps, count
 from sfu.listening.tiers import MIXES
 
 STEP_S = 0.02
 REPORT_S, FEEDBACK_S, LOOK_S = 5.0, 0.1, 1.0
 BESIDE_S, BESIDE_BYTES = 1.25, (100, 150)  # a sender report or an answer, one after the other
+REPAIR_S = 0.12
 QUEUE_S, QUEUE_BYTES_MIN = 0.4, 1_500
 MIX_STARTS_S, HUSH_S = 0.2, 0.1
 RECEIVER_CLOCK_S = 1_000.0
@@ -74,7 +75,7 @@ class Track:
         """What has arrived by `now`."""
         while self.under_way and self.under_way[0][0] <= now:
             arrived_at, number, sent_at = self.under_way.popleft()
-            self.highest, self.received = number, self.received + 1
+            self.highest, self.received = max(self.highest, number), self.received + 1
             transit_s = arrived_at - sent_at
             if self.transit_s is not None:
                 self.jitter_s += (abs(transit_s - self.transit_s) - self.jitter_s) / 16
@@ -92,6 +93,7 @@ class LineModel:
         loss: float = 0.0,
         report_loss: float = 0.0,
         source_loss: float = 0.0,
+        source_late: float = 0.0,
         latency_s: float = 0.03,
         has_queue: bool = True,
         burst_bytes: float = 0.0,
@@ -104,6 +106,7 @@ class LineModel:
     ) -> None:
         self.rate_bps, self.talk, self.loss = rate_bps, talk, loss
         self.report_loss, self.source_loss = report_loss, source_loss
+        self.source_late = source_late  # what its publisher lost, and sent again after REPAIR_S
         self.latency_s, self.has_queue, self.remb_bps = latency_s, has_queue, remb_bps
         self.burst_bytes, self.reports = burst_bytes, reports
         self.terms = terms if terms is not None else Terms(LADDER)
@@ -125,6 +128,8 @@ class LineModel:
         self._switch_at = self._hush_until = 0.0
         self._voiced_at = [-100.0] * SLOTS
         self._payloads: dict[int, deque[int]] = {n: deque(maxlen=2) for n in range(SLOTS + 1)}
+        # When it leaves, its track, number and octets.
+        self._late: deque[tuple[float, int, int, int]] = deque()
         self._packed: dict[int, list[int]] = {n: [] for n in range(SLOTS)}
 
     def run(self, seconds: float) -> None:
@@ -136,6 +141,12 @@ class LineModel:
     def tier(self) -> Tier:
         """Now."""
         return self.line.tier
+
+    @property
+    def fits(self) -> bool:
+        """Whether the tier costs less than the line carries, with all that is beside."""
+        cost = cost_bps(self.tier, self.demand, is_stamped=True)
+        return self.rate_bps is None or cost <= self.rate_bps
 
     def changes_since(self, at: float) -> list[tuple[float, Tier]]:
         """Of the tier, without copies alone."""
@@ -153,6 +164,7 @@ class LineModel:
         if self.rate_bps is not None:
             left = self._backlog - self.rate_bps * STEP_S / 8
             self._backlog = max(-self.burst_bytes, left)
+        self._repair(now)
         self._speak(now)
         if self._is_due(BESIDE_S):
             turn = round(now / BESIDE_S) % len(BESIDE_BYTES)
@@ -268,8 +280,22 @@ class LineModel:
     def _send(self, index: int, payload: int, header: int) -> None:
         track, now = self._tracks[index], self.now
         track.last += 1
+        number = track.last
         if self._random.random() < self.source_loss:
             return
+        if self.source_late and self._random.random() < self.source_late:
+            self._late.append((now + REPAIR_S, index, number, payload))
+            return
+        self._leave(index, number, payload, header)
+
+    def _repair(self, now: float) -> None:
+        """What publishers were asked for has come, and leaves under its own number."""
+        while self._late and self._late[0][0] <= now:
+            _, index, number, payload = self._late.popleft()
+            self._leave(index, number, payload, 24)
+
+    def _leave(self, index: int, number: int, payload: int, header: int) -> None:
+        track, now = self._tracks[index], self.now
         track.packets += 1
         self.packets += 1
         before = self._payloads[index]
@@ -285,7 +311,7 @@ class LineModel:
         if is_stamped:
             self._stamped.append(Sent(now, arrived_at, size))
         if arrived_at is not None:
-            track.under_way.append((arrived_at, track.last, now))
+            track.under_way.append((arrived_at, number, now))
 
     def _carry(self, size: int) -> float | None:
         """When it comes out of the line."""

@@ -38,49 +38,6 @@ def test_a_narrow_line_settles_within_6_s_and_nothing_finds_its_queue_full_after
     assert not [at for at in model.drops if at > SETTLED_S]
 
 
-@pytest.mark.parametrize("kbps", KBPS)
-@pytest.mark.parametrize("talk", [all_talk, one_talks])
-def test_what_passes_at_once_after_a_while_of_less_is_not_taken_for_what_a_line_carries(
-    kbps: int, talk: Talk
-) -> None:
-    """A token bucket lets a short probe through, however narrow the line."""
-    model = LineModel(kbps * 1_000.0, talk=talk, burst_bytes=1_600)
-    model.run(SETTLED_S)
-    for _ in range(120):
-        model.run(1.0)
-        assert fits(model, kbps)
-    assert not [at for at in model.drops if at > SETTLED_S]
-
-
-@pytest.mark.parametrize("kbps", KBPS)
-@pytest.mark.parametrize("talk", [all_talk, one_talks])
-@pytest.mark.parametrize("burst_bytes", [3_000, 6_000])
-def test_where_more_passes_at_once_than_is_usual_a_step_too_far_is_seen_at_once_and_rare(
-    kbps: int, talk: Talk, burst_bytes: int
-) -> None:
-    model = LineModel(kbps * 1_000.0, talk=talk, burst_bytes=burst_bytes)
-    model.run(12.0)
-    unfit = 0
-    for _ in range(240):
-        model.run(0.5)
-        unfit += not fits(model, kbps)
-    assert unfit <= 26  # 13 s of two minutes
-    assert len([at for at in model.drops if at > 12.0]) <= 0.03 * model.packets
-
-
-@pytest.mark.parametrize("takes_red", [True, False])
-def test_a_step_to_the_top_is_watched_as_any_other(*, takes_red: bool) -> None:
-    """Although there is nothing above: three voices packed is all that the line carries."""
-    model = LineModel(150_000.0, burst_bytes=6_000, takes_red=takes_red)
-    model.run(60.0)
-    times = [(at, tier) for at, tier in model.changes if at > SETTLED_S]
-    ups = [at for at, tier in times if tier is Tier.A1]
-    downs = [at for at, tier in times if tier is Tier.A2]
-    assert ups and len(ups) == len(downs)
-    assert all(down - up < 3.0 for up, down in zip(ups, downs, strict=True))
-    assert not [at for at in model.drops if at > SETTLED_S]
-
-
 @pytest.mark.parametrize(
     ("kbps", "tier"),
     [(400, Tier.A1), (150, Tier.A2), (80, Tier.B1), (45, Tier.B2), (28, Tier.B4), (14, Tier.B5)],
@@ -180,14 +137,6 @@ def test_by_reports_too_a_line_that_drops_what_is_beyond_its_rate_is_found(kbps:
     before, packets = len(model.drops), model.packets
     model.run(60.0)
     assert len(model.drops) - before <= 0.1 * (model.packets - packets)
-
-
-@pytest.mark.parametrize("takes_feedback", [True, False])
-def test_what_publishers_and_reports_lose_changes_nothing(*, takes_feedback: bool) -> None:
-    model = LineModel(None, source_loss=0.1, report_loss=0.1, takes_feedback=takes_feedback)
-    model.run(300.0)
-    assert not model.changes
-    assert model.line.copies == 0
 
 
 @pytest.mark.parametrize("kbps", [150, 80, 45, 28, 20, 14])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.listening import Counted, DownlinkLoss, count
-from sfu.listening.loss import SENT_MIN, LossSince
+from sfu.listening.loss import ROUND_S, SENT_MIN, LossSince
 
 
 def test_the_first_report_has_nothing_to_compare_with() -> None:
@@ -34,6 +34,15 @@ def test_few_packets_say_nothing() -> None:
     loss.observe({1: Counted(0, 0, 0)})
     assert loss.observe({1: Counted(SENT_MIN - 1, 5, SENT_MIN - 1)}) is None
     assert loss.ratio is None
+
+
+def test_reports_that_come_with_each_request_count_together() -> None:
+    """What was sent late is on its way when the request for it is: one of 25 would be 4 %."""
+    loss = DownlinkLoss()
+    loss.observe({1: Counted(0, 0, 0)}, 0.0)
+    assert loss.observe({1: Counted(50, 0, 50)}, 10.0) == 0.0
+    assert loss.observe({1: Counted(100, 2, 100)}, 10.0 + ROUND_S / 2) is None
+    assert loss.observe({1: Counted(200, 2, 200)}, 10.0 + ROUND_S) == pytest.approx(0.5 * 2 / 150)
 
 
 def test_what_says_too_little_counts_with_the_next() -> None:

@@ -9,6 +9,7 @@ from tests.sim.scenario import Direction, Hush, Join, Link, Mute, Run, Scenario,
 from tests.sim.scenarios.networks import CELLULAR, SCRAMBLED, WIFI
 from tests.sim.scenarios.speaking import STEADY, listener
 from tests.sim.shape import ClientShape
+from tests.sim.tiers import ChangesAtMost
 from tests.sim.voice import Voice
 
 ALWAYS = Voice(pause_s=(0.0, 0.0))
@@ -17,6 +18,7 @@ RED_TWO = ClientShape(voice=ALWAYS, red=True, copies=2)
 NACK = ClientShape(voice=ALWAYS, nack=True, xr=True)
 READS_RED = ClientShape(sends=False, red=True)
 ASKS = ClientShape(sends=False, nack=True, jitter_buffer_s=0.3)
+BOTH = ClientShape(sends=False, nack=True, red=True, jitter_buffer_s=0.4)
 # Both ways together 80 ms.
 FAR = Conditions(latency_s=0.04)
 
@@ -151,6 +153,27 @@ NACK_UPLINK = Scenario(
     ),
 )
 
+# What red sends again is on its way to them when they ask for it, and when they report.
+NACK_UPLINK_HEARD = Scenario(
+    "nack_uplink_heard",
+    (
+        Join("red", shape=NACK, up=far(0.1), down=FAR),
+        *(
+            Join(name, Role.LISTENER, shape=BOTH, up=conditions, down=conditions)
+            for name, conditions in (
+                ("white", Conditions(latency_s=0.005, jitter_s=0.02)),
+                ("grey", Conditions(latency_s=0.02, jitter_s=0.02)),
+                ("black", Conditions(latency_s=0.08)),
+            )
+        ),
+        Run(2.0),
+        Talk("red"),
+        Run(40.0),
+        *(ChangesAtMost(name, 0, within_s=42.0) for name in ("white", "grey", "black")),
+    ),
+    seeds=6,
+)
+
 # Beyond 200 ms nothing is asked for: it would come too late.
 NACK_UPLINK_TOO_FAR = Scenario(
     "nack_uplink_too_far",
@@ -232,6 +255,7 @@ SCENARIOS = (
     RED_DOWNLINK_PAIRS,
     NACK_DOWNLINK,
     NACK_UPLINK,
+    NACK_UPLINK_HEARD,
     NACK_UPLINK_TOO_FAR,
     REFERENCE_TIMES,
     REPAIRS_ON_WIFI,
