@@ -24,9 +24,9 @@ from dataclasses import dataclass
 
 # With fewer packets a report says nothing, and is added to the next: one lost would be 10 %.
 SENT_MIN = 25
-# Browsers report no more often, but send a report with each request: then what a publisher sent
-# again is often on its way still, and looks lost until the next.
-ROUND_S = 2.5
+# Regular reports are further apart, but one goes along with each request: then what a publisher
+# sent again is often on its way still, and looks lost until the next.
+ROUND_S = 1.4
 # Two reports of 5 s say most of it; one burst alone is half believed.
 SMOOTHING = 0.5
 # Of feedback there is a word each second.
