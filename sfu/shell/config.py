@@ -124,6 +124,12 @@ class Log(Section, frozen=True, kw_only=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class Drain(Section, frozen=True, kw_only=True):
+    """How it ends: after SIGTERM participants may stay for `deadline_s` at most."""
+
+    deadline_s: Annotated[float, Meta(ge=0, le=86_400)] = 1.0
+
+
 class Limits(Section, frozen=True, kw_only=True):
     """What `WorkerSettings` lets an operator change."""
 
@@ -151,6 +157,7 @@ class Config(Section, frozen=True, kw_only=True):
     media: Media = Media()
     http: Http = Http()
     log: Log = Log()
+    drain: Drain = Drain()
     limits: Limits = Limits()
 
     @property

@@ -109,7 +109,7 @@ class Registry:
         self._dtls = dtls
         self._negotiator = Negotiator(candidates, dtls.fingerprint, entropy, self.counters)
         self._entropy = entropy
-        self._wall_at_zero = wall_at_zero
+        self.wall_at_zero = wall_at_zero
         self._transport_settings = TransportSettings(
             join_timeout_s=settings.join_timeout_s,
             suspect_after_s=settings.suspect_after_s,
@@ -149,7 +149,7 @@ class Registry:
             settings,
             self.forwarder,
             now=now,
-            wall_at_zero=self._wall_at_zero,
+            wall_at_zero=self.wall_at_zero,
             generation_floor=self._generation_floor,
             mixes=mixes,
         )
@@ -206,9 +206,9 @@ class Registry:
         room.subscriptions.mixes_changed(now)
         self.settle_room(room)
 
-    def tell(self, body: EventBody) -> None:
-        """Something happened to the server itself."""
-        self._events.append(RoomEvent(None, body))
+    def tell(self, body: EventBody, room_id: str | None = None) -> None:
+        """Something happened to the server itself, or because of that to a room."""
+        self._events.append(RoomEvent(room_id, body))
 
     def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
         """Which rooms are controlled has changed: some rooms begin or cease to be orphans."""
@@ -349,7 +349,7 @@ class Registry:
             source=None if source == NO_SOURCE else source,
             egresses=egresses,
             entropy=self._entropy,
-            wall_at_zero=self._wall_at_zero,
+            wall_at_zero=self.wall_at_zero,
             settings=self._transport_settings,
             count=self._count_drop,
             listener_loss=question_for(self.peers, row, self.settings),

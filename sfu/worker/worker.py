@@ -28,6 +28,7 @@ from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
 from sfu.worker.backlog import Backlog
 from sfu.worker.commands import Commands
+from sfu.worker.draining import begin_draining, continue_draining
 from sfu.worker.guard import Guard
 from sfu.worker.inbound import Inbound
 from sfu.worker.invariant import Breach, Invariant
@@ -42,8 +43,6 @@ from sfu.worker.settings import WorkerSettings
 HANDSHAKE_STEPS = 4
 PEERS_PER_TURN = 64
 ROOMS_PER_TURN = 64
-# Closing a room costs some 0.1 ms, and as much again for each participant in it.
-DRAINED_PER_TURN = 8
 
 
 class Worker:
@@ -143,8 +142,7 @@ class Worker:
             registry.tick_room(room, now)
             if room.tails.has_due:
                 self._silencing.append(room)
-        if registry.intake.drain.is_due(now):
-            registry.empty(now, rooms_max=DRAINED_PER_TURN)
+        continue_draining(registry, now)
         registry.lines.look(now)
         self._mixes.handle_timer(now)
         self._invariant.look(now)
@@ -168,6 +166,11 @@ class Worker:
         """The command's result; raises ControlError when it is refused."""
         self._now = now
         return self._commands.execute(command, now)
+
+    def begin_leaving(self, deadline_s: float, now: float) -> None:
+        """The process ends when everybody has left, and in `deadline_s` at the latest."""
+        self._now = now
+        begin_draining(self._registry, deadline_s, now, is_final=True)
 
     def drain_participants(self, now: float) -> None:
         """The server is going away: take nobody new, close every room."""
@@ -196,7 +199,7 @@ class Worker:
         deadlines = (
             self._registry.peer_timers.next_deadline(),
             self._registry.room_timers.next_deadline(),
-            self._registry.intake.drain.deadline,
+            self._registry.intake.drain.next_deadline(self._now),
             self._repairs.next_deadline(),
             self._registry.lines.deadline,
             self._invariant.deadline,
@@ -214,6 +217,11 @@ class Worker:
     def is_draining(self) -> bool:
         """Whether nobody new is taken because somebody asked for it."""
         return self._registry.intake.drain.is_on
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is here; there may still be rooms."""
+        return not len(self._registry.peers)
 
     def counters(self) -> dict[str, int]:
         """Counts since the start, by name."""

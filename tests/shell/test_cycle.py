@@ -82,6 +82,9 @@ class FakeWorker:
     def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
         self.seen.append(controls("r"))
 
+    def begin_leaving(self, deadline_s: float, now: float) -> None:
+        self.seen.append(deadline_s)
+
     def drain_participants(self, now: float) -> None:
         self.pending.append(b"BYE")
 
