@@ -84,7 +84,7 @@ PEOPLE = [
     ),
     Panel(
         "Listeners by tier",
-        "A: the voices themselves, B: a mix at a falling rate, C: the leanest mix.",
+        "A: the voices themselves, B: their mix, C: no sound. Paused was asked for.",
         "none",
         [Query(now("rostrum_listeners", "tier"), "{{tier}}")],
         is_stacked=True,
