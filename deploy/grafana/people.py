@@ -7,9 +7,7 @@ from deploy.grafana.dashboard import Panel, Query
 from deploy.grafana.queries import HERE, LOOP, each, now, rate
 
 OVERVIEW = [
-    Panel(
-        "Daemons", "Those that answer.", "none", [Query('sum(up{job="rostrum"})')], "stat", 3
-    ),
+    Panel("Daemons", "Those that answer.", "none", [Query('sum(up{job="rostrum"})')], "stat", 3),
     Panel("Rooms", "", "none", [Query(now("rostrum_rooms"))], "stat", 3),
     Panel("Participants", "", "none", [Query(now("rostrum_participants"))], "stat", 3),
     Panel(
