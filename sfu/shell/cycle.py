@@ -31,6 +31,7 @@ from control.errors import ControlError, ErrorCode
 from control.events import EventBody
 from sfu.fast import Batch
 from sfu.shell.udp import BATCHES_PER_WAKE
+from sfu.worker.tally import Tally
 
 # Datagrams in one batch from a socket; fewer mean that nothing is left there.
 INBOX_DATAGRAMS = 256
@@ -45,6 +46,8 @@ COMMANDS_S = 0.002
 DOZE_S = 0.002
 # Reading and sending in one go: commands, timers and operators wait no longer than this.
 READING_S = 0.005
+# Of how long packets stay: half of a frame is felt, a tenth of it is nothing.
+FORWARDING_EDGES_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02)
 # Without media for this long nothing is in a hurry. A voice is 20 ms frames, or 400 ms in a pause.
 QUIET_AFTER_S = 0.5
 
@@ -94,6 +97,8 @@ class Cycle:
         publish: Callable[[str | None, EventBody], object],
     ) -> None:
         self.bugs = 0
+        # How long each batch with media took from before it was read until all of it was sent.
+        self.forwarding = Tally(FORWARDING_EDGES_S)
         self._worker = worker
         self._port = port
         self._clock = clock
@@ -176,7 +181,7 @@ class Cycle:
         """
         taken, begun_at = 0, self._clock()
         for _ in range(BATCHES_PER_WAKE):
-            limit = self._limit
+            limit, read_at = self._limit, self._clock()
             try:
                 count = self._port.receive(fd, self._inbox, limit)
             except OSError as error:
@@ -184,9 +189,13 @@ class Cycle:
                 _log.warning("media socket error", error=error.strerror)
                 break
             if count:
-                self._turn("receive", self._worker.receive, self._inbox, self._clock())
+                given_at = self._clock()
+                self._turn("receive", self._worker.receive, self._inbox, given_at)
+            sent_at = self._clock()
+            if count and self._worker.heard_media_at == given_at:
+                self.forwarding.add(sent_at - read_at)
             taken += count
-            is_over = self._clock() - begun_at > READING_S
+            is_over = sent_at - begun_at > READING_S
             self._limit = max(1, limit // 2) if is_over else min(INBOX_DATAGRAMS, limit * 2)
             if count < limit or is_over:
                 break

@@ -29,6 +29,7 @@ from sfu.shell.announce import compute_candidates
 from sfu.shell.config import ConfigError, effective_config
 from sfu.shell.cycle import Cycle
 from sfu.shell.dtls_openssl import OpensslDtls
+from sfu.shell.exposed import CONTROL, DTLS, expose_certificates, expose_media
 from sfu.shell.loading import Loaded
 from sfu.shell.log import LineWriter, set_level
 from sfu.shell.metrics import Metrics
@@ -78,10 +79,11 @@ class Daemon:
             raise
         self._mixing = self._mixing_thread() if config.media.mix else None
         settings = config.worker_settings(version)
+        self._dtls = OpensslDtls()
         epoch = secrets.token_hex(8)
         self._worker = Worker(
             settings,
-            dtls=OpensslDtls(),
+            dtls=self._dtls,
             candidates=self._candidates,
             entropy=secrets.token_bytes,
             epoch=epoch,
@@ -249,11 +251,18 @@ class Daemon:
         metrics.add_gauges("", self._worker.sizes)
         metrics.add_gauges("loop", lambda: {"tasks": len(asyncio.all_tasks(self._loop))})
         metrics.add_counters("udp", self._port.counters)
+        expose_media(metrics, self._worker, self._cycle)
+        expose_certificates(metrics, self._certificates)
         if self._mixing is not None:
             self._mixing.add_to(metrics)
         metrics.add_counters("control", lambda: self._control_counters(is_open=False))
         metrics.add_gauges("control", lambda: self._control_counters(is_open=True))
         return metrics
+
+    def _certificates(self) -> dict[str, tuple[float, float]]:
+        """Their validity; the newest is that of the last reload."""
+        control = self._loaded.tls_validity
+        return {DTLS: self._dtls.validity} | ({} if control is None else {CONTROL: control})
 
     def _mixing_thread(self) -> MixingThread:
         """Raises ConfigError when there is nothing to mix with."""

@@ -65,7 +65,7 @@ def in_force(old: Loaded, new: Loaded) -> Loaded:
         drain=after.drain,
         control=replace(before.control, keys=after.control.keys, tls=after.control.tls),
     )
-    return Loaded(config, new.keys, new.tls)
+    return Loaded(config, new.keys, new.tls, new.tls_validity)
 
 
 def _by_id(keys: tuple[Key, ...]) -> dict[str, Key]:

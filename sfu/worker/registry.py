@@ -26,6 +26,7 @@ from sfu.transport.settings import TransportSettings
 from sfu.transport.transport import Transport
 from sfu.worker.census import Census
 from sfu.worker.findings import enter
+from sfu.worker.funnel import Funnel
 from sfu.worker.intake import Intake
 from sfu.worker.lines import Lines, count_changes
 from sfu.worker.listener_loss import question_for
@@ -102,6 +103,7 @@ class Registry:
             settings, rooms=self.rooms, peers=self.peers, counters=self.counters, tell=self.tell
         )
         self.census = Census()
+        self.funnel = Funnel(self.forwarder, self.peers)
         # Of all rooms that are closed: a late goodbye for one must not find its number again in the
         # next room of that name.
         self._generation_floor = 0
@@ -356,7 +358,7 @@ class Registry:
         )
         red_egresses = red_of(egresses, negotiation)
         line = self.lines.begin(negotiation, now)
-        peer = Peer(room, admission.participant, transport, row, source, line)
+        peer = Peer(room, admission.participant, transport, row, source, line, now)
         self.peers.add(peer)
         room.add(admission, source=source, egresses=egresses, red_egresses=red_egresses, now=now)
         self.lines.follow(peer, now)
@@ -373,6 +375,7 @@ class Registry:
             self.depart(peer, event.reason, now)
         else:
             enter(event, peer, self.peers, self.forwarder)
+            self.funnel.note(event, peer, now)
 
     def _close(self, peer: Peer) -> None:
         """The connection of somebody who is in no room any more ends."""

@@ -37,6 +37,8 @@ from sfu.worker.registry import Registry
 from sfu.worker.repairs import Repairs
 from sfu.worker.resends import Resends
 from sfu.worker.settings import WorkerSettings
+from sfu.worker.survey import Survey
+from sfu.worker.tally import Tally
 
 # What one turn does, each a few tenths of a millisecond: steps of handshakes, participants' timers,
 # rooms. Media that came meanwhile waits no longer than the three together.
@@ -98,6 +100,7 @@ class Worker:
             counters=self._registry.counters,
             tell=on_breach,
         )
+        self._survey = Survey(self._registry.peers)
         self._now = 0.0
         self._received = 0
         self._heard_media_at = -math.inf
@@ -144,6 +147,7 @@ class Worker:
                 self._silencing.append(room)
         continue_draining(registry, now)
         registry.lines.look(now)
+        registry.funnel.look(now)
         self._mixes.handle_timer(now)
         self._invariant.look(now)
 
@@ -202,6 +206,7 @@ class Worker:
             self._registry.intake.drain.next_deadline(self._now),
             self._repairs.next_deadline(),
             self._registry.lines.deadline,
+            self._registry.funnel.deadline,
             self._invariant.deadline,
             self._mixes.next_deadline(),
             self.forwarder.next_flush(),
@@ -244,6 +249,20 @@ class Worker:
         for part in parts:
             sizes |= part.sizes()
         return sizes
+
+    def joins(self) -> dict[str, Tally]:
+        """How long the steps of joins took, in seconds, by name."""
+        return {stage.value: tally for stage, tally in self._registry.funnel.tallies.items()}
+
+    @property
+    def room_people(self) -> Tally:
+        """How many people there are in each room that has any."""
+        return self._registry.census.room_people
+
+    def survey(self) -> Survey:
+        """How listeners' lines are now; see there for how many are asked."""
+        self._survey.take()
+        return self._survey
 
     # What compiled code leaves to Python
 
