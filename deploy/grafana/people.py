@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from control.types import LeaveReason
 from deploy.grafana.dashboard import Panel, Query
-from deploy.grafana.queries import HERE, LOOP, each, now, rate
+from deploy.grafana.queries import HERE, LOOP, each, now, quantile, quantiles_now, rate
 
 OVERVIEW = [
     Panel("Daemons", "Those that answer.", "none", [Query('sum(up{job="rostrum"})')], "stat", 3),
@@ -107,4 +107,23 @@ CONNECTIONS = [
         [Query(rate("rostrum_refused", "limit"), "{{limit}}")],
     ),
     Panel("Leaves, by reason", "", "cps", each("rostrum_left", LeaveReason)),
+    Panel(
+        "How far joins come",
+        "Checked, encrypted, heard, served. Listeners send nothing, so they are never heard.",
+        "cps",
+        [
+            Query(rate("rostrum_joins"), "joined"),
+            Query(
+                f"sum by (stage) (rate(rostrum_join_seconds_count{{{HERE}}}[$__rate_interval]))",
+                "{{stage}}",
+            ),
+        ],
+    ),
+    Panel(
+        "How long joins take",
+        "p90. Checks and handshake since the join, first packets since the handshake.",
+        "s",
+        [Query(quantile(0.9, "rostrum_join_seconds", "le, stage"), "{{stage}}")],
+    ),
+    Panel("People in a room", "", "none", quantiles_now("rostrum_room_people")),
 ]

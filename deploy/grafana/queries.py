@@ -33,16 +33,23 @@ def share(part: str, whole: str) -> str:
     return f"{part} / ({whole} > 0) or vector(0)"
 
 
+def quantile(q: float, metric: str, by: str = "le") -> str:
+    """Of what a histogram took up lately; `by` are labels, `le` among them."""
+    buckets = f"rate({metric}_bucket{{{HERE}}}[$__rate_interval])"
+    return f"histogram_quantile({q}, sum by ({by}) ({buckets}))"
+
+
 def quantiles(metric: str) -> list[Query]:
-    """Median, p99 and p99.9 of a histogram."""
-    return [
-        Query(
-            f"histogram_quantile({q}, "
-            f"sum by (le) (rate({metric}_bucket{{{HERE}}}[$__rate_interval])))",
-            name,
-        )
-        for q, name in ((0.5, "median"), (0.99, "p99"), (0.999, "p99.9"))
-    ]
+    """Median, p99 and p99.9 of what a histogram took up lately."""
+    shown = {0.5: "median", 0.99: "p99", 0.999: "p99.9"}
+    return [Query(quantile(q, metric), name) for q, name in shown.items()]
+
+
+def quantiles_now(metric: str) -> list[Query]:
+    """Median, p90 and p99 of a histogram that holds what there is at the moment."""
+    buckets = f"sum by (le) ({metric}_bucket{{{HERE}}})"
+    shown = {0.5: "median", 0.9: "p90", 0.99: "p99"}
+    return [Query(f"histogram_quantile({q}, {buckets})", name) for q, name in shown.items()]
 
 
 def each(metric: str, names: Iterable[str]) -> list[Query]:

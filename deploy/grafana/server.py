@@ -105,4 +105,15 @@ PROCESS = [
             for name in ("transports", "addresses", "sources", "slots", "streams", "egresses")
         ],
     ),
+    Panel(
+        "Certificates",
+        "How long they are still good for.",
+        "s",
+        [
+            Query(
+                f"min by (certificate) (rostrum_certificate_not_after_seconds{{{HERE}}}) - time()",
+                "{{certificate}}",
+            )
+        ],
+    ),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.dashboard import Panel, Query
-from deploy.grafana.queries import HERE, each, now, quantiles, rate, share
+from deploy.grafana.queries import HERE, each, now, quantiles, quantiles_now, rate, share
 
 SOUND = [
     Panel(
@@ -24,6 +24,12 @@ SOUND = [
             Query(rate("rostrum_udp_received_bytes"), "in"),
             Query(rate("rostrum_udp_sent_bytes"), "out"),
         ],
+    ),
+    Panel(
+        "Time in here",
+        "From before a batch is read until all that follows from it is sent.",
+        "s",
+        quantiles("rostrum_forwarding_seconds"),
     ),
     Panel(
         "Datagrams a system call",
@@ -87,6 +93,27 @@ SOUND = [
         "",
         "cps",
         [Query(rate("rostrum_tier_changes", "cause"), "{{cause}}")],
+    ),
+    Panel(
+        "Loss, line by line",
+        "Of up to 1,000 participants by turns, as they report it.",
+        "percentunit",
+        quantiles_now("rostrum_line_loss_ratio"),
+        width=6,
+    ),
+    Panel(
+        "Jitter, line by line",
+        "Of the same.",
+        "s",
+        quantiles_now("rostrum_line_jitter_seconds"),
+        width=6,
+    ),
+    Panel(
+        "Round trips, line by line",
+        "Of the same.",
+        "s",
+        quantiles_now("rostrum_line_rtt_seconds"),
+        width=6,
     ),
 ]
 

@@ -75,16 +75,20 @@ class PrometheusProcess:
         )
 
     def __enter__(self) -> PrometheusProcess:
+        """Wait for the first scrape: some 5 s after its start it looks whom to scrape at all."""
         until = time.monotonic() + START_WITHIN_S
-        while True:
-            try:
-                get_text(f"{self.url}/-/ready")
-                return self
-            except (URLError, ConnectionError):
-                if self._process.poll() is not None or time.monotonic() > until:
-                    self.__exit__()
-                    raise AssertionError(Path(self._log.name).read_text()) from None
-                time.sleep(0.1)
+        while not self._scrapes():
+            if self._process.poll() is not None or time.monotonic() > until:
+                self.__exit__()
+                raise AssertionError(Path(self._log.name).read_text())
+            time.sleep(0.1)
+        return self
+
+    def _scrapes(self) -> bool:
+        try:
+            return bool(self.ask("query", query="up == 1")["result"])
+        except (URLError, ConnectionError):
+            return False
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
