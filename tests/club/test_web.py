@@ -95,7 +95,8 @@ def test_options_that_cannot_be_used_are_told_in_one_line(
     words: list[str], complaint: str, tmp_path: Path
 ) -> None:
     (tmp_path / "key").write_text("k")
-    command = [sys.executable, "-m", "deploy.club.web", "--moderator-key-file", tmp_path / "key"]
+    key = str(tmp_path / "key")
+    command = [sys.executable, "-m", "deploy.club.web", "--moderator-key-file", key]
     done = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith(complaint)
