@@ -251,6 +251,7 @@ class Daemon:
         metrics.add_gauges("", self._worker.sizes)
         metrics.add_gauges("loop", lambda: {"tasks": len(asyncio.all_tasks(self._loop))})
         metrics.add_counters("udp", self._port.counters)
+        metrics.add_gauges("udp", self._port.sizes)
         expose_media(metrics, self._worker, self._cycle)
         expose_certificates(metrics, self._certificates)
         if self._mixing is not None:

@@ -20,7 +20,8 @@ DTLS, CONTROL = "dtls", "control"
 
 
 def expose_media(metrics: Metrics, worker: Worker, cycle: Cycle) -> None:
-    """Joins, forwarding, rooms and lines."""
+    """Joins, forwarding, rooms and lines, and whether newcomers are taken."""
+    metrics.add_gauges("", lambda: {"draining": int(worker.is_draining)})
     metrics.add_distributions(
         "join_seconds",
         "Steps of joins: checks and handshake since the join, first packets since the handshake.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import socket
@@ -11,17 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvloop
 
-from bench import report, running
-from bench.loads.scene import phrasebook
 from bench.options import LoadOptions
-from bench.targets.rostrum import AttachedRostrum, Hearing
 from deploy.grafana.dashboard import FILE, GRID_WIDTH, write
 from deploy.grafana.panels import ROWS
 from tests.deploy import prometheus
 from tests.deploy.prometheus import PrometheusProcess
 from tests.shell.process import DaemonProcess
+from tests.shell.small_load import load
 
 PANELS = [panel for row in ROWS.values() for panel in row]
 LISTENERS = 8
@@ -38,21 +34,6 @@ def free_port() -> int:
     """A TCP port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
-
-
-def load(daemon: DaemonProcess) -> None:
-    """Three speakers and some listeners for some seconds."""
-    target = AttachedRostrum(
-        daemon.listening["control"],
-        pids=[daemon.process.pid],
-        metrics_url=prometheus.metrics_url(daemon),
-        hearing=Hearing(LOAD.mode, LOAD.listener_lines, LOAD.limits_kbps),
-    )
-    with (
-        report.live_for("rostrum", quiet=True) as live,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        runner.run(running.run_load(LOAD, target, live, running.Cores(), phrasebook(LOAD)))
 
 
 class Seen:
@@ -80,7 +61,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     folder = tmp_path_factory.mktemp("prometheus")
     with DaemonProcess() as daemon, PrometheusProcess(folder, daemon, free_port()) as source:
         since = time.time()
-        load(daemon)
+        load(daemon, LOAD)
         yield Seen(source, since, time.time())
 
 

@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
-import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from bench import report, running
-from bench.loads.scene import phrasebook
 from bench.options import LoadOptions
-from bench.targets.rostrum import AttachedRostrum, Hearing
 from sfu.shell.metrics import LABELS
 from sfu.worker.funnel import Stage
 from tests.shell.process import DaemonProcess
+from tests.shell.small_load import load
 from tests.shell.test_serve import get
 
 SPEAKERS, LISTENERS = 3, 6
 LOAD = LoadOptions("room", listeners=LISTENERS, duration_s=4.0, join_rate=50.0)
 
 
-def load(daemon: DaemonProcess) -> None:
-    """Some speakers and listeners for some seconds."""
-    target = AttachedRostrum(
-        daemon.listening["control"],
-        pids=[daemon.process.pid],
-        metrics_url=f"http://{daemon.listening['http']}/metrics",
-        hearing=Hearing(LOAD.mode, LOAD.listener_lines, LOAD.limits_kbps),
-    )
-    with (
-        report.live_for("rostrum", quiet=True) as live,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        runner.run(running.run_load(LOAD, target, live, running.Cores(), phrasebook(LOAD)))
-
-
 @pytest.fixture(scope="module")
 def samples() -> Iterator[list[Sample]]:
     """Every series after the load."""
     with DaemonProcess() as daemon:
-        load(daemon)
+        load(daemon, LOAD)
         text = get(daemon, "/metrics")[1]
         families = text_string_to_metric_families(text)
         yield [sample for family in families for sample in family.samples]
