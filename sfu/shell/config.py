@@ -118,10 +118,14 @@ class Http(Section, frozen=True, kw_only=True):
 
 
 class Log(Section, frozen=True, kw_only=True):
-    """How lines are written to standard output."""
+    """How lines are written to standard output.
+
+    `addresses`: those of others are shortened to their network, or written in full.
+    """
 
     format: Literal["json", "console"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    addresses: Literal["redacted", "full"] = "redacted"
 
 
 class Drain(Section, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ import structlog
 from control.commands import AnyCommand
 from control.errors import ControlError, ErrorCode
 from control.events import EventBody
+from control.requests import REQUEST
 from sfu.fast import Batch
 from sfu.shell.udp import BATCHES_PER_WAKE
 from sfu.worker.tally import Tally
@@ -97,6 +98,7 @@ class Cycle:
         publish: Callable[[str | None, EventBody], object],
     ) -> None:
         self.bugs = 0
+        self.request = ""  # of the command that is being run; events that come out are its own
         # How long each batch with media took from before it was read until all of it was sent.
         self.forwarding = Tally(FORWARDING_EDGES_S)
         self._worker = worker
@@ -111,7 +113,7 @@ class Cycle:
         self._armed = math.inf  # what the timer is set to
         self._woken_at = -math.inf
         self._doze: asyncio.TimerHandle | None = None
-        self._commands: deque[tuple[AnyCommand, asyncio.Future[Any]]] = deque()
+        self._commands: deque[tuple[AnyCommand, asyncio.Future[Any], str]] = deque()
         self._commands_until = 0.0  # in this turn of the loop
         self._next_turn: asyncio.Handle | None = None
         self._is_stopped = False
@@ -136,7 +138,7 @@ class Cycle:
         How many may wait is limited by who submits: 256 of each connection.
         """
         done = self._loop.create_future()
-        self._commands.append((command, done))
+        self._commands.append((command, done, REQUEST.get()))
         self._run_commands()
         return done
 
@@ -163,6 +165,8 @@ class Cycle:
     def note_bug(self, where: str, error: Exception, **fields: Any) -> None:
         """Count a bug and log it with its traceback."""
         self.bugs += 1
+        if self.request:
+            fields["request"] = self.request
         _log.error("bug", where=where, exc_info=error, **fields)
 
     def stop(self) -> None:
@@ -186,7 +190,7 @@ class Cycle:
                 count = self._port.receive(fd, self._inbox, limit)
             except OSError as error:
                 # An ICMP error of some earlier datagram; the socket itself is as good as before.
-                _log.warning("media socket error", error=error.strerror)
+                _log.warning("media_socket_error", error=error.strerror)
                 break
             if count:
                 given_at = self._clock()
@@ -229,8 +233,9 @@ class Cycle:
         if self._commands:
             self._run_commands()
 
-    def _execute(self, command: AnyCommand, done: asyncio.Future[Any]) -> None:
+    def _execute(self, command: AnyCommand, done: asyncio.Future[Any], request: str) -> None:
         result: Any
+        self.request = request
         try:
             result = self._worker.execute(command, self._clock())
         except ControlError as error:
@@ -242,6 +247,7 @@ class Cycle:
         if not done.done():  # whoever asked may have given up
             done.set_result(result)
         self._flush()
+        self.request = ""
 
     def _turn(self, where: str, take: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -30,6 +30,7 @@ from sfu.shell.config import ConfigError, effective_config
 from sfu.shell.cycle import Cycle
 from sfu.shell.dtls_openssl import OpensslDtls
 from sfu.shell.exposed import CONTROL, DTLS, expose_certificates, expose_media
+from sfu.shell.journal import Journal
 from sfu.shell.loading import Loaded
 from sfu.shell.log import LineWriter, set_level
 from sfu.shell.metrics import Metrics
@@ -39,6 +40,7 @@ from sfu.shell.reload import changes_between, in_force
 from sfu.shell.service import from_environment
 from sfu.shell.udp import ListenError, UdpPort, listen_error
 from sfu.shell.vitals import Vitals
+from sfu.worker.invariant import Breach
 from sfu.worker.worker import Worker
 
 # What an operator may count on after SIGTERM, beyond the time that is given to participants.
@@ -80,6 +82,7 @@ class Daemon:
         self._mixing = self._mixing_thread() if config.media.mix else None
         settings = config.worker_settings(version)
         self._dtls = OpensslDtls()
+        self._journal = Journal()
         epoch = secrets.token_hex(8)
         self._worker = Worker(
             settings,
@@ -90,7 +93,7 @@ class Daemon:
             wall_at_zero=time.time() - time.monotonic(),
             started_at=time.monotonic(),
             on_bug=lambda error: self._cycle.note_bug("participant", error),
-            on_breach=lambda breach: _log.error("forwarding breach", **breach._asdict()),
+            on_breach=self._on_breach,
             mixing=self._mixing,
         )
         self._cycle = Cycle(self._worker, self._port, clock=time.monotonic, publish=self._publish)
@@ -190,6 +193,11 @@ class Daemon:
 
     def _publish(self, room: str | None, body: EventBody) -> None:
         self._server.publish(room, body)
+        self._journal.note(room, body, self._cycle.request)
+
+    def _on_breach(self, breach: Breach) -> None:
+        joined_by = self._journal.joined_by(breach.room, breach.participant)
+        _log.error("forwarding_breach", joined_by=joined_by, **breach._asdict())
 
     def _on_signal(self, number: signal.Signals) -> None:
         if not self._is_ready:
@@ -221,7 +229,7 @@ class Daemon:
                 raise ConfigError("control.tls: to begin or end using TLS takes a restart")
             self._server.replace_keys(loaded.keys)
         except (ConfigError, UnsafeListenError) as error:
-            _log.error("not reloaded", error=str(error))
+            _log.error("not_reloaded", error=str(error))
             return
         if loaded.tls is not None:
             self._server.replace_tls(loaded.tls)
@@ -235,7 +243,7 @@ class Daemon:
         for buffer in self._port.buffers:
             if buffer.is_clamped:
                 _log.warning(
-                    "socket buffer clamped: bursts will be lost",
+                    "socket_buffer_clamped",
                     endpoint=str(buffer.endpoint),
                     asked_bytes=buffer.asked,
                     granted_bytes=buffer.granted,
@@ -243,7 +251,7 @@ class Daemon:
                 )
         for key in self._config.control.keys:
             if key.secret is not None and len(key.secret.encode()) < SECRET_BYTES_ADVISED:
-                _log.warning("short secret", key=key.id, advised_bytes=SECRET_BYTES_ADVISED)
+                _log.warning("short_secret", key=key.id, advised_bytes=SECRET_BYTES_ADVISED)
 
     def _all_metrics(self, version: str) -> Metrics:
         metrics = Metrics(version)
@@ -275,7 +283,7 @@ class Daemon:
         return MixingThread(
             lambda: Mixer(time.monotonic(), time.perf_counter),
             clock=time.monotonic,
-            report=lambda error: _log.error("mixing broke off", exc_info=error),
+            report=lambda error: _log.error("mixing_broke_off", exc_info=error),
         )
 
     def _control_counters(self, *, is_open: bool) -> dict[str, int]:
@@ -286,4 +294,5 @@ class Daemon:
     def _counters(self) -> dict[str, int]:
         """The worker's, and what only the shell sees; its bugs include the worker's."""
         own = {"bugs": self._cycle.bugs, "log_lines_dropped": self._writer.dropped}
+        own["log_lines_suppressed"] = self._writer.suppressed
         return self._worker.counters() | own

@@ -80,7 +80,7 @@ class Vitals:
         lag = max(0.0, now - due)
         self._on_lag(lag)
         if lag > LAG_WARNING_S:
-            _log.warning("event loop late", lag_ms=round(lag * 1_000))
+            _log.warning("event_loop_late", lag_ms=round(lag * 1_000))
         self._on_beat(now)
         self._lag_timer = self._loop.call_later(
             LAG_INTERVAL_S, self._measure_lag, now + LAG_INTERVAL_S

@@ -114,7 +114,7 @@ async def test_keys_are_asked_for() -> None:
 
 def test_a_short_secret_is_warned_about() -> None:
     with DaemonProcess('control.keys=[{id="a", secret="short", scopes=["read"]}]') as daemon:
-        assert [line["key"] for line in daemon.before if line["event"] == "short secret"] == ["a"]
+        assert [line["key"] for line in daemon.before if line["event"] == "short_secret"] == ["a"]
 
 
 async def test_a_unix_socket_is_listened_on_and_removed(tmp_path: Path) -> None:
