@@ -7,7 +7,14 @@ from deploy.grafana.dashboard import Panel, Query
 from deploy.grafana.queries import HERE, LOOP, each, now, quantile, quantiles_now, rate
 
 OVERVIEW = [
-    Panel("Daemons", "Those that answer.", "none", [Query('sum(up{job="rostrum"})')], "stat", 3),
+    Panel(
+        "Daemons",
+        "Those that answer, and those of them that take nobody new.",
+        "none",
+        [Query('sum(up{job="rostrum"})', "up"), Query(now("rostrum_draining"), "draining")],
+        "stat",
+        3,
+    ),
     Panel("Rooms", "", "none", [Query(now("rostrum_rooms"))], "stat", 3),
     Panel("Participants", "", "none", [Query(now("rostrum_participants"))], "stat", 3),
     Panel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from bench.options import LoadOptions
 from deploy.grafana.dashboard import FILE, GRID_WIDTH, write
 from deploy.grafana.panels import ROWS
 from tests.deploy import prometheus
-from tests.deploy.prometheus import PrometheusProcess
+from tests.deploy.prometheus import RULE_FILES, PrometheusProcess
 from tests.shell.process import DaemonProcess
 from tests.shell.small_load import load
 
@@ -28,6 +29,8 @@ LOAD = LoadOptions(
 # Rates over 2 s, which hold eight scrapes.
 FILLED_IN = {"$__rate_interval": "2s", "$instance": ".*"}
 STEP_S = 0.5
+# A metric with labels that a rule looks for.
+SELECTOR = re.compile(r"rostrum_\w+\{[^}]+\}")
 
 
 def free_port() -> int:
@@ -99,6 +102,14 @@ def test_panels_show_the_load_that_there_was(seen: Seen) -> None:
     (forwarded,) = seen.values(expression("Packets", "forwarded sound")).values()
     # Three voices or one mix, 50 packets a second each, for four listeners each.
     assert max(forwarded) > 50 * LISTENERS
+
+
+@prometheus.needed
+@pytest.mark.slow
+def test_rules_pick_series_that_there_are(seen: Seen) -> None:
+    selectors = SELECTOR.findall("".join(file.read_text() for file in RULE_FILES))
+    assert len(selectors) > 5
+    assert [selector for selector in selectors if not seen.values(selector)] == []
 
 
 @prometheus.needed
