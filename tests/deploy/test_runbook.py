@@ -19,6 +19,8 @@ MEASUREMENTS = DEPLOY.parent / "bench" / "measurements"
 ALERTS = "".join(file.read_text() for file in RULE_FILES)
 # A plan is no lower than what was measured, and no more than so many times as high.
 PLAN_MOST = 1.5
+# Names of others: of cgroups, and of compose.
+OF_OTHERS = {"nr_throttled", "stop_grace_period"}
 # In examples, for what a reader fills in.
 _CAPITALS = re.compile(r"^[A-Z]+$")
 
@@ -63,6 +65,21 @@ def test_every_panel_that_it_names_is_on_the_dashboard() -> None:
     named = set(re.findall(r"(?<!\*)\*([A-Z][\w ,']+)\*(?!\*)", TEXT))
     assert len(named) > 10
     assert {name for name in named if not any(title.startswith(name) for title in titles)} == set()
+
+
+def test_names_of_events_settings_and_reasons_are_known_elsewhere() -> None:
+    root = DEPLOY.parent
+    documents = (
+        "README.md",
+        "control/PROTOCOL.md",
+        "deploy/LOGS.md",
+        "deploy/grafana/rostrum.json",
+    )
+    known = ALERTS + "".join((root / name).read_text() for name in documents)
+    prose = re.sub(r"^\|.*$", "", TEXT, flags=re.MULTILINE)
+    names = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", prose)) - OF_OTHERS
+    assert len(names) > 10
+    assert {name for name in names if name not in known} == set()
 
 
 @pytest.mark.parametrize(
