@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from aioice.stun import TransactionFailed
+from aioice.turn import create_turn_endpoint
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
 from control import Client
@@ -132,6 +134,40 @@ async def test_without_the_relay_nobody_gets_through(control: Client, way: Wire)
             await until_equal(lambda: connected(guest), True, timeout_s=3.0)
     finally:
         await guest.close()
+
+
+class Refusals(asyncio.DatagramProtocol):
+    """What an allocation was refused."""
+
+    def __init__(self) -> None:
+        self.first: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.first.done():
+            self.first.set_result(exc)
+
+
+async def test_the_relay_relays_to_nobody_but_the_daemon(way: Wire, turn: Turn) -> None:
+    """Not even to another address of the network that it stands in, or to itself."""
+    for host in (way.pair.load_ipv4, "127.0.0.1", "10.0.0.1"):
+        user, password = turn.credentials("guest-1")
+        transport, refusals = await create_turn_endpoint(
+            Refusals, (turn.host, TCP_PORT), user, password, transport="tcp"
+        )
+        try:
+            transport.sendto(b"hello", (host, 9))
+            refused = await asyncio.wait_for(refusals.first, 5.0)
+            assert isinstance(refused, TransactionFailed)
+            assert refused.response.attributes["ERROR-CODE"][0] == 403
+        finally:
+            transport.close()
+
+
+async def test_credentials_that_have_expired_are_refused(way: Wire, turn: Turn) -> None:
+    user, password = turn.credentials("guest-1", lasts_s=-60)
+    with pytest.raises(TransactionFailed) as refused:
+        await create_turn_endpoint(Refusals, (turn.host, TCP_PORT), user, password, transport="tcp")
+    assert refused.value.response.attributes["ERROR-CODE"][0] == 401
 
 
 async def heard(guest: Guest) -> set[int]:
