@@ -13,12 +13,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from aioice.stun import TransactionFailed
 from aioice.turn import create_turn_endpoint
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCIceServer
 
 from control import Client
-from control.types import Role
+from tests.deploy.guest import Guest
 from tests.deploy.turn import TCP_PORT, TLS_PORT, Turn, need_coturn, running
-from tests.interop.aiortc_sound import Ear, Tone, tones
 from tests.interop.daemon import Daemon
 from tests.interop.polling import until_equal
 from tests.interop.wire import Wire, need
@@ -68,35 +67,6 @@ async def control(daemon: Daemon) -> AsyncIterator[Client]:
         yield client
 
 
-class Guest:
-    """A whole aiortc peer on stage that plays one tone and hears the others."""
-
-    def __init__(self, servers: list[RTCIceServer], hz: int) -> None:
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
-        self._tone = Tone(hz)
-        self.ears: list[Ear] = []
-
-    async def join(self, control: Client, room: str, name: str) -> None:
-        self.connection.addTransceiver(self._tone, direction="sendrecv")
-        self.connection.addTransceiver("audio", direction="recvonly")
-        await self.connection.setLocalDescription(await self.connection.createOffer())
-        await control.room_create(room=room)
-        joined = await control.participant_join(
-            room=room,
-            participant=name,
-            role=Role.SPEAKER,
-            offer=self.connection.localDescription.sdp,
-        )
-        answer = RTCSessionDescription(sdp=joined.answer, type="answer")
-        await self.connection.setRemoteDescription(answer)
-        self.ears = [Ear(one.receiver.track) for one in self.connection.getTransceivers()]
-
-    async def close(self) -> None:
-        for ear in self.ears:
-            ear.task.cancel()
-        await self.connection.close()
-
-
 def relayed(turn: Turn, url: str, name: str) -> RTCIceServer:
     """The entry that a backend would give to this visitor's page."""
     user, password = turn.credentials(name)
@@ -118,8 +88,8 @@ async def test_a_client_without_udp_speaks_and_hears_through_the_relay(
         await near.join(control, kind, "near")
     try:
         await far.join(control, kind, "far")
-        await until_equal(lambda: heard(far), {NEAR_HZ}, timeout_s=20.0)
-        await until_equal(lambda: heard(near), {FAR_HZ}, timeout_s=20.0)
+        await until_equal(far.heard, {NEAR_HZ}, timeout_s=20.0)
+        await until_equal(near.heard, {FAR_HZ}, timeout_s=20.0)
         assert far.connection.connectionState == "connected"
     finally:
         await asyncio.gather(far.close(), near.close())
@@ -131,7 +101,7 @@ async def test_without_the_relay_nobody_gets_through(control: Client, way: Wire)
     try:
         await guest.join(control, "alone", "guest-1")
         with pytest.raises(AssertionError):
-            await until_equal(lambda: connected(guest), True, timeout_s=3.0)
+            await until_equal(guest.is_connected, True, timeout_s=3.0)
     finally:
         await guest.close()
 
@@ -168,11 +138,3 @@ async def test_credentials_that_have_expired_are_refused(way: Wire, turn: Turn) 
     with pytest.raises(TransactionFailed) as refused:
         await create_turn_endpoint(Refusals, (turn.host, TCP_PORT), user, password, transport="tcp")
     assert refused.value.response.attributes["ERROR-CODE"][0] == 401
-
-
-async def heard(guest: Guest) -> set[int]:
-    return tones(guest.ears)
-
-
-async def connected(guest: Guest) -> bool:
-    return guest.connection.connectionState == "connected"
