@@ -10,7 +10,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sfu.shell.config import Config
-from sfu.shell.doctor_machine import Machine, check_clock, check_cores, check_limits, check_memory
+from sfu.shell.doctor_machine import (
+    Machine,
+    check_clock,
+    check_cores,
+    check_limits,
+    check_memory,
+    check_speed,
+)
 from sfu.shell.doctor_network import (
     check_announced,
     check_buffers,
@@ -39,6 +46,7 @@ def examine(
     yield from check_certificate(config, folder, machine.wall())
     yield from check_clock(machine)
     yield from check_cores(machine, is_mixing=config.media.mix)
+    yield from check_speed(machine)
     yield from check_memory(machine)
     yield from check_limits(machine)
 

@@ -92,7 +92,7 @@ def check_clock(machine: Machine) -> Iterator[Finding]:
 
 
 def check_cores(machine: Machine, *, is_mixing: bool) -> Iterator[Finding]:
-    """Whether the processor has what SRTP and the mixer need."""
+    """Whether the loop and the mixer have a core each, all the time."""
     cores, wanted = machine.cores(), 2 if is_mixing else 1
     if cores < wanted:
         yield Finding(
@@ -111,6 +111,10 @@ def check_cores(machine: Machine, *, is_mixing: bool) -> Iterator[Finding]:
             f"a control group allows {quota:.2g} cores, and stops all threads beyond that",
             "allow two whole cores, or remove the limit (cpu.max, CPUQuota=)",
         )
+
+
+def check_speed(machine: Machine) -> Iterator[Finding]:
+    """What makes the cores that there are slow."""
     info = machine.text("proc/cpuinfo")
     if info is not None and not _has_aes(info):
         yield Finding(

@@ -22,6 +22,7 @@ from sfu.shell.doctor_machine import (
     check_cores,
     check_limits,
     check_memory,
+    check_speed,
 )
 from sfu.shell.doctor_network import (
     check_announced,
@@ -76,6 +77,7 @@ def every(one: Machine) -> list[Finding]:
     return [
         *check_clock(one),
         *check_cores(one, is_mixing=True),
+        *check_speed(one),
         *check_memory(one),
         *check_limits(one),
         *check_buffers(one),
@@ -121,6 +123,7 @@ def test_what_a_file_of_the_kernel_tells(name: str, text: str, check: str, tmp_p
 def test_what_a_machine_does_not_tell_is_not_held_against_it(tmp_path: Path) -> None:
     bare = Machine(root=tmp_path, is_synchronised=lambda: None, cores=lambda: 2)
     assert troubles([*check_clock(bare), *check_cores(bare, is_mixing=True)]) == []
+    assert list(check_speed(bare)) == []
     assert list(check_memory(bare)) == []
 
 
