@@ -110,6 +110,7 @@ cdef class Egresses(Slots):
         cdef int32_t index
         self._assert_drained()
         self._unsubscribe(egress)
+        self._owe_nothing(egress)
         for index in range(owner.egress_count):
             if owner.egresses[index] == egress:
                 owner.egress_count -= 1
@@ -138,6 +139,7 @@ cdef class Egresses(Slots):
             left = self.streams[row.stream].slot
         self._unsubscribe(egress)
         if target == NULL:
+            self._owe_nothing(egress)
             return
         target.egresses = <int32_t*>grown(
             target.egresses, &target.capacity, target.count + 1, sizeof(int32_t)
@@ -147,15 +149,7 @@ cdef class Egresses(Slots):
         row.stream = stream
         # The forms of a slot share its numbers: between them nothing is missed.
         if target.slot != left:
-            # What is held for its tick was placed for those who listened then.
-            row.oldest_index = self.slots[target.slot].newest_index + 1
-            if left == NOBODY or self._origin(left) != self._origin(target.slot):
-                row.is_switching = False
-            elif not row.needs_anchor:
-                row.is_switching = True
-            row.needs_anchor = True
-            if row.is_switching:
-                self._switch(egress, target.slot)
+            self._arrive(egress, left, target.slot)
         row.excused_at = max(row.excused_at, self.slots[target.slot].carried_at)
         target.count += 1
 
@@ -200,6 +194,22 @@ cdef class Egresses(Slots):
             "audiences": self.audience_rows.alive,
         }
 
+    cdef int _arrive(self, int32_t egress, int32_t left, int32_t slot) except -1:
+        """`egress` heard the row `left`, and from now on `slot`."""
+        cdef Egress* row = &self.egresses[egress]
+        # What is held for its tick was placed for those who listened then.
+        row.oldest_index = self.slots[slot].newest_index + 1
+        if left == NOBODY or self._origin(left) != self._origin(slot):
+            row.is_switching = False
+        elif not row.needs_anchor:
+            row.is_switching = True
+        row.needs_anchor = True
+        if row.is_switching:
+            self._switch(egress, slot)
+        else:
+            self._owe_nothing(egress)
+        return 0
+
     cdef int _switch(self, int32_t egress, int32_t slot) except -1:
         """`egress` goes on with the same slot, packed or not any more: from what it has not heard of it."""
         cdef Egress* row = &self.egresses[egress]
@@ -213,3 +223,15 @@ cdef class Egresses(Slots):
             self.owed_count += 1
             row.is_owed = True
         return 0
+
+    cdef void _owe_nothing(self, int32_t egress) noexcept:
+        """What `egress` was owed was of a slot that it does not hear any more."""
+        cdef int32_t at
+        if not self.egresses[egress].is_owed:
+            return
+        self.egresses[egress].is_owed = False
+        for at in range(self.owed_count):
+            if self.owed[at] == egress:
+                self.owed_count -= 1
+                self.owed[at] = self.owed[self.owed_count]
+                return

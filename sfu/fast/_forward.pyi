@@ -190,8 +190,8 @@ class Forwarder:
     def resend(self, egress: int, sequences: list[int], now: float, spacing_s: float = 0.0) -> int:
         """Send packets again, by the listener's own sequence numbers, bit for bit; drain
         afterwards. How many: those sent since the last anchor, at most 0.5 s old, twice at most and
-        not twice within `spacing_s`, a quarter of what was sent, the first 64 of `sequences`. The
-        rest is counted as refused.
+        not twice within `spacing_s` (what came late from its publisher not even once), a quarter of
+        what was sent, the first 64 of `sequences`. The rest is counted as refused.
         """
     def egress_stats(self, egress: int) -> EgressStats: ...
     def set_stamped(self, transport: int, on: bool) -> None:

@@ -39,7 +39,7 @@ cdef double RESEND_BURST = 16.0     # 320 ms of speech lost in one piece
 
 
 cdef inline void note_sent(
-    Egress* egress, const Outgoing* out, uint32_t padding, int32_t stamp
+    Egress* egress, const Outgoing* out, uint32_t padding, int32_t stamp, double now
 ) noexcept nogil:
     """Remember how a packet left; one that leaves again is remembered already."""
     cdef int64_t sequence = out.index + egress.index_offset
@@ -51,6 +51,8 @@ cdef inline void note_sent(
     sent.padding = <uint8_t>padding
     sent.stamp = stamp
     sent.times = 0
+    # Its gap was seen, and may have been asked about, before it left.
+    sent.again_at = now if out.is_late else -HUGE_VAL
     egress.resends = min(RESEND_BURST, egress.resends + RESEND_SHARE)
 
 
@@ -269,7 +271,7 @@ cdef class Outlet(Packing):
             self.stamped += 1
             note_departure(transport, egress, stamp, <uint32_t>protected + transport.datagram_overhead, self.now)
         if egress.sent != NULL and not out.is_part:
-            note_sent(egress, out, padding, stamp)
+            note_sent(egress, out, padding, stamp, self.now)
         return True
 
     # ---- segmented fan-out: listener by listener, so that each one's packets leave together

@@ -55,7 +55,7 @@ cdef class Resending(Outlet):
             return False
         if sent.times >= RESEND_TIMES or row.resends < 1.0:
             return False
-        if sent.times > 0 and self.now - sent.again_at < spacing_s:
+        if self.now - sent.again_at < spacing_s:
             return False
         row.resends -= 1.0
         sent.times += 1

@@ -158,7 +158,7 @@ cdef struct Sent:
     uint8_t padding
     uint8_t times               # sent again
     int32_t stamp               # the transport-wide number that it had, NO_STAMP for none
-    double again_at             # the last of them
+    double again_at             # the last of them, or when it left late
 
 # A header extension block, ready but for what differs from packet to packet.
 cdef struct Extension:

@@ -12,4 +12,5 @@ cdef class Switching(Resending):
     cdef uint8_t part_payload[PAYLOAD_SIZE_MAX]
     cdef bint _send_owed(self, Batch outbox, Egress* egress) noexcept nogil
     cdef int64_t _owed_before(self, const Egress* egress, const Slot* origin) noexcept nogil
+    cdef bint _is_held(self, const Slot* slot, int64_t index) noexcept nogil
     cdef bint _send_late(self, Batch outbox, Egress* egress, const Slot* origin, const Remembered* one) noexcept nogil

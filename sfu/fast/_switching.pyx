@@ -40,6 +40,8 @@ cdef class Switching(Resending):
         before = self._owed_before(egress, origin)
         while egress.owed_index < before:
             one = recall(<History*>origin.history, egress.owed_index)
+            if slot == origin and self._is_held(origin, egress.owed_index):
+                one = NULL      # it leaves with its tick: twice under one number would be two texts
             if one != NULL and one.echo_group != egress.echo_group:
                 if not self._send_late(outbox, egress, origin, one):
                     return False
@@ -47,25 +49,31 @@ cdef class Switching(Resending):
         return True
 
     cdef int64_t _owed_before(self, const Egress* egress, const Slot* origin) noexcept nogil:
-        """The first packet of the slot that still leaves on the stream which `egress` hears now."""
+        """Where what waits in the pack that `egress` will get begins; all of a slot's own is owed."""
         cdef const Slot* slot = &self.slots[self.streams[egress.stream].slot]
         cdef const Pack* pack = <const Pack*>slot.pack
         cdef const Remembered* one
-        cdef const Audience* audience
         cdef int64_t before = origin.newest_index + 1
-        cdef int32_t item
-        if pack != NULL:
-            while pack.frames.count > 0 and before > origin.newest_index + 1 - HISTORY_PACKETS:
-                one = recall(<History*>origin.history, before - 1)
-                if one != NULL and one.time < pack.time:
-                    break
-                before -= 1
-        elif origin.audience != NOBODY:
-            audience = &self.audiences[origin.audience]
-            for item in range(audience.held_count):
-                if &self.slots[audience.held[item].slot] == origin and not audience.held[item].is_late:
-                    before = min(before, audience.held[item].index)
+        if pack == NULL:
+            return before
+        while pack.frames.count > 0 and before > origin.newest_index + 1 - HISTORY_PACKETS:
+            one = recall(<History*>origin.history, before - 1)
+            if one != NULL and one.time < pack.time:
+                break
+            before -= 1
         return before
+
+    cdef bint _is_held(self, const Slot* slot, int64_t index) noexcept nogil:
+        """Whether this packet of the slot waits for its tick, in whatever form, late or not."""
+        cdef const Audience* audience
+        cdef int32_t item
+        if slot.audience == NOBODY:
+            return False
+        audience = &self.audiences[slot.audience]
+        for item in range(audience.held_count):
+            if &self.slots[audience.held[item].slot] == slot and audience.held[item].index == index:
+                return True
+        return False
 
     cdef bint _send_late(
         self, Batch outbox, Egress* egress, const Slot* origin, const Remembered* one

@@ -6,7 +6,7 @@ apart instead of 5. One that lasts on the same tier sets `wait` back. After five
 minute there is no step up.
 
 With feedback and RED a step is taken after a probe, to the best tier of which 1.3 times the cost
-came through. Without RED it is tried, to twice the rate at most: too much shows within a second. By
+is proven. Without RED it is tried, to twice the rate at most: too much shows within a second. By
 reports alone it shows after one or two of them: so it is tried after 20 s more of calm, one tier at
 a time, each judged by a report of its own.
 """
@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from .evidence import Evidence
+from .probing import BUCKET_BYTES, Probe
 from .tiers import RANK, Demand, Tier, cost_bps
 
 LOSS_LOW = 0.02
@@ -32,11 +33,12 @@ DWELL_S, DWELL_FAILED_S, FAILED_KNOWN_S = 5.0, 10.0, 60.0
 # A line that comes and goes is followed no more than so often: up only after at most so many
 # changes. What goes down again at once is one of them.
 CHANGES_MAX, CHANGES_S, AGAIN_S = 4, 60.0, 5.0
-# A probe takes about this long; it may end when the step is due.
-PROBE_S = 1.4
+# A probe takes this long at most, where steps are narrow; it may end when the step is due.
+PROBE_S = 4.2
 # After one that met a queue, and after one that said nothing (a pause of the talk).
-PROBE_AGAIN_S, PROBE_UNSURE_S = 10.0, 2.0
-# One step is dared beyond what a clean probe showed: a room where one talks takes no more of it.
+PROBE_AGAIN_S, PROBE_UNSURE_S = 8.0, 2.0
+# One step is dared beyond what a clean probe showed: slots of a room where one talks take no more
+# of a line. A mix does.
 DARE_RATIO = 1.5
 # Without copies there is no probe: a step to at most so many times what is sent.
 TRIAL_RATIO = 2.0
@@ -88,6 +90,10 @@ class Climb:
         elif self._is_calm and elapsed_s <= LOOK_MAX_S:
             self._calm_s += elapsed_s
 
+    def excuse(self, seconds: float) -> None:
+        """What spoke against more for so long was no matter of the line: it was calm."""
+        self._calm_s = max(self._calm_s, seconds)
+
     def rest(self, now: float) -> None:
         """Nothing is sent: time passes without a meaning."""
         self._looked_at = now
@@ -116,19 +122,37 @@ class Climb:
         """A probe ended without a step."""
         self._probe_at = now + (PROBE_AGAIN_S if is_sure else PROBE_UNSURE_S)
 
-    def is_due(self, now: float, changed_at: float, *, is_seen: bool = True) -> bool:
-        """Whether it has been calm for long enough; `is_seen`: feedback tells what a step does."""
+    def probe(
+        self, evidence: Evidence, tier: Tier, above: Sequence[Tier], demand: Demand, copies_max: int
+    ) -> Probe:
+        """A probe for a step up; after one that failed a larger bucket is to be emptied."""
+        return Probe(
+            needs=needs(tier, above, demand),
+            waits_s=evidence.standing_s or 0.0,
+            loss_ratio=evidence.loss or 0.0,
+            now=evidence.now,
+            copies_max=copies_max,
+            bucket_bytes=BUCKET_BYTES * self.wait_s / WAIT_S,
+        )
+
+    def is_due(
+        self, now: float, changed_at: float, *, is_seen: bool = True, before_s: float = 0.0
+    ) -> bool:
+        """Whether it has been calm for long enough, or will have been in `before_s`.
+
+        `is_seen`: feedback tells what a step does.
+        """
         if len(self._changes) > CHANGES_MAX and now - self._changes[0] < CHANGES_S:
             return False
         if not is_seen and (not self._is_calm or self._calm_s < self.wait_s + UNSEEN_S):
             return False
         has_failed = now - self._failed_at < FAILED_KNOWN_S
         dwell_s = DWELL_FAILED_S if has_failed else DWELL_S
-        return self._calm_s >= self.wait_s and now - changed_at >= dwell_s
+        return self._calm_s + before_s >= self.wait_s and now + before_s - changed_at >= dwell_s
 
     def may_probe(self, now: float, changed_at: float) -> bool:
         """Whether a probe that begins now ends when the step is due."""
-        return now >= self._probe_at and self.is_due(now, changed_at - PROBE_S)
+        return now >= self._probe_at and self.is_due(now, changed_at, before_s=PROBE_S)
 
 
 def is_calm(evidence: Evidence) -> bool | None:
@@ -147,21 +171,21 @@ def better(tier: Tier, allowed: Sequence[Tier]) -> list[Tier]:
     return [candidate for candidate in allowed if RANK[candidate] < RANK[tier]]
 
 
-def needs_bps(above: Sequence[Tier], demand: Demand) -> float:
-    """What a line must carry for the least step up."""
-    return min(UP_RATIO * cost_bps(candidate, demand) for candidate in above)
+def needs(tier: Tier, above: Sequence[Tier], demand: Demand) -> list[float]:
+    """What of a line a step up to each of those `above` needs, and what it dares on."""
+    all_bps = [UP_RATIO * cost_bps(candidate, demand) for candidate in above]
+    return [*all_bps, all_bps[-1] / DARE_RATIO] if tier.is_forwarded else all_bps
 
 
 def after_probe(
-    above: Sequence[Tier], demand: Demand, carried_bps: float, *, is_clean: bool
+    tier: Tier, above: Sequence[Tier], demand: Demand, carried_bps: float, *, is_clean: bool
 ) -> Tier | None:
-    """The tier for what a probe found; a clean one is dared on for one step."""
-    for candidate in above:
-        if UP_RATIO * cost_bps(candidate, demand) <= carried_bps:
+    """The tier for what a probe found; on slots a clean one is dared on for one step."""
+    needed = needs(tier, above, demand)
+    for candidate, needs_bps in zip(above, needed, strict=False):
+        if needs_bps <= carried_bps:
             return candidate
-    if is_clean and needs_bps(above[-1:], demand) <= DARE_RATIO * carried_bps:
-        return above[-1]
-    return None
+    return above[-1] if is_clean and needed[-1] <= carried_bps else None
 
 
 def on_trial(

@@ -191,10 +191,12 @@ class Delay:
         "_base",
         "_first_sent",
         "_group",
+        "_jumped_at",
         "_last_group",
         "_least",
         "_newest",
         "_rising",
+        "jump_s",
         "newest_s",
         "standing_s",
         "trend",
@@ -211,6 +213,8 @@ class Delay:
         self._first_sent = 0.0
         self._last_group: tuple[float, float] | None = None
         self._newest = (0.0, 0.0)
+        self.jump_s = 0.0  # by how much it grew from one group to the next at most, lately
+        self._jumped_at = -math.inf
         self.newest_s = 0.0  # how much longer than the least the newest packet was under way
         self.standing_s: float | None = None  # how long each of the last second waited at least
 
@@ -257,6 +261,8 @@ class Delay:
         self.newest_s = max(0.0, way_s - base)
         self.standing_s = max(0.0, self._rising[0][1] - base)
         self.trend.judge()
+        if sent_at - self._jumped_at > PAUSE_S:
+            self.jump_s = 0.0
 
     def _close_group(self, group: tuple[float, float]) -> None:
         last = self._last_group
@@ -267,6 +273,8 @@ class Delay:
         if arrived_s < 0.0:
             return  # it was overtaken, which is no matter of queues
         self._last_group = group
+        if arrived_s - sent_s > self.jump_s:
+            self.jump_s, self._jumped_at = arrived_s - sent_s, group[0]
         if sent_s > PAUSE_S:
             self.trend.begin()
         else:

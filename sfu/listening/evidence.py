@@ -14,7 +14,9 @@ class Evidence:
     the last was of nothing that was sent before the change. `waits`: whether packets stand in a
     queue, None when it is not known; `standing_s` how long and `standing_at` when that was
     measured; `over_s` for how long the queue has been growing, and `newest_s` how long the newest
-    packet waited. `can_protect`: copies are understood, and did not make the loss worse.
+    packet waited, `is_sudden` when nearly all of that from one packet to the next. `can_protect`:
+    copies are understood, and did not make the loss worse; `is_testing`: it is still to be seen
+    whether they do.
     `estimate_bps` is the least of all estimates, `carries_bps` without the one by delay; infinite
     when there is none. `acked_bps` is what came: by feedback while it may be asked for, else as a
     report had it.
@@ -34,7 +36,9 @@ class Evidence:
     is_draining: bool = False
     over_s: float = 0.0
     newest_s: float = 0.0
+    is_sudden: bool = False
     can_protect: bool = True
+    is_testing: bool = False
     estimate_bps: float = math.inf
     carries_bps: float = math.inf
     acked_bps: float | None = None

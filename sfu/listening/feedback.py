@@ -27,6 +27,8 @@ OVER_UNKNOWN_S = 1.0
 # A queue that lost so much of its delay within a second is emptying.
 DRAINS_S = 0.01
 DRAINS_WITHIN_S = 1.0
+# A queue grows packet by packet. What comes at once is a route, or the receiver's clock.
+SUDDEN_SHARE = 0.8
 
 
 class Delivery(Protocol):
@@ -182,6 +184,11 @@ class Feedback:
     def newest_s(self) -> float:
         """How long the newest packet waited."""
         return self._delay.newest_s
+
+    @property
+    def is_sudden(self) -> bool:
+        """Whether a queue seems to grow, but nearly all of it from one packet to the next."""
+        return self.over_s > 0.0 and self._delay.jump_s >= SUDDEN_SHARE * self._delay.newest_s
 
     @property
     def is_draining(self) -> bool:

@@ -134,6 +134,7 @@ class Ladder:
             and self._before_silence is None
             and self._before_test is None
             and not self._shortage.is_begun
+            and not self.is_on_trial
         )
 
     @property
@@ -144,10 +145,8 @@ class Ladder:
     def decide(self, evidence: Evidence, demand: Demand, terms: Terms) -> bool:
         """Follow the evidence; True when `tier` has changed."""
         before = self.tier
-        self.wants_rebase = False
-        self.proven_bps = None
-        allowed = self._allowed(demand, terms, evidence.now)
-        self._settle(allowed, self._cause_of(terms), evidence.now)
+        self.wants_rebase, self.proven_bps = False, None
+        allowed = self._keep(demand, terms, evidence.now)
         self._follow_silence(evidence, allowed)
         if not evidence.is_active:
             self._climb.rest(evidence.now)
@@ -157,10 +156,28 @@ class Ladder:
         self.is_best = self.tier is allowed[0]
         return self.tier is not before
 
+    def fit(self, demand: Demand, terms: Terms, now: float) -> bool:
+        """Follow the terms alone; True when `tier` has changed."""
+        before = self.tier
+        self.is_best = self._keep(demand, terms, now)[0] is self.tier
+        return self.tier is not before
+
+    def learn_chance(self, loss: float, now: float) -> None:
+        """So much is lost by chance, as copies have shown that did not make it more."""
+        is_known = now < self._chance_until
+        self._chance_loss = max(loss, self._chance_loss) if is_known else loss
+        self._chance_until = now + CHANCE_S
+
     def observe_probe(self, deliveries: Sequence[Delivery], newest_s: float, now: float) -> None:
         """A feedback that came while a probe runs."""
         if self.probe is not None and self._finding is Finding.OPEN:
             self._finding = self.probe.observe(deliveries, newest_s, now)
+
+    def _keep(self, demand: Demand, terms: Terms, now: float) -> list[Tier]:
+        """Be on one of the tiers that there are to choose from, and tell which they are."""
+        allowed = self._allowed(demand, terms, now)
+        self._settle(allowed, self._cause_of(terms), now)
+        return allowed
 
     def _allowed(self, demand: Demand, terms: Terms, now: float) -> list[Tier]:
         """The tiers to choose from: those with sound that cost no more than they may, or C."""
@@ -276,6 +293,7 @@ class Ladder:
         self._found = None
         if self._waits_in_vain(evidence, cause):
             self.wants_rebase = True
+            self._climb.excuse(evidence.now - self.changed_at)
             return
         tier = trouble.lower(evidence, cause, self.tier, allowed, demand)
         if tier is not None:
@@ -296,6 +314,8 @@ class Ladder:
         """Whether packets wait as long as before the last step down: then it is not for us."""
         is_standing = cause is Cause.DELAY and evidence.over_s < trouble.OVERUSE_S
         before, self._stood_s = self._stood_s, evidence.standing_s if is_standing else None
+        if cause is Cause.DELAY and evidence.is_sudden:
+            self._stood_s = evidence.newest_s
         if not is_standing or before is None or evidence.standing_s is None:
             return False
         ratio = STOOD_SEEN_RATIO if evidence.has_feedback else STOOD_RATIO
@@ -320,29 +340,38 @@ class Ladder:
         if not above:
             return
         worst = self._worst(demand)
-        if not evidence.can_probe:
-            is_seen = evidence.has_feedback
-            if self._climb.is_due(now, self.changed_at, is_seen=is_seen):
-                carries_bps = evidence.carries_bps
-                if not is_seen and now - self._carried[1] < CARRIED_S:
-                    carries_bps = min(carries_bps, CARRIED_RATIO * self._carried[0])
-                tier = climb.on_trial(self.tier, above, worst, carries_bps, is_quick=is_seen)
-                self._ascend(tier, evidence.loss or 0.0, now)
+        copies_max = self._copies_max(worst) if evidence.can_probe else 0
+        if not copies_max:
+            self._try(evidence, above, worst)
         elif self._found is not None:
             if self._climb.is_due(now, self.changed_at):
                 self._ascend(self._found, evidence.loss or 0.0, now)
         elif self._climb.may_probe(now, self.changed_at):
-            self.probe = Probe(
-                enough_bps=climb.UP_RATIO * cost_bps(allowed[0], worst),
-                waits_s=evidence.standing_s or 0.0,
-                loss_ratio=evidence.loss or 0.0,
-                now=now,
-            )
+            self.probe = self._climb.probe(evidence, self.tier, above, worst, copies_max)
             self._finding = Finding.OPEN
+
+    def _copies_max(self, demand: Demand) -> int:
+        """How many copies the most rate leaves to a probe."""
+        most = None if self._terms is None else self._terms.max_bps
+        if most is None:
+            return COPIES_MAX
+        return sum(cost_bps(self.tier, demand, n + 1) <= most for n in range(COPIES_MAX))
+
+    def _try(self, evidence: Evidence, above: Sequence[Tier], demand: Demand) -> None:
+        """Without copies there is no probe: a step up tells."""
+        now, is_seen = evidence.now, evidence.has_feedback
+        if not self._climb.is_due(now, self.changed_at, is_seen=is_seen):
+            return
+        carries_bps = evidence.carries_bps
+        if not is_seen and now - self._carried[1] < CARRIED_S:
+            carries_bps = min(carries_bps, CARRIED_RATIO * self._carried[0])
+        tier = climb.on_trial(self.tier, above, demand, carries_bps, is_quick=is_seen)
+        self._ascend(tier, evidence.loss or 0.0, now)
 
     def _ascend(self, tier: Tier | None, loss: float, now: float) -> None:
         if tier is not None:
             self._climb.went_up(tier, now, loss)
+            self._stood_s = None  # what waits now waits for more
             self._go(tier, Cause.RECOVERED, now)
 
     def _follow_probe(
@@ -353,12 +382,11 @@ class Ladder:
             return
         self.probe = None
         carried_bps = min(probe.carried_bps or 0.0, evidence.carries_bps)
-        is_clean = not probe.is_full and probe.copies == COPIES_MAX
+        is_clean = not probe.is_full and probe.is_last_stage
         above = climb.better(self.tier, allowed)
         if above:
-            self._found = climb.after_probe(
-                above, self._worst(demand), carried_bps, is_clean=is_clean
-            )
+            worst = self._worst(demand)
+            self._found = climb.after_probe(self.tier, above, worst, carried_bps, is_clean=is_clean)
         if self._found is None:
             self._climb.probed(now, is_sure=probe.is_full)
         if probe.is_full:

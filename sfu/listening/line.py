@@ -176,6 +176,10 @@ class Line:
         if packets and self._sending_since is None:
             self._sending_since = now
 
+    def is_sent_anything(self, now: float) -> bool:
+        """Whether something was lately: not before it is connected, nor in a silent room."""
+        return self._reports.is_active(now)
+
     def decide(self, demand: Demand, terms: Terms, now: float) -> bool:
         """Follow what was observed; True when `tier`, `copies` or `copies_sent` has changed.
 
@@ -191,8 +195,11 @@ class Line:
             evidence.acked_bps = sent_per_s * (1.0 - latest) * bits
         if self._has_word:
             self._take_word(evidence, demand)
+        evidence.is_testing = self._is_testing(demand, terms)
         if not self._gives_way(evidence, demand):
             self._follow_ladder(evidence, demand, terms)
+        elif self._ladder.fit(demand, terms, now):
+            self._begin(now, SWITCH_S)
         self._set_copies(demand, terms)
         self._name_tier(now)
         self.estimate_bps = None if math.isinf(evidence.estimate_bps) else evidence.estimate_bps
@@ -242,7 +249,7 @@ class Line:
         evidence.standing_s, evidence.standing_at = feedback.standing_s, evidence.now
         evidence.is_draining = feedback.is_draining
         evidence.over_s = feedback.over_s
-        evidence.newest_s = feedback.newest_s
+        evidence.newest_s, evidence.is_sudden = feedback.newest_s, feedback.is_sudden
         if evidence.standing_s is not None:
             evidence.waits = evidence.standing_s > WAITS_S or evidence.over_s > 0.0
             if not evidence.waits:  # then loss says nothing of what the line carries
@@ -260,11 +267,27 @@ class Line:
         if self._protection is not None:
             cost = cost_bps(self.tier, demand, self.copies + 1)
             is_clear = evidence.waits is False and evidence.estimate_bps >= cost
-            self._protection.observe(loss_ratio, now, is_clear=is_clear)
+            self._protect(self._protection, evidence, is_clear=is_clear)
         is_full = evidence.waits is not False and not evidence.is_draining
         if is_full or loss_ratio <= LOSS_LOW:
             sent_bps = cost_bps(self.tier, demand, self.copies)
             self._limit.observe(loss_ratio, sent_bps, evidence.rtt_s, now)
+
+    def _protect(self, protection: Protection, evidence: Evidence, *, is_clear: bool) -> None:
+        """What copies do shows whether the loss is by chance, if they are really sent."""
+        assert evidence.loss is not None, "it is a word"
+        latest, was_sent = self._loss_since.latest, self.copies == protection.copies
+        protection.observe(evidence.loss, evidence.now, is_clear=is_clear, latest=latest)
+        if was_sent and protection.harmless_loss is not None and evidence.waits is False:
+            self._ladder.learn_chance(protection.harmless_loss, evidence.now)
+        evidence.can_protect = not protection.is_hurt
+
+    def _is_testing(self, demand: Demand, terms: Terms) -> bool:
+        """Whether copies were added, are really sent, and are still to show what they do."""
+        protection = self._protection
+        if protection is None or not protection.is_testing:
+            return False
+        return self._copies_within(demand, terms) == protection.copies
 
     def _gives_way(self, evidence: Evidence, demand: Demand) -> bool:
         """On a full line copies go first; whether that may be enough."""
@@ -314,15 +337,28 @@ class Line:
     def _set_copies(self, demand: Demand, terms: Terms) -> None:
         """As many as the tier and the terms allow; the tier's name follows."""
         tier, probe = self._ladder.tier, self._ladder.probe
-        copies = 0 if self._protection is None else self._protection.copies
-        if tier is Tier.C or (tier is Tier.A1 and Tier.A0 not in terms.tiers):
-            copies = 0
-        while copies and terms.max_bps and cost_bps(tier, demand, copies) > terms.max_bps:
-            copies -= 1
-        self.copies = copies
-        self.copies_sent = copies if probe is None else max(copies, probe.copies)
+        copies = self.copies = self._copies_within(demand, terms)
+        sent = copies if probe is None else max(copies, probe.copies)
+        # A probe keeps to the most rate too when more begin to talk meanwhile.
+        self.copies_sent = self._limited(sent, copies, demand, terms)
         plain = cost_bps(tier, demand, copies)
         self.probe_bps = cost_bps(tier, demand, self.copies_sent) - plain
+
+    def _copies_within(self, demand: Demand, terms: Terms) -> int:
+        """Of those that the line needs as many as may go along."""
+        tier = self._ladder.tier
+        copies = 0 if self._protection is None else self._protection.copies
+        if tier is Tier.C or (tier is Tier.A1 and Tier.A0 not in terms.tiers):
+            return 0
+        return self._limited(copies, 0, demand, terms)
+
+    def _limited(self, copies: int, least: int, demand: Demand, terms: Terms) -> int:
+        """As many copies as the most rate leaves room for, but `least` in any case."""
+        if terms.max_bps is None:
+            return copies
+        while copies > least and cost_bps(self._ladder.tier, demand, copies) > terms.max_bps:
+            copies -= 1
+        return copies
 
     def _name_tier(self, now: float) -> None:
         """A1 with copies is A0: loss is what brings them, and what their end is a recovery of."""
@@ -346,6 +382,7 @@ class Line:
         waiting_s = self._reports.waiting_s
         return (
             not self._ladder.is_best
+            or self._ladder.is_on_trial
             or (self.loss_ratio or 0.0) > LOSS_LOW
             or (waiting_s is not None and waiting_s > WAITS_S)
             or self._reports.silent_s(now) >= reports.ASK_S

@@ -114,7 +114,7 @@ class LossSince:
     word counts as two.
     """
 
-    __slots__ = ("_is_mixed", "_takes_mixed", "bad", "is_whole", "ratio", "told")
+    __slots__ = ("_is_mixed", "_takes_mixed", "bad", "is_whole", "latest", "ratio", "told")
 
     def __init__(self) -> None:
         self.begin()
@@ -127,6 +127,7 @@ class LossSince:
         word was, so that the next one is not the first.
         """
         self.ratio: float | None = None
+        self.latest: float | None = None  # the last word, not smoothed
         self.bad = int(was_bad)  # in a row
         self.told = 0
         self.is_whole = False  # a word was of nothing but what is sent now
@@ -148,6 +149,7 @@ class LossSince:
         self.is_whole = True
 
     def _take(self, ratio: float, smoothing: float, weight: int) -> None:
+        self.latest = ratio
         self.ratio = ratio if self.ratio is None else self.ratio + smoothing * (ratio - self.ratio)
         self.told += weight
         is_bad = ratio > BAD_FROM and self.ratio > BAD_FROM

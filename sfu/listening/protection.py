@@ -8,10 +8,16 @@
 One copy repairs single losses, two repair pairs; in-band FEC repairs what is below. A copy costs
 about half of a packet again, headers included. So there are more only while nothing waits on the
 line: on a full one each copy pushes out a packet. A line may be full without a queue, because its
-operator drops what is beyond a rate. So what copies do is looked at: if more is lost two words
-later, they go again, and the line counts as full (`is_hurt`). Beyond 60 % it is not chance that
-loses packets. Down is slow, because loss comes in waves and a repaired stream that breaks again is
-worse than some bytes too many.
+operator drops what is beyond a rate. So what copies do is looked at. Such a line carries no more
+than before, and of what is `k` times as much it loses
+
+    policed = 1 - (1 - loss) / k
+
+If two words later most of that way is gone, the copies go again, and the line counts as full
+(`is_hurt`). If after three words it is less than half of it, the loss is by chance, for a line that
+carries half as much again was not full (`harmless_loss`): no other test is needed. Beyond 60 % it
+is not chance that loses packets. Down is slow, because loss comes in waves and a repaired stream
+that breaks again is worse than some bytes too many.
 """
 
 from __future__ import annotations
@@ -27,29 +33,84 @@ COLLAPSE_FROM = 0.60
 CALM_S = 30.0
 # After a collapse, a queue or more loss nothing is tried again for this long.
 BLOCKED_S = 30.0
-# Copies made it worse if so much more is lost, after so many words of loss. The first word may be
-# of 25 packets, and so by chance a tenth off; a full line loses a third more by one copy.
-WORSE_RATIO, WORSE_MORE = 1.5, 0.15
+# Whether copies made it worse is known after so many words of loss: one may be of 25 packets, and
+# so by chance a tenth off.
 WORSE_WORDS = 2
+# What a copy adds to the rate, at least: its packet's headers are there already.
+COPY_COST = 0.5
+# So much of the way to what a policed line would lose is worse; up to so much is none.
+WORSE_SHARE, HARMLESS_SHARE = 0.8, 0.5
+
+
+class _Judged:
+    """Copies that were added lately, by what is lost since; `loss_ratio` and `copies` before."""
+
+    __slots__ = ("_lost", "_most", "_policed", "_words", "copies", "loss_ratio")
+
+    def __init__(self, loss_ratio: float, before: int, after: int) -> None:
+        self.loss_ratio, self.copies = loss_ratio, before
+        ratio = (1.0 + COPY_COST * after) / (1.0 + COPY_COST * before)
+        self._policed = 1.0 - (1.0 - loss_ratio) / ratio
+        self._lost = self._most = 0.0
+        self._words = 0
+
+    def hear(self, loss_ratio: float) -> None:
+        """A word, not smoothed: what was before is not to dampen it."""
+        self._lost += loss_ratio
+        self._most = max(self._most, loss_ratio)
+        self._words += 1
+
+    @property
+    def lost(self) -> float:
+        """On average since they were added."""
+        return self._lost / self._words if self._words else self.loss_ratio
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether more is lost, by as many words as there are."""
+        way = WORSE_SHARE * (self._policed - self.loss_ratio)
+        return self.lost > self.loss_ratio + way
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether enough words say so."""
+        return self._words >= WORSE_WORDS and self.is_suspect
+
+    @property
+    def is_over(self) -> bool:
+        """Whether enough was heard."""
+        return self._words > WORSE_WORDS
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether the line cannot have been full, not even while most talked."""
+        way = self._policed - self.loss_ratio
+        is_most = self._most > self.loss_ratio + WORSE_SHARE * way
+        return not is_most and self.lost <= self.loss_ratio + HARMLESS_SHARE * way
 
 
 class Protection:
     """The copies of one listener; `observe` is told the smoothed loss of its line (0 to 1)."""
 
-    __slots__ = ("_before", "_blocked_until", "_calm_since", "_words", "copies", "is_hurt")
+    __slots__ = ("_blocked_until", "_calm_since", "_judged", "copies", "harmless_loss", "is_hurt")
 
     def __init__(self) -> None:
         self.copies = 0
         self.is_hurt = False  # copies made the loss worse, at what is sent now
+        self.harmless_loss: float | None = None  # what was lost when copies were found not to
         self._calm_since: float | None = None
         self._blocked_until = -math.inf
-        self._before: tuple[float, int] | None = None  # loss and copies, until it is judged
-        self._words = 0
+        self._judged: _Judged | None = None
+
+    @property
+    def is_testing(self) -> bool:
+        """Whether it is still to be seen what copies do, and nothing bad has been so far."""
+        return self._judged is not None and not self._judged.is_suspect
 
     def begin(self) -> None:
         """What is sent has changed: what copies did before is another matter."""
         self.is_hurt = False
-        self._before = None
+        self._judged = self.harmless_loss = None
 
     def drop(self) -> None:
         """Less is sent, and what that does is to be seen without copies."""
@@ -60,47 +121,59 @@ class Protection:
         self._blocked_until = now + BLOCKED_S
         return self._set(0)
 
-    def observe(self, loss_ratio: float, now: float, *, is_clear: bool) -> bool:
-        """A word of loss; `is_clear`: nothing waits. True when `copies` has changed."""
+    def observe(
+        self, loss_ratio: float, now: float, *, is_clear: bool, latest: float | None = None
+    ) -> bool:
+        """A word of loss; `is_clear`: nothing waits. True when `copies` has changed.
+
+        `latest` is the word itself, where it is known apart.
+        """
+        latest = loss_ratio if latest is None else latest
         if loss_ratio >= COLLAPSE_FROM:
-            self.is_hurt = self._before is not None
+            self.is_hurt = self._judged is not None
             return self.withdraw(now)
-        if self._is_worse(loss_ratio):
-            assert self._before is not None, "it is worse than something"
+        before = self._judge(latest)
+        if before is not None:
             self._blocked_until = now + BLOCKED_S
             self.is_hurt = True
-            return self._set(self._before[1])
+            return self._set(before)
         wanted = sum(loss_ratio >= threshold for threshold in UP_FROM)
         if wanted > self.copies:
             self._calm_since = None
-            return self._add(wanted, loss_ratio, now, is_clear=is_clear)
+            is_possible = is_clear and now >= self._blocked_until
+            return is_possible and self._add(wanted, max(loss_ratio, latest))
         return self._reduce(loss_ratio, now)
 
     def _set(self, copies: int) -> bool:
         is_changed = copies != self.copies
         self.copies = copies
-        self._before = self._calm_since = None
+        self._judged = self._calm_since = None
+        if not copies:
+            self.harmless_loss = None
         return is_changed
 
-    def _add(self, wanted: int, loss_ratio: float, now: float, *, is_clear: bool) -> bool:
-        is_judging = self._before is not None
-        if is_judging or not is_clear or now < self._blocked_until:
+    def _add(self, wanted: int, loss_ratio: float) -> bool:
+        """Those that were added last are judged first."""
+        if self._judged is not None:
             return False
         before = self.copies
         self._set(wanted)
-        self._before, self._words = (loss_ratio, before), 0
+        self._judged = _Judged(loss_ratio, before, wanted)
         return True
 
-    def _is_worse(self, loss_ratio: float) -> bool:
-        """Judge the last copies that were added, once."""
-        if self._before is None:
-            return False
-        self._words += 1
-        if loss_ratio > WORSE_RATIO * self._before[0] + WORSE_MORE and self._words >= WORSE_WORDS:
-            return True
-        if self._words > WORSE_WORDS:
-            self._before = None
-        return False
+    def _judge(self, latest: float) -> int | None:
+        """Judge the last copies that were added, once: how many there were if it is worse."""
+        judged = self._judged
+        if judged is None:
+            return None
+        judged.hear(latest)
+        if judged.is_worse:
+            return judged.copies
+        if judged.is_over:
+            if judged.is_harmless:
+                self.harmless_loss = judged.lost
+            self._judged = None
+        return None
 
     def _reduce(self, loss_ratio: float, now: float) -> bool:
         if self.copies == 0 or loss_ratio >= DOWN_BELOW[self.copies]:

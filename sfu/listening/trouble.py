@@ -9,7 +9,8 @@ Judged by what was sent since the last change, in this order:
     estimate   less than 1.1 of what is sent for 3 s
 
 Loss with nothing waiting is by chance: copies repair it, and fewer octets would be lost alike.
-Beyond a quarter that is tested first, since a line that polices its rate loses without a queue.
+Beyond a quarter that is tested, since a line that polices its rate loses without a queue: by what
+copies do, which are the answer anyway, or where there are none by a step down.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def is_losing(evidence: Evidence) -> bool:
         return not evidence.is_draining
     if evidence.waits is None:
         return True
+    if evidence.is_testing:
+        return False
     is_sure = evidence.bad >= SURE_MIN or not evidence.has_feedback
     return is_sure and (loss > LOSS_QUARTER or not evidence.can_protect)
 
@@ -100,8 +103,8 @@ def lower(
     """The tier to go down to; None at the lowest.
 
     What arrives while a queue grows is what the line carries: with feedback the best tier for
-    1 / 1.1 of that. Without it the next one, but beyond a quarter of loss the best for 1 / 1.3 of
-    what the report says that came.
+    1 / 1.1 of that, unless it may be no queue. Without it the next one, but beyond a quarter of
+    loss the best for 1 / 1.3 of what the report says that came.
     """
 
     def cost(candidate: Tier) -> float:
@@ -120,6 +123,6 @@ def lower(
     elif not evidence.has_feedback:
         is_far = cause is Cause.LOSS and (evidence.loss or 0.0) > LOSS_QUARTER
         rate, margin = (rate if is_far else None), REPORTED_RATIO
-    if rate is None:
+    if rate is None or (cause is Cause.DELAY and evidence.is_sudden):
         return below[0]
     return next((candidate for candidate in below if cost(candidate) <= rate / margin), below[-1])

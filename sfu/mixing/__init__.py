@@ -14,14 +14,21 @@ Pure but for Opus: time comes as arguments, and nobody here knows the forwarder,
 
 The way of a sample: packet -> voice (waits 20 to 120 ms) -> gain of levelling and ducking -> sum ->
 limiter (4 ms) -> encoder. float32 all the way; full scale is 1.0.
+
+Orders and counts are plain. `Mixer` and `OpusError` bring numpy and av along, 30 MB, once they are
+asked for.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .durations import EDGES_US
-from .mixer import Mixer
-from .opus import OpusError
 from .orders import (
     NOBODY,
     CloseRoom,
+    ForgetSource,
     Frame,
     OpenRoom,
     Order,
@@ -32,12 +39,25 @@ from .orders import (
 )
 from .stats import Buffer, Counts, Stats
 
+if TYPE_CHECKING:
+    from .mixer import Mixer
+    from .opus import OpusError
+else:
+    _HOMES = {"Mixer": ".mixer", "OpusError": ".opus"}
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name], __name__), name)
+
+
 __all__ = [
     "EDGES_US",
     "NOBODY",
     "Buffer",
     "CloseRoom",
     "Counts",
+    "ForgetSource",
     "Frame",
     "Mixer",
     "OpenRoom",

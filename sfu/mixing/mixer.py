@@ -14,7 +14,17 @@ from dataclasses import replace
 
 from .claims import LEVEL_MAX
 from .durations import Durations
-from .orders import CloseRoom, Frame, OpenRoom, Order, Packet, SetSource, StartOutput, StopOutput
+from .orders import (
+    CloseRoom,
+    ForgetSource,
+    Frame,
+    OpenRoom,
+    Order,
+    Packet,
+    SetSource,
+    StartOutput,
+    StopOutput,
+)
 from .output import TICK_TICKS, TICKS_PER_S
 from .room import Room
 from .stats import Counts, Stats
@@ -58,13 +68,15 @@ class Mixer:
         match order:
             case CloseRoom():
                 del self._rooms[order.room]
-                self._has_rested = not self._rooms
+                self._has_rested |= not self._rooms
             case StartOutput():
                 room.start(order)
             case StopOutput():
                 room.stop(order.output)
             case SetSource():
-                room.describe(order)
+                room.sources.describe(order)
+            case ForgetSource():
+                room.sources.forget(order.source)
 
     def take(self, room: int, slot: int, packets: Sequence[Packet]) -> None:
         """Packets of one slot, in the order in which they came. Those of a room that is not open

@@ -60,7 +60,17 @@ class SetSource:
     is_priority: bool = False  # while it speaks, those who are not are ducked
 
 
-Order = OpenRoom | CloseRoom | StartOutput | StopOutput | SetSource
+@dataclass(frozen=True, slots=True)
+class ForgetSource:
+    """Whoever it was has left: what waits of its voice is not heard any more, for it may come back
+    as somebody who hears all voices. What has been mixed goes out, up to 100 ms of a long frame.
+    """
+
+    room: int
+    source: int
+
+
+Order = OpenRoom | CloseRoom | StartOutput | StopOutput | SetSource | ForgetSource
 
 
 @dataclass(frozen=True, slots=True)

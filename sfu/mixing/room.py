@@ -11,7 +11,7 @@ from .bus import Bus
 from .claims import level_db
 from .ducking import Ducking
 from .opus import Pcm
-from .orders import Frame, Packet, SetSource, StartOutput
+from .orders import Frame, Packet, StartOutput
 from .output import SILENT_POWER, TICK_TICKS, TICKS_PER_S, Output
 from .source import Source
 from .sources import Sources
@@ -19,8 +19,8 @@ from .stats import Counts
 from .tiers import FORMS
 
 TICK_S = 1 / TICKS_PER_S
-# Five tiers for all who only listen, and 32 mixes for those who are on stage.
-OUTPUTS_MAX = 37
+# Five tiers for all who only listen, and 20 mixes for those who are on stage.
+OUTPUTS_MAX = 25
 # What is quieter is not named as heard.
 SILENT_DB = level_db(SILENT_POWER)
 
@@ -67,10 +67,6 @@ class Room:
         del bus.outputs[output]
         if not bus.outputs:
             del self._buses[bus.minus]
-
-    def describe(self, order: SetSource) -> None:
-        """Who a source is."""
-        self.sources.describe(order)
 
     def take(self, slot: int, packets: Sequence[Packet]) -> None:
         """Packets of one slot."""

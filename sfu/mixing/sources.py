@@ -33,8 +33,17 @@ class Sources:
         return len(self._known)
 
     def describe(self, order: SetSource) -> None:
-        """Take over who a source is."""
+        """Take over who a source is. Nothing is left of another participant of its number."""
+        known = self._known.get(order.source)
+        if known is not None and known.echo_group is not None and known.csrc != order.csrc:
+            self.forget(order.source)
         self._source(order.source).describe(order)
+
+    def forget(self, number: int) -> None:
+        """Not a word follows of what has come of this source, if any has."""
+        source = self._known.pop(number, None)
+        if source is not None and source.voice is not None:
+            self._fall_silent(source)
 
     def take(self, slot: int, packets: Sequence[Packet]) -> None:
         """Packets of one slot, in the order in which they came."""

@@ -14,7 +14,7 @@ class Counts:
     decoded_ticks: int = 0
     concealed_ticks: int = 0  # nothing was known of it
     recovered_ticks: int = 0  # from the copy in the packet after it
-    bad_packets: int = 0  # no Opus: as good as lost
+    bad_packets: int = 0  # no Opus, or later than those that overtook them: as good as lost
     late_packets: int = 0  # when their time had been played
     duplicate_packets: int = 0
     dropped_packets: int = 0  # more than a source may have waiting

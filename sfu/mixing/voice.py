@@ -16,6 +16,10 @@ The delay changes only where this happens:
 
 A gap in the index is loss; a gap in time without one is a pause (DTX), during which the source
 contributes nothing. Whatever begins, ends or jumps is ramped over 5 to 20 ms.
+
+Times are what a publisher says. A packet that was overtaken and claims to be later than the one
+that overtook it is dropped; and when whatever is new has been late for half a second, the timeline
+has leapt back and begins anew.
 """
 
 from __future__ import annotations
@@ -41,6 +45,8 @@ PACE_TICKS = 4_800  # 100 ms between two changes of the wait
 SEARCHES_MAX = 15
 # This far above the cap something is wrong (a burst after an outage): it is cut at once.
 CUT_ABOVE_S = 0.010
+# Longer than any line holds up packets one after the other that are as far apart as ever.
+LEFT_BEHIND_S = 0.5
 _NEVER = -(1 << 62)
 _SILENCE: Pcm = RISE * 0
 
@@ -50,8 +56,8 @@ class Voice:
 
     __slots__ = (
         "_arrivals", "_clock", "_counts", "_decoding", "_frame_ticks", "_index", "_inserted",
-        "_is_ending", "_is_paused", "_is_playing", "_next", "_paced_at", "_searches", "_seam",
-        "_sound", "_waiting", "claimed",
+        "_is_ending", "_is_paused", "_is_playing", "_late_since", "_newest_index", "_newest_time",
+        "_next", "_paced_at", "_searches", "_seam", "_sound", "_waiting", "claimed",
     )  # fmt: skip
 
     def __init__(self, counts: Counts) -> None:
@@ -67,6 +73,8 @@ class Voice:
         self._clock = 0  # of the next tick
         self._next = _NEVER  # time of what is decoded next
         self._index = 0  # of what was decoded last
+        self._newest_index = self._newest_time = _NEVER  # of what has come
+        self._late_since: float | None = None  # whatever is new has come too late since then
         self._frame_ticks = TICK_TICKS
         self._inserted = 0  # concealment of which it is not known whether it fills a gap
         self._seam: Pcm | None = None  # passes into what is decoded next
@@ -102,6 +110,9 @@ class Voice:
             return
         if packet.ticks != ticks:
             packet = replace(packet, ticks=ticks)
+        if not self._is_plausible(packet, ticks):
+            self._counts.bad_packets += 1
+            return
         self._is_ending = False
         if packet.marker and not self._is_playing:
             self._arrivals.restart()
@@ -124,7 +135,8 @@ class Voice:
         self._arrivals.restart()
         self._waiting.clear()
         self._sound.clear()
-        self._next = _NEVER
+        self._next = self._newest_index = self._newest_time = _NEVER
+        self._late_since = None
         self._is_playing = False
 
     def pull(self, clock: int, row: Pcm) -> bool:
@@ -144,6 +156,19 @@ class Voice:
             self._extend()
         self._sound.take(row)
         self._clock += TICK_TICKS
+        return True
+
+    def _is_plausible(self, packet: Packet, ticks: int) -> bool:
+        """Whether it may be where it says; begins anew when all that is new says otherwise."""
+        if packet.index <= self._newest_index:
+            return packet.time_ticks <= self._newest_time
+        if packet.time_ticks + ticks > self._next:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since = packet.at
+        elif packet.at - self._late_since >= LEFT_BEHIND_S:
+            self.move()
+        self._newest_index, self._newest_time = packet.index, packet.time_ticks
         return True
 
     def _begin(self) -> bool:

@@ -23,8 +23,6 @@ import structlog
 from control.commands import AnyCommand
 from control.events import EventBody
 from control.server import Server, ServerLimits, UnsafeListenError
-from sfu.mixing import Mixer, OpusError
-from sfu.mixing.opus import library
 from sfu.shell.announce import compute_candidates
 from sfu.shell.config import ConfigError, effective_config
 from sfu.shell.cycle import Cycle
@@ -275,6 +273,10 @@ class Daemon:
 
     def _mixing_thread(self) -> MixingThread:
         """Raises ConfigError when there is nothing to mix with."""
+        # Here: a daemon that does not mix is 30 MB smaller without what these import.
+        from sfu.mixing.mixer import Mixer
+        from sfu.mixing.opus import OpusError, library
+
         try:
             library()
         except OpusError as error:

@@ -113,6 +113,11 @@ class Subscriptions:
         """Mend what the forwarder's tables say about it, should that be anything else."""
         self._seating.subscribe_anew(self._roster.get(participant_id))
 
+    @property
+    def has_mix(self) -> bool:
+        """Whether there are mixes at this time, for those who may get them."""
+        return self._mixes is not None and self._mixes.is_available
+
     # What changes it
 
     def add(self, participant: Participant, now: float) -> None:
@@ -153,9 +158,12 @@ class Subscriptions:
         """What its line carries: from now on it gets this tier, of those `offered`.
 
         `copies` is how many earlier packets go along with each. False, and nothing has changed,
-        when there cannot be one more such mix: then other tiers are offered.
+        when it is none of those, or when there cannot be one more such mix: then others are
+        offered.
         """
         participant = self._roster.get(participant_id)
+        if tier not in self._offered(participant, now):
+            return False
         previous = self.tier(participant)
         hush_s = CONGESTED_S if cause in _CONGESTED else CALM_S
         if not self._seating.set_tier(participant, tier, copies, now, hush_s=hush_s):
@@ -215,7 +223,7 @@ class Subscriptions:
     # Inside
 
     def _offered(self, participant: Participant, now: float) -> tuple[str, ...]:
-        has_mix = self._mixes is not None and self._mixes.is_available
+        has_mix = self.has_mix
         if has_mix and participant.id in self._refused_until:
             has_mix = now >= self._refused_until[participant.id]
             if has_mix:

@@ -68,6 +68,7 @@ class Lines:
         self._round = 0
         self._round_at = 0.0
         self._next_at = 0.0
+        self._has_mix: bool | None = None  # whether there were mixes in the last round
         counters["line_decisions"] = 0
         counters.update({f"tier_changes_{cause}": 0 for cause in Cause if cause != Cause.JOIN})
 
@@ -111,7 +112,10 @@ class Lines:
         """Ask its line, and send what it says from now on."""
         room = peer.room
         participant = room.participants[peer.participant]
-        if not participant.egresses or participant.wishes.paused:
+        if not participant.egresses:
+            return
+        if participant.wishes.paused:
+            self._stamps.end(peer)
             return
         peer.asked_at = now
         line, subscriptions = peer.line, room.subscriptions
@@ -135,11 +139,17 @@ class Lines:
         following = self._round_at + ROUND_S
         self._round_at = following if following > now else now + ROUND_S
         self._demands.forget_closed()
+        before = self._has_mix
         for room in self._rooms.values():
             if room.is_flowing:
                 self._turns.extend(self._peers.within(room))
+                self._has_mix = room.subscriptions.has_mix
+        if before not in (None, self._has_mix):
+            # Mixes end or begin for all rooms at once: nobody is to wait for its turn.
+            for peer in self._peers:
+                peer.heard_of = None
         self._part = ceil(len(self._turns) / PARTS)
-        self._stamps.recount(self._turns)
+        self._stamps.recount(self._turns, now)
 
     def _visit(self, peer: Peer, now: float) -> None:
         """Ask it, unless there is nothing to ask."""

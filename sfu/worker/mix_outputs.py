@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # After the last listener: a line that wavers between two tiers comes back within this.
 LINGER_S = 10.0
-# Those without somebody's own voice, in one room: as many as are on stage on bad lines.
-MINUS_MAX = 32
+# Those without somebody's own voice, in one room: with those of its audience they take less than
+# half of all that can be mixed.
+MINUS_MAX = 20
 
 
 class MixKey(NamedTuple):

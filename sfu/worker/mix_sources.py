@@ -1,11 +1,13 @@
-"""What a room's mixer is told of those whose packets it gets: before the first, and on change."""
+"""What a room's mixer is told of those whose packets it gets: before the first, on change, and when
+they leave.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from sfu.mixing.orders import SetSource
+from sfu.mixing.orders import ForgetSource, SetSource
 
 if TYPE_CHECKING:
     from sfu.stage import Room
@@ -39,6 +41,11 @@ class MixSources:
                 del self._told[next(iter(self._told))]
             self._told[source] = order
             yield order
+
+    def leave(self, source: int) -> Iterator[ForgetSource]:
+        """The order for one that leaves the room, if the mixer knows it."""
+        if self._told.pop(source, None) is not None:
+            yield ForgetSource(room=self._number, source=source)
 
     def __contains__(self, source: int) -> bool:
         return source in self._told

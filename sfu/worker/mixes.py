@@ -43,6 +43,9 @@ LOOK_EVERY_S = 1.0
 # them together are kept to SHARE_MAX, so that ticks end in time beside a busy loop; and where they
 # take more than that, nobody new comes once LOAD_MAX is really used. Who asks then hears slots.
 ROOM_SHARE, OUTPUT_SHARE = 0.013, 0.01
+# Of that, what counts while nobody in the room speaks. It takes a fiftieth; but some of those that
+# are silent begin to speak, and what is not foreseen of that is shed.
+QUIET_PART = 0.1
 SHARE_MAX = 0.6
 LOAD_MAX = 0.7
 # Above this ticks are late for everybody. Then the newest mixes end, this share of them in a look.
@@ -120,6 +123,12 @@ class Mixes:
             self._untap(mixes)
             self._tap(mixes, room)
             self._orders += [mixes.closing(), *mixes.opening()]
+
+    def leave(self, room: Room, source: int) -> None:
+        """Whose packets these were leaves `room`: it may be back at once, and hear everybody."""
+        mixes = self._mixed.get(room)
+        if mixes is not None:
+            self._orders += mixes.sources.leave(source)
 
     # Inputs
 
@@ -231,9 +240,13 @@ class Mixes:
     def _is_full(self, mixes: RoomMixes) -> bool:
         """Whether one more mix, of this room, would be too many for one core."""
         assert self._port is not None, "asked only where there is one"
-        rooms = len(self._mixed) + (mixes.room not in self._mixed)
-        share = rooms * ROOM_SHARE + (len(self._by_output) + 1) * OUTPUT_SHARE
-        return share > SHARE_MAX or self._port.load > LOAD_MAX
+        if self._port.load > LOAD_MAX:
+            return True
+        share = _share(mixes, len(mixes.outputs) + 1)
+        for other in self._mixed.values():
+            if other is not mixes:
+                share += _share(other, len(other.outputs))
+        return share > SHARE_MAX
 
     def _free_slot(self, mixes: RoomMixes, key: MixKey) -> int | None:
         if self._is_full(mixes):
@@ -306,3 +319,10 @@ class Mixes:
         mixes = None if peer is None else self._mixed.get(peer.room)
         if mixes is not None and source in mixes.sources:
             self._forwarder.set_measured_level(source, level)
+
+
+def _share(mixes: RoomMixes, outputs: int) -> float:
+    """What a room with so many mixes counts for."""
+    assert mixes.room is not None, "it was opened with its room"
+    share = ROOM_SHARE + outputs * OUTPUT_SHARE
+    return share if mixes.room.is_flowing else QUIET_PART * share

@@ -262,6 +262,7 @@ class Registry:
         left = room.remove(name, LeaveReason.MOVED, now)
         self.counters[f"left_{LeaveReason.MOVED}"] += 1
         self.forwarder.reidentify(peer.row, csrc=admission.number, echo_group=admission.echo_group)
+        self.mixes.leave(room, peer.source)
         self.peers.move(peer, target)
         target.add(
             admission,
@@ -381,6 +382,7 @@ class Registry:
         """The connection of somebody who is in no room any more ends."""
         peer.transport.close()
         self._datagrams += peer.transport.datagrams_to_send()
+        self.mixes.leave(peer.room, peer.source)
         self.peers.remove(peer)
         self.peer_timers.forget(peer)
         self.forwarder.remove_transport(peer.row)

@@ -34,17 +34,27 @@ class Stamps:
         self._stamped = 0
         counters["stampings"] = 0
 
-    def recount(self, peers: Iterable[Peer]) -> None:
-        """Those who are sent anything at all: some may have left, or others begun to be sent."""
-        self._stamped = sum(peer.is_stamped for peer in peers)
+    def recount(self, peers: Iterable[Peer], now: float) -> None:
+        """Only those who are sent anything cost something: others hold no place.
+
+        Some may have left or never come, and others begun to be sent.
+        """
+        self._stamped = sum(peer.is_stamped and peer.line.is_sent_anything(now) for peer in peers)
 
     def follow(self, peer: Peer, now: float) -> None:
         """Stamp its packets, or no longer."""
-        is_wanted = peer.line.wants_stamps and self._may(peer, now)
+        self._stamp(peer, peer.line.wants_stamps and self._may(peer, now))
+
+    def end(self, peer: Peer) -> None:
+        """It pauses, so that nothing will be told of its line."""
+        self._stamp(peer, False)
+
+    def _stamp(self, peer: Peer, is_wanted: bool) -> None:
         if is_wanted == peer.is_stamped:
             return
         peer.is_stamped = is_wanted
-        self._stamped += 1 if is_wanted else -1
+        # Whoever was sent nothing at the last count was not in it.
+        self._stamped = max(0, self._stamped + (1 if is_wanted else -1))
         self._counters["stampings"] += is_wanted
         self._forwarder.set_stamped(peer.row, is_wanted)
 

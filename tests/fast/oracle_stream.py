@@ -309,7 +309,8 @@ class OracleEgress:
         sequence = packet.stream_index + self.sequence_offset
         other = self.sent.get(sequence % SENT_MAX)
         if other is None or other.sequence < sequence:
-            self.sent[sequence % SENT_MAX] = Sent(sequence, redundancy)
+            again_at = now if packet.late else -math.inf
+            self.sent[sequence % SENT_MAX] = Sent(sequence, redundancy, again_at=again_at)
             self.resends = min(RESEND_BUCKET, self.resends + RESEND_SHARE)
 
     def sent_as(self, asked: int) -> Sent | None:

@@ -150,6 +150,23 @@ def test_a_second_repetition_waits_for_the_spacing() -> None:
     assert room.ask(room.newest, spacing_s=0.05)
 
 
+def test_what_came_late_from_its_publisher_waits_for_the_spacing_the_first_time() -> None:
+    """Whoever asks sooner asked while it was on its way, and would get it twice."""
+    room = Asking()
+    room.talk(10)
+    late = room.talker.talk()
+    room.talk(2)
+    sent = room.send(late)
+    number = room.newest - 2
+    room.said |= {number: data for data, address in sent if address == room.listener.address}
+    room.now += 0.02
+    assert room.ask(room.newest, spacing_s=0.05), "on time: nobody asks for it unless it is lost"
+    assert not room.ask(number, spacing_s=0.05)
+    room.now += 0.04
+    assert room.ask(number, spacing_s=0.05)
+    assert not room.ask(number, spacing_s=0.05)
+
+
 def test_half_a_second_later_nothing_comes_again() -> None:
     room = Asking()
     room.talk(12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,9 @@ FORMS = tuple((redundancy, packed) for redundancy in range(3) for packed in (Fal
 class Street(PackStage):
     """Two talkers in one audience; a listener that changes its stream at any moment."""
 
-    def __init__(self, rng: random.Random, *, segmented: bool, outbox: int = 16) -> None:
+    def __init__(
+        self, rng: random.Random, *, segmented: bool, outbox: int = 16, **mover: Any
+    ) -> None:
         super().__init__()
         self.rng = rng
         self.outbox = Batch(outbox, 2_048 * outbox)
@@ -33,7 +36,7 @@ class Street(PackStage):
         self.talkers = [Talker(20, forwarder), Talker(21, forwarder)]
         for slot, talker in zip(self.slots, self.talkers, strict=True):
             forwarder.assign(slot, talker.source, self.now)
-        settings = {"red_payload_type": LISTENER_RED, "repeats": rng.random() < 0.5}
+        settings = {"red_payload_type": LISTENER_RED, "repeats": rng.random() < 0.5} | mover
         self.mover = Listener(30, forwarder, payload_type=96, **settings)
         self.stayers = [Listener(31 + n, forwarder, repeats=True) for n in range(2)]
         for number, one in enumerate(self.stayers):
@@ -46,9 +49,13 @@ class Street(PackStage):
     def change(self) -> None:
         """The listener takes its slot in another form."""
         redundancy, packed = self.rng.choice(FORMS)
-        stream = self.forwarder.slot_stream(self.slots[0], redundancy, packed=packed)
-        self.forwarder.subscribe(self.mover.egress, stream)
+        self.take(self.slots[0], redundancy, packed=packed)
         self.moves[packed] += 1
+
+    def take(self, slot: int, redundancy: int = 0, *, packed: bool = False) -> None:
+        """The listener takes this stream."""
+        stream = self.forwarder.slot_stream(slot, redundancy, packed=packed)
+        self.forwarder.subscribe(self.mover.egress, stream)
 
     def drain(self) -> None:
         """All that leaves."""
@@ -205,3 +212,75 @@ def test_the_time_of_a_listener_that_is_ahead_stays() -> None:
     frames = frames_of(heard[1:])
     assert [frame.data[0] for frame in frames] == list(range(frames[0].data[0], 12))
     assert {after.timestamp - before.timestamp for before, after in pairwise(frames)} == {960}
+
+
+def test_what_is_held_for_its_tick_when_a_listener_comes_leaves_with_that_alone() -> None:
+    """Also what came late: at once and again with padding would be two texts of one number."""
+    street = Street(random.Random(1), segmented=True)
+    one, other = street.talkers
+    street.take(street.slots[0], packed=True)
+    for number in range(9):
+        street.hear((one, one.talk(text(number))), (other, other.talk(text(number))))
+        street.wait(FRAME_S)
+    late, _lost = one.talk(text(9)), one.talk(text(10))
+    for number in (9, 10):
+        street.wait(FRAME_S)
+        street.hear((other, other.talk(text(number))))
+    street.wait(FRAME_S - 0.001)
+    street.hear((one, one.talk(text(11, 200))))
+    street.hear((one, late))
+    street.take(street.slots[0])
+    street.drain()
+    street.hear((one, one.talk(text(12))), (other, other.talk(text(11, 200))))
+    street.wait(0.03)
+    frames = [frame.data[0] for frame in frames_of(street.heard_by(street.mover)) if frame.data]
+    assert len(set(frames)) == len(frames)
+    assert frames[-2:] == [11, 12]
+
+
+@pytest.mark.parametrize("between", ["nothing", "nobody", "the other, packed"])
+def test_whoever_changes_and_then_takes_another_slot_hears_nothing_of_its_past(
+    between: str,
+) -> None:
+    """At once, before anything leaves: what was to follow was of the slot that it hears no more."""
+    street = Street(random.Random(1), segmented=False)
+    one, other = street.talkers
+    street.forwarder.slot_stream(street.slots[1], 1)  # it has a past
+    street.take(street.slots[0])
+    for number in range(3):
+        street.wait(FRAME_S)
+        street.hear((one, one.talk(text(number))))
+    for number in range(100, 160):
+        street.wait(FRAME_S)
+        street.hear((other, other.talk(text(number))))
+    street.sent.clear()
+    street.take(street.slots[0], packed=True)
+    if between == "nobody":
+        street.forwarder.subscribe(street.mover.egress, -1)
+    elif between == "the other, packed":
+        street.take(street.slots[1], packed=True)
+        street.forwarder.subscribe(street.mover.egress, -1)
+    street.take(street.slots[1])
+    street.drain()
+    street.wait(FRAME_S)
+    street.hear((other, other.talk(text(200))))
+    assert [frame.data[0] for frame in frames_of(street.heard_by(street.mover))] == [200]
+
+
+def test_whoever_leaves_while_it_changes_and_comes_back_hears_what_comes_from_then_on() -> None:
+    street = Street(random.Random(1), segmented=False)
+    talker = street.talkers[0]
+    street.take(street.slots[0])
+    for number in range(8):
+        street.wait(FRAME_S)
+        street.hear((talker, talker.talk(text(number))))
+        if number == 3:
+            street.take(street.slots[0], packed=True)
+    street.sent.clear()
+    street.take(street.slots[0])
+    street.forwarder.subscribe(street.mover.egress, -1)
+    street.take(street.slots[0])
+    street.drain()
+    street.wait(FRAME_S)
+    street.hear((talker, talker.talk(text(8))))
+    assert [frame.data[0] for frame in frames_of(street.heard_by(street.mover))] == [8]

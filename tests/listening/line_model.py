@@ -1,7 +1,8 @@
 """A narrow line between a server and one listener, second by second, for a `Line` to play against.
 
 Deterministic: time goes in steps of 20 ms, chance is seeded. There is a queue of so many octets
-before a rate, latency both ways and loss by chance. The room has three publishers, who talk all at
+before a rate, a bucket of so many that pass as fast as they come after a while of less, latency
+both ways and loss by chance. The room has three publishers, who talk all at
 once, one after the other or not at all, and the listener is sent what the line's tier says, headers
 and all. It reports every 5 s, answers stamped packets every 100 ms, and tells a REMB if asked to.
 """
@@ -93,6 +94,7 @@ class LineModel:
         source_loss: float = 0.0,
         latency_s: float = 0.03,
         has_queue: bool = True,
+        burst_bytes: float = 0.0,
         takes_red: bool = True,
         takes_feedback: bool = True,
         reports: bool = True,
@@ -103,9 +105,10 @@ class LineModel:
         self.rate_bps, self.talk, self.loss = rate_bps, talk, loss
         self.report_loss, self.source_loss = report_loss, source_loss
         self.latency_s, self.has_queue, self.remb_bps = latency_s, has_queue, remb_bps
-        self.reports = reports
+        self.burst_bytes, self.reports = burst_bytes, reports
         self.terms = terms if terms is not None else Terms(LADDER)
         self.now = 0.0
+        self.clock_s = RECEIVER_CLOCK_S  # how far the receiver's clock is ahead
         self.line = Line(takes_red=takes_red, takes_feedback=takes_feedback, now=0.0)
         self.changes: list[tuple[float, Tier]] = []
         self.drops: list[float] = []  # when a packet found the queue full
@@ -113,7 +116,7 @@ class LineModel:
         self.stamped = 0
         self.sent_bits = 0.0
         self._random = random.Random(seed)
-        self._backlog = 0.0  # octets in the queue
+        self._backlog = 0.0  # octets in the queue; below 0, in the bucket
         self._tracks = [Track() for _ in range(SLOTS + 1)]
         self._stamped: deque[Sent] = deque()
         self.packets = 0  # sent in all
@@ -148,7 +151,8 @@ class LineModel:
         self._steps += 1
         self.now = now = self._steps * STEP_S
         if self.rate_bps is not None:
-            self._backlog = max(0.0, self._backlog - self.rate_bps * STEP_S / 8)
+            left = self._backlog - self.rate_bps * STEP_S / 8
+            self._backlog = max(-self.burst_bytes, left)
         self._speak(now)
         if self._is_due(BESIDE_S):
             turn = round(now / BESIDE_S) % len(BESIDE_BYTES)
@@ -191,7 +195,7 @@ class LineModel:
             for index, track in enumerate(self._tracks)
             if track.received
         }
-        wait_s = 0.0 if not self.rate_bps else self._backlog * 8 / self.rate_bps
+        wait_s = 0.0 if not self.rate_bps else max(0.0, self._backlog) * 8 / self.rate_bps
         jitter_s = max(track.jitter_s for track in self._tracks)
         rtt_s = 2 * self.latency_s + wait_s
         self.line.observe_reports(counted, rtt_s=rtt_s, jitter_s=jitter_s, now=now)
@@ -213,7 +217,7 @@ class LineModel:
             [
                 Sent(
                     sent.sent_at,
-                    None if sent.arrived_at is None else sent.arrived_at + RECEIVER_CLOCK_S,
+                    None if sent.arrived_at is None else sent.arrived_at + self.clock_s,
                     sent.size,
                 )
                 for sent in told
@@ -295,7 +299,7 @@ class LineModel:
                 self.drops.append(self.now)
                 return None
             self._backlog += size
-            wait_s = self._backlog * 8 / self.rate_bps
+            wait_s = max(0.0, self._backlog) * 8 / self.rate_bps
         self.waits.append((self.now, wait_s))
         if self._random.random() < self.loss:
             return None

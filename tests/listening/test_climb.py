@@ -14,7 +14,10 @@ from sfu.listening.climb import (
     on_trial,
 )
 from sfu.listening.evidence import Evidence
+from sfu.listening.probing import BUCKET_BYTES
+from sfu.listening.rates import HEADROOM
 from sfu.listening.tiers import LADDER, Demand, Tier
+from tests.listening.line_model import Sent
 
 THREE = Demand(talkers=3)
 ALLOWED = LADDER[1:-1]
@@ -119,17 +122,17 @@ def test_calm_is_when_nothing_speaks_against_more(
 
 def test_a_probe_leads_to_the_best_tier_that_costs_a_quarter_less_than_it_found() -> None:
     above = better(Tier.B5, ALLOWED)
-    assert after_probe(above, THREE, 20_000.0, is_clean=False) is None
-    assert after_probe(above, THREE, 25_000.0, is_clean=False) is Tier.B4
-    assert after_probe(above, THREE, 80_000.0, is_clean=False) is Tier.B1
-    assert after_probe(above, THREE, 300_000.0, is_clean=False) is Tier.A1
+    assert after_probe(Tier.B5, above, THREE, 20_000.0, is_clean=False) is None
+    assert after_probe(Tier.B5, above, THREE, 25_000.0, is_clean=False) is Tier.B4
+    assert after_probe(Tier.B5, above, THREE, 80_000.0, is_clean=False) is Tier.B1
+    assert after_probe(Tier.B5, above, THREE, 300_000.0, is_clean=False) is Tier.A1
 
 
 def test_one_step_is_dared_on_a_clean_probe_of_a_room_where_one_talks() -> None:
     above = better(Tier.A2, ALLOWED)
-    assert after_probe(above, THREE, 160_000.0, is_clean=True) is Tier.A1
-    assert after_probe(above, THREE, 160_000.0, is_clean=False) is None
-    assert after_probe(above, THREE, 140_000.0, is_clean=True) is None
+    assert after_probe(Tier.A2, above, THREE, 160_000.0, is_clean=True) is Tier.A1
+    assert after_probe(Tier.A2, above, THREE, 160_000.0, is_clean=False) is None
+    assert after_probe(Tier.A2, above, THREE, 140_000.0, is_clean=True) is None
 
 
 def test_a_trial_is_one_step_or_two_where_it_is_known_at_once() -> None:
@@ -138,3 +141,25 @@ def test_a_trial_is_one_step_or_two_where_it_is_known_at_once() -> None:
     assert on_trial(Tier.B5, above, THREE, many, is_quick=False) is Tier.B4
     assert on_trial(Tier.B5, above, THREE, many, is_quick=True) is Tier.B3
     assert on_trial(Tier.B5, above, THREE, 20_000.0, is_quick=True) is None
+
+
+def test_a_step_that_failed_makes_the_next_probe_prove_more() -> None:
+    """What a line lets through at once was more than was thought."""
+    climb = Climb(0.0)
+    above = better(Tier.B5, ALLOWED)
+
+    def carried_bps() -> float:
+        """Told by 3 s of 20 kbit/s."""
+        probe = climb.probe(Evidence(0.0), Tier.B5, above, THREE, 1)
+        probe.observe([Sent(n / 50, 7.0 + n / 50, 50) for n in range(151)], 0.0, 3.1)
+        return probe.carried_bps or 0.0
+
+    before = carried_bps()
+    climb.went_up(Tier.B3, 0.0)
+    climb.went_down(5.0)
+    assert carried_bps() == pytest.approx(before - HEADROOM * 8 * BUCKET_BYTES / 3.0)
+
+
+def test_a_mix_is_not_dared_on() -> None:
+    above = better(Tier.B2, ALLOWED)
+    assert after_probe(Tier.B2, above, THREE, 70_000.0, is_clean=True) is None

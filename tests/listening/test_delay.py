@@ -126,3 +126,17 @@ def test_the_least_is_forgotten_after_a_while() -> None:
     assert least.value == 3.0
     least.take(2.0, 1_000.0)
     assert least.value == 2.0
+
+
+@pytest.mark.parametrize("interval_s", [1 / 150, 0.02, 0.06])
+def test_what_comes_later_at_once_is_told_from_a_queue_that_grows(interval_s: float) -> None:
+    """A route or a clock does the one, a full line the other."""
+    sudden, growing = Delay(), Delay()
+    for delay in (sudden, growing):
+        at = play(delay, 4.0, interval_s=interval_s)
+    play(sudden, 0.3, start=at, interval_s=interval_s, wait_s=0.2)
+    assert sudden.jump_s == pytest.approx(sudden.newest_s, abs=0.001)
+    play(growing, 0.6, start=at, interval_s=interval_s, grows=0.4)
+    assert growing.jump_s <= 0.3 * growing.newest_s
+    play(sudden, 3.0, start=at + 0.3, interval_s=interval_s, wait_s=0.2)
+    assert sudden.jump_s == pytest.approx(0.0, abs=0.001)

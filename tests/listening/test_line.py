@@ -88,6 +88,17 @@ def test_round_trips_that_grow_by_150_ms_lead_down_and_are_stamped() -> None:
     assert line.rtt_s == 0.21
 
 
+def test_when_copies_give_way_to_a_queue_the_terms_hold_all_the_same() -> None:
+    line = line_of()
+    for step in range(1, 5):
+        report(line, step, lost=25 * step)
+    assert (line.tier, line.copies) == (Tier.A0, 1)
+    line.observe_sent(1_250, 25.0)
+    line.observe_reports({1: Counted(1_250, 125, 1_250)}, rtt_s=0.3, jitter_s=None, now=25.0)
+    assert line.decide(THREE, Terms(LADDER[3:]), 25.0)
+    assert (line.tier, line.copies, line.cause) == (Tier.B1, 0, "requested")
+
+
 @pytest.mark.parametrize(("lost", "rtt_s"), [(7, 0.05), (0, 0.16)])
 def test_what_may_become_trouble_is_looked_at_closely(lost: int, rtt_s: float) -> None:
     """Loss over 2 %, or 100 ms more of a round trip."""

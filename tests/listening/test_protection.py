@@ -101,3 +101,36 @@ def test_on_a_full_line_they_go_at_once_and_without_them_it_may_be_tried_anew() 
     protection.drop()
     assert protection.copies == 0
     assert protection.observe(0.2, 2.0 + BLOCKED_S, is_clear=True)
+
+
+def test_copies_that_do_not_make_it_worse_show_that_the_loss_is_by_chance() -> None:
+    protection = Protection()
+    protection.observe(0.3, 0.0, is_clear=True)
+    for second in (1.0, 2.0):
+        protection.observe(0.3, second, is_clear=True)
+        assert protection.is_testing and protection.harmless_loss is None
+    protection.observe(0.3, 3.0, is_clear=True)
+    assert not protection.is_testing
+    assert protection.harmless_loss == pytest.approx(0.3)
+    protection.drop()
+    assert protection.harmless_loss is None
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.2, 0.6), (0.3, 0.65), (0.45, 0.73)])
+def test_a_line_that_carries_no_more_with_copies_is_full(before: float, after: float) -> None:
+    """What is twice as much loses all that is more; the smoothed loss follows slowly."""
+    protection = Protection()
+    protection.observe(before, 0.0, is_clear=True)
+    protection.observe(before + 0.05, 1.0, is_clear=True, latest=after)
+    assert not protection.is_testing
+    assert protection.observe(before + 0.1, 2.0, is_clear=True, latest=after)
+    assert (protection.copies, protection.is_hurt) == (0, True)
+
+
+def test_what_is_between_the_two_shows_nothing() -> None:
+    protection = Protection()
+    protection.observe(0.3, 0.0, is_clear=True)
+    for second in (1.0, 2.0, 3.0):
+        protection.observe(0.3, second, is_clear=True, latest=0.5)
+    assert (protection.copies, protection.is_hurt, protection.is_testing) == (2, False, False)
+    assert protection.harmless_loss is None

@@ -91,6 +91,12 @@ def test_with_feedback_it_goes_straight_to_what_came_through(kbps: int, tier: Ti
     assert lower(evidence, Cause.DELAY, Tier.A1, ALLOWED, THREE) is tier
 
 
+def test_with_feedback_it_is_one_step_too_when_it_may_be_no_queue() -> None:
+    evidence = seen(has_feedback=True, acked_bps=22_000.0, is_sudden=True)
+    assert lower(evidence, Cause.DELAY, Tier.A1, ALLOWED, THREE) is Tier.A2
+    assert lower(evidence, Cause.LOSS, Tier.A1, ALLOWED, THREE) is Tier.B4
+
+
 def test_by_reports_it_is_one_step_and_beyond_a_quarter_of_loss_to_what_they_say_that_came() -> (
     None
 ):

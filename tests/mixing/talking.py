@@ -193,3 +193,26 @@ class Stage:
         while self._coming and self._coming[0][0] <= now:
             _, _, slot, packet = heapq.heappop(self._coming)
             self.mixer.take(ROOM, slot, [packet])
+
+
+TONE = sine(440, 0.1)
+# The steepest step between two samples of TONE.
+STEP = 0.1 * 2 * np.pi * 440 / RATE_HZ
+
+Change = Callable[[list[Packet]], Iterable[Packet]]
+
+
+def hear(change: Change, talker: Talker | None = None, seconds: float = 4.0) -> tuple[Stage, Pcm]:
+    """What a listener hears of one talker (of TONE) whose packets were changed on their way."""
+    stage = Stage()
+    listener = stage.listen()
+    talker = talker or Talker(1, TONE)
+    stage.know(talker.source)
+    stage.send(talker.slot, change(list(talker.packets(stage.now, stage.now + seconds))))
+    stage.run(seconds + 0.5)
+    return stage, listener.hear()
+
+
+def seconds_of(sound: Pcm, begin: float, end: float) -> Pcm:
+    """A piece of it."""
+    return sound[round(begin * RATE_HZ) : round(end * RATE_HZ)]

@@ -144,6 +144,15 @@ def test_nothing_is_due_without_a_room_and_the_first_tick_of_the_next_one_is_not
     assert mixer.stats().counts.skipped_ticks == mixer.stats().counts.late_ticks == 0
 
 
+def test_after_a_rest_a_room_that_closes_before_the_first_tick_changes_nothing() -> None:
+    mixer = Mixer(BEGIN_S)
+    for room in (1, 2):
+        mixer.apply(OpenRoom(room, 3))
+    mixer.apply(CloseRoom(2))
+    mixer.tick(BEGIN_S + 3_600)
+    assert mixer.stats().counts.skipped_ticks == mixer.stats().counts.late_ticks == 0
+
+
 def test_late_ticks_are_counted_and_made_and_later_ones_are_skipped() -> None:
     stage = Stage()
     listener = stage.listen()

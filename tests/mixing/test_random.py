@@ -13,6 +13,7 @@ import pytest
 
 from sfu.mixing import (
     CloseRoom,
+    ForgetSource,
     Frame,
     Mixer,
     OpenRoom,
@@ -47,7 +48,7 @@ class World:
         self._said = list(talker.packets(0.0, 3.0))
 
     def step(self) -> None:
-        kinds = (self._open, self._close, self._start, self._stop, self._describe)
+        kinds = (self._open, self._close, self._start, self._stop, self._describe, self._forget)
         if self._random.random() < 0.15:
             self._random.choice(kinds)()
         for room in self._rooms:
@@ -95,6 +96,11 @@ class World:
             group = source % 4
             is_priority = self._random.random() < 0.3
             self._mixer.apply(SetSource(number, source, 100 + group, group, 0.0, is_priority))
+
+    def _forget(self) -> None:
+        if self._rooms:
+            number = self._random.choice(list(self._rooms))
+            self._mixer.apply(ForgetSource(number, self._random.randrange(SOURCES)))
 
     def _packets(self, room: int, slot: int) -> list[Packet]:
         index = self._indices.get((room, slot), 0) + self._random.choice((1, 1, 1, 1, 2, -2, 9))

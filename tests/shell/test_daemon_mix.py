@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from pathlib import Path
 
 import pytest
 
-from sfu.mixing import OpusError
-from sfu.shell import daemon
+from sfu.mixing import OpusError, opus
 from sfu.shell.config import ConfigError, load
 from sfu.shell.daemon import Daemon
 from sfu.shell.loading import Loaded
@@ -27,13 +27,20 @@ def test_it_tells_of_its_mixing_where_it_mixes(mixes: bool) -> None:
     assert "rostrum_mixes 0.0" in text
 
 
+@pytest.mark.parametrize("mixes", [True, False])
+def test_libraries_that_only_mixing_needs_are_loaded_only_for_it(mixes: bool) -> None:
+    with DaemonProcess(f"media.mix={str(mixes).lower()}") as process:
+        maps = Path(f"/proc/{process.process.pid}/maps").read_text()
+    assert [name in maps for name in ("numpy", "libopus")] == [mixes] * 2
+
+
 async def test_without_libopus_it_says_so_and_leaves_no_port_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def library() -> None:
         raise OpusError("no libopus in /nowhere")
 
-    monkeypatch.setattr(daemon, "library", library)
+    monkeypatch.setattr(opus, "library", library)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -6,11 +6,13 @@ Jitter keeps the order of datagrams, as a queue in a router does; only `reorder`
 overtaken.
 
 With a rate there is a bottleneck before all that: a queue that holds so many bytes. What finds it
-full is dropped, and what waits in it is delayed, as on the narrow lines that people have.
+full is dropped, and what waits in it is delayed, as on the narrow lines that people have. A bucket
+before it lets through so much at once.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from dataclasses import dataclass
@@ -64,13 +66,19 @@ class Conditions:
     rate_bps: float | None = None
     # At 64 kbit/s this is a quarter of a second of waiting, as home routers have.
     queue_bytes: int = 2_000
+    # What passes at once after a while of less, as shapers made of a token bucket let it.
+    bucket_bytes: int = 0
     blackhole: bool = False
 
 
-def narrow(rate_bps: float, latency_s: float = 0.020) -> Conditions:
+def narrow(rate_bps: float, latency_s: float = 0.020, *, bucket_bytes: int = 0) -> Conditions:
     """A line of this rate whose queue holds 0.4 s of it, or one large datagram."""
-    queue_bytes = max(QUEUE_BYTES_MIN, round(rate_bps * QUEUE_S / 8))
-    return Conditions(latency_s=latency_s, rate_bps=rate_bps, queue_bytes=queue_bytes)
+    return Conditions(
+        latency_s=latency_s,
+        rate_bps=rate_bps,
+        queue_bytes=max(QUEUE_BYTES_MIN, round(rate_bps * QUEUE_S / 8)),
+        bucket_bytes=bucket_bytes,
+    )
 
 
 @dataclass(slots=True)
@@ -105,6 +113,8 @@ class Link:
         # What has not left the bottleneck: when each will have, and its bytes.
         self._queue: deque[tuple[float, int]] = deque()
         self._queued_bytes = 0
+        # When the rate would have carried all that came; before now by what the bucket saved.
+        self._carried_at = -math.inf
         self._last_arrival = 0.0
         self.was_stalled = False
 
@@ -160,12 +170,14 @@ class Link:
         queue = self._queue
         while queue and queue[0][0] <= now:
             self._queued_bytes -= queue.popleft()[1]
-        start = queue[-1][0] if queue else now
         if conditions.rate_bps is None:
-            return start
+            return queue[-1][0] if queue else now
         if self._queued_bytes + size_bytes > conditions.queue_bytes:
             return None
-        leaves = start + size_bytes * 8 / conditions.rate_bps
+        saved_s = conditions.bucket_bytes * 8 / conditions.rate_bps
+        start = queue[-1][0] if queue else max(self._carried_at, now - saved_s)
+        self._carried_at = start + size_bytes * 8 / conditions.rate_bps
+        leaves = max(now, self._carried_at)
         queue.append((leaves, size_bytes))
         self._queued_bytes += size_bytes
         return leaves

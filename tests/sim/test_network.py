@@ -89,6 +89,15 @@ def test_what_waits_in_a_queue_is_late_by_what_is_before_it() -> None:
     assert delays == pytest.approx([0.07 + n * 0.03 for n in range(10)])
 
 
+def test_a_bucket_passes_at_once_what_was_saved_and_no_more() -> None:
+    """Of 1,000 bytes ten times 100; then as any other, and it fills at the line's rate."""
+    link = Link("seed", Conditions(latency_s=0.0, rate_bps=8_000, bucket_bytes=1_000))
+    waits = [link.transit(72, 10.0)[0] - 10.0 for _ in range(12)]
+    assert waits == pytest.approx([0.0] * 10 + [0.1, 0.2])
+    waits = [link.transit(72, 10.5)[0] - 10.5 for _ in range(4)]
+    assert waits == pytest.approx([0.0] * 3 + [0.1])
+
+
 def test_a_queue_counts_the_headers_that_it_is_told() -> None:
     link = Link("seed", Conditions(latency_s=0.0, rate_bps=8_000))
     assert link.transit(52, 0.0, 48)[0] == pytest.approx(0.1)

@@ -146,6 +146,17 @@ def test_whoever_never_wants_somebody_is_not_given_a_mix_with_that_voice() -> No
     assert refused.value.detail == {"field": "never"}
 
 
+def test_a_tier_that_is_not_offered_is_not_taken() -> None:
+    """Whoever decided it did not know yet what the listener has asked for since."""
+    stage = talking()
+    stage.join("listener", lines=4)
+    stage.ask("listener", never=["p1"])
+    carried = stage.lines("listener")
+    assert not stage.follow("listener", "B3", "delay")
+    assert told(stage) == []
+    assert stage.lines("listener") == carried
+
+
 def test_other_slots_move_the_line_of_the_mix() -> None:
     stage = talking()
     stage.join("listener", lines=4)

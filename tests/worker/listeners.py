@@ -64,12 +64,16 @@ class ScriptedLine:
         self.estimate_bps: float | None = None
         self.history: list[Any] = []
         self.is_settled = True
+        self.is_sent = True  # anything at all
         self.wants_stamps = False
         self.asked: list[tuple[Demand, Terms]] = []
         self.sent: list[int] = []
         self.deliveries: list[Delivery] = []
         self.remb: list[float] = []
         self.reports: list[Any] = []
+
+    def is_sent_anything(self, now: float) -> bool:
+        return self.is_sent
 
     def observe_sent(self, packets: int, now: float) -> None:
         self.sent.append(packets)

@@ -10,6 +10,7 @@ import pytest
 from control.commands import ParticipantMove, RoomCreate, SubscriptionGet, SubscriptionUpdate
 from control.types import SubscriptionState
 from sfu.listening import Demand, Terms, Tier
+from sfu.stage.subscriptions import Subscriptions
 from sfu.transport.rtcp import ReportBlock
 from sfu.worker.demands import Demands, demand_of
 from sfu.worker.lines import ROUND_S, SETTLED_ROUNDS, Lines
@@ -293,3 +294,21 @@ def test_tiers_and_changes_are_counted_from_the_start() -> None:
     assert peer is not None
     bench.worker._registry.depart(peer, cast("Any", "removed"), bench.now)
     assert bench.worker.sizes()["listeners_paused"] == 0
+
+
+# Mixes that come and go
+
+
+def test_everybody_is_asked_within_a_second_when_mixes_begin_or_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether or not their rooms have mixes: whoever has nothing to wait for has its turn late."""
+    house = House(listeners=SETTLED_ROUNDS)
+    house.flow()
+    house.pass_time(SETTLED_ROUNDS * ROUND_S + 1.0)
+    for has_mix in (True, False):
+        monkeypatch.setattr(Subscriptions, "has_mix", has_mix)
+        asked = [len(house.line(index).asked) for index in range(SETTLED_ROUNDS)]
+        house.pass_time(2 * ROUND_S)
+        for index, before in enumerate(asked):
+            assert len(house.line(index).asked) > before

@@ -15,9 +15,18 @@ from control.commands import (
     TrackSetPriority,
 )
 from control.types import Role
-from sfu.mixing import CloseRoom, Mixer, OpenRoom, SetSource, StartOutput, StopOutput
+from sfu.mixing import (
+    CloseRoom,
+    ForgetSource,
+    Frame,
+    Mixer,
+    OpenRoom,
+    SetSource,
+    StartOutput,
+    StopOutput,
+)
 from sfu.worker.mix_outputs import LINGER_S
-from sfu.worker.mix_port import InlineMixing
+from sfu.worker.mix_port import InlineMixing, Mixed
 from tests.worker.harness import Bench, offer
 from tests.worker.mixing import KeptPort, MixBench, Voice, follow, starts
 
@@ -228,6 +237,49 @@ def test_who_moves_is_described_to_the_other_room() -> None:
     red.talk()
     (described,) = [order for order in port.forget() if isinstance(order, SetSource)]
     assert described.csrc == bench.the_room.participants["red"].number
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "replaced"])
+def test_who_leaves_is_forgotten_with_the_next_input(how: str) -> None:
+    port = KeptPort()
+    bench = MixBench(port)
+    bench.run(RoomCreate(room="other"))
+    bench.join("red", Role.SPEAKER)
+    red = Voice(bench, "red", 1)
+    bench.listen("a")
+    red.talk()
+    port.forget()
+    if how == "removed":
+        bench.run(ParticipantRemove(room="r", participant="red"))
+    elif how == "moved":
+        bench.run(ParticipantMove(room="r", participant="red", to_room="other"))
+    else:
+        bench.join("red", offer=offer(ufrag="other"))
+    assert port.forget() == [ForgetSource(room=bench.mixes.number, source=red.source)]
+    bench.run(ParticipantRemove(room="r", participant="a"))
+    assert port.forget() == []
+
+
+def test_who_comes_back_at_once_as_a_listener_is_not_sent_its_own_last_words() -> None:
+    port = InlineMixing(Mixer(100.0))
+    bench = MixBench(port)
+    bench.listen("a")
+    bench.join("red", Role.SPEAKER)
+    red = Voice(bench, "red", 1)
+    red.talk(30)
+    number = bench.the_room.participants["red"].number
+    frames: list[Frame] = []
+    take = port.take
+
+    def noting() -> Mixed:
+        mixed = take()
+        frames.extend(mixed.frames)
+        return mixed
+
+    port.take = noting  # type: ignore[method-assign]
+    bench.listen("red")
+    bench.wait(0.5)
+    assert not any(number in frame.csrcs for frame in frames)
 
 
 def test_when_mixing_breaks_listeners_go_to_what_remains_and_back() -> None:

@@ -6,8 +6,11 @@ from typing import Any, cast
 
 import pytest
 
+from control.commands import ParticipantJoin, RoomCreate
 from control.types import Role
 from sfu.mixing import SetSource, StopOutput
+from sfu.mixing.room import OUTPUTS_MAX
+from sfu.mixing.tiers import FORMS
 from sfu.worker import mix_sources, mixes
 from sfu.worker.mix_outputs import MINUS_MAX
 from tests.worker.harness import offer
@@ -22,10 +25,52 @@ def test_there_are_as_many_mixes_as_can_be_made_and_no_more(
     bench = MixBench(port)
     for name in ("a", "b", "c"):
         bench.join(name)
+    bench.join("red", Role.SPEAKER)
+    Voice(bench, "red", 1).talk()
     assert follow(bench, "a", "B1") and follow(bench, "b", "B2")
     assert not follow(bench, "c", "B3")
     assert follow(bench, "c", "B2")
     assert bench.worker.counters()["mixes_refused"] >= 1
+
+
+def test_rooms_in_which_nobody_speaks_leave_those_that_talk_their_mixes() -> None:
+    bench = MixBench(KeptPort())
+    for number in range(100):
+        bench.run(RoomCreate(room=f"quiet-{number}"))
+        joining = offer(lines=1, ufrag=f"u{number:03}")
+        bench.run(
+            ParticipantJoin(
+                room=f"quiet-{number}", participant="a", role=Role.LISTENER, offer=joining
+            )
+        )
+    bench.wait(5.0)
+    assert bench.worker.sizes()["mixes"] == 100
+    bench.join("red", Role.SPEAKER)
+    Voice(bench, "red", 1).talk()
+    for number, tier in enumerate(("B1", "B2", "B3", "B4", "B5")):
+        bench.join(f"guest-{number}", offer=offer(lines=4))
+        assert follow(bench, f"guest-{number}", tier)
+    assert bench.worker.counters()["mixes_refused"] == 0
+
+
+def test_a_room_of_which_nobody_has_spoken_for_long_is_quiet_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mixes, "SHARE_MAX", mixes.ROOM_SHARE + 1.5 * mixes.OUTPUT_SHARE)
+    bench = MixBench(KeptPort())
+    for name in ("a", "b"):
+        bench.join(name)
+    bench.join("red", Role.SPEAKER)
+    Voice(bench, "red", 1).talk()
+    assert follow(bench, "a", "B1")
+    assert not follow(bench, "b", "B2")
+    bench.wait(5.0)
+    assert follow(bench, "b", "B2")
+
+
+def test_one_room_leaves_others_more_than_half_of_the_mixing() -> None:
+    assert mixes.ROOM_SHARE + OUTPUTS_MAX * mixes.OUTPUT_SHARE < mixes.SHARE_MAX / 2
+    assert MINUS_MAX + len(FORMS) == OUTPUTS_MAX
 
 
 def test_a_mixer_that_is_busy_takes_nothing_more() -> None:

@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from control.commands import SubscriptionUpdate
 from sfu.worker.peers import Peer
 from sfu.worker.stamps import NEWCOMERS_MAX, SILENT_S, STAMPED_MAX
 from tests.worker.listeners import House, ScriptedLine
@@ -89,3 +90,30 @@ def test_those_who_have_left_make_room_with_the_next_round() -> None:
     house.line(NEWCOMERS_MAX).is_settled = False
     house.pass_time(2.5)
     assert house.peer(NEWCOMERS_MAX).is_stamped
+
+
+def test_who_pauses_makes_room_at_once() -> None:
+    house = wanting(NEWCOMERS_MAX + 1)
+    follow(house, *range(NEWCOMERS_MAX))
+    paused = SubscriptionUpdate(room="r", participant="guest-0", paused=True)
+    house.registry.rooms["r"].subscriptions.update(paused, house.now)
+    follow(house, 0, NEWCOMERS_MAX)
+    assert not house.peer(0).is_stamped
+    assert house.peer(NEWCOMERS_MAX).is_stamped
+    assert house.sending.stamped[-2:] == [
+        (house.peer(0).row, False),
+        (house.peer(NEWCOMERS_MAX).row, True),
+    ]
+
+
+def test_those_to_whom_nothing_is_sent_hold_no_place() -> None:
+    """They may never connect; whoever does is stamped from the first packet on."""
+    house = wanting(NEWCOMERS_MAX + 1)
+    for index in range(NEWCOMERS_MAX):
+        house.line(index).is_sent = False
+    follow(house, *range(NEWCOMERS_MAX + 1))
+    assert not house.peer(NEWCOMERS_MAX).is_stamped
+    house.line(NEWCOMERS_MAX).is_settled = False
+    house.pass_time(2.5)
+    assert house.peer(NEWCOMERS_MAX).is_stamped
+    assert house.peer(0).is_stamped

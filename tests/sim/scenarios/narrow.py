@@ -111,6 +111,30 @@ ALL_LINES = Scenario(
     seeds=2,
 )
 
+# A shaper's bucket lets a short probe through, however narrow the line behind it.
+BUCKETS = Scenario(
+    "lines_with_buckets",
+    (
+        *talkers(),
+        *(
+            Join(
+                f"line-{kbps}",
+                Role.LISTENER,
+                shape=BROWSER,
+                down=narrow(kbps * 1_000, bucket_bytes=1_600),
+                family="ipv4",
+            )
+            for kbps in FITTING
+        ),
+        Run(CONNECTS_S + SETTLES_S),
+        *(OnTier(f"line-{kbps}", tiers) for kbps, tiers in FITTING.items()),
+        Run(30.0),
+        *(NothingDropped(f"line-{kbps}", within_s=30.0) for kbps in FITTING),
+        *(OnTier(f"line-{kbps}", tiers) for kbps, tiers in FITTING.items()),
+    ),
+    seeds=2,
+)
+
 # By receiver reports alone it takes longer, and whether there is room for more is found out only by
 # sending more.
 NARROW_BY_REPORTS = Scenario(
@@ -290,6 +314,7 @@ CAPPED = Scenario(
 SCENARIOS = (
     *LINE_SPEEDS,
     ALL_LINES,
+    BUCKETS,
     NARROW_BY_REPORTS,
     FLAPPING,
     LOSSY_UPLINK,
