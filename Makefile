@@ -90,12 +90,17 @@ test-sanitize: $(SANITIZED)/.built ## the tests of the compiled core under ASan 
 wheel: setup ## a wheel in dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
-# The lock holds names, versions and hashes for every Python from 3.11 on; uv computes it in a throwaway environment.
-lock: ## recompute requirements.lock
+# A lock holds names, versions and hashes for every Python from 3.11 on; uv computes it in a throwaway environment.
+# The images' locks are parts of the first one, by its versions.
+UV_COMPILE = build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet
+lock: ## recompute requirements.lock, and those of the images
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv<1'
-	build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --generate-hashes \
-		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet -o requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra dev -o requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra server --constraints requirements.lock -o deploy/container/server.lock
+	$(UV_COMPILE) pyproject.toml --extra club --constraints requirements.lock -o deploy/container/club.lock
+	printf '%s\n' setuptools Cython | $(UV_COMPILE) - --constraints requirements.lock -o deploy/container/build.lock
 
 clean: ## back to a fresh checkout
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/output

@@ -34,6 +34,7 @@ from control.frames import (
 from control.hub import Hub
 from control.lockout import origin_of
 from control.outbox import WRITE_BYTES, Outbox
+from control.requests import REQUEST
 from control.session import Action, Answer, Close, Refusal, Run, Session
 
 # A small request costs some 20 us, so a turn is about a millisecond.
@@ -54,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._hub = hub
         self._loop = asyncio.get_running_loop()
         self._decoder = FrameDecoder(FRAME_BYTES_MAX_UNAUTHENTICATED)
+        self._number = next(hub.numbers)
         self._in_flight = 0
         self._bulky = 0  # of these
         self._is_reading = True
@@ -281,7 +283,9 @@ class Connection(asyncio.Protocol):
         self._in_flight += 1
         self._bulky += run.command.is_bulky
         respond = partial(self._on_outcome, run)
+        name = REQUEST.set(f"{self._number}.{run.request.id}")
         self._hub.dispatcher.dispatch(run, self._session.key_id, respond)
+        REQUEST.reset(name)
 
     def _on_outcome(self, run: Run, outcome: Outcome) -> None:
         self._in_flight -= 1

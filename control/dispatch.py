@@ -23,6 +23,7 @@ from control.errors import ControlError, ErrorCode, exhausted
 from control.feed import Feed
 from control.frames import FRAME_BYTES_MAX, encode_value
 from control.idempotency import RUNNING_MAX, IdempotencyTable, Name
+from control.requests import REQUEST
 from control.session import Run
 
 Respond = Callable[[Outcome], None]
@@ -187,7 +188,12 @@ class Dispatcher:
     def _failure_of(self, command: AnyCommand, error: Exception) -> Outcome:
         if not isinstance(error, ControlError):
             self._counters["bugs"] += 1
-            self._log("control_handler_failed", method=command.method, exc_info=error)
+            self._log(
+                "control_handler_failed",
+                method=command.method,
+                request=REQUEST.get(),
+                exc_info=error,
+            )
             error = ControlError(ErrorCode.INTERNAL, f"{command.method} failed; see the log")
         return failure(error)
 

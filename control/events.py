@@ -145,10 +145,15 @@ class QualityChanged(EventBody, frozen=True, kw_only=True):
 
 
 class ServerDraining(EventBody, frozen=True, kw_only=True):
-    """Nobody new is taken; whoever is still here in `deadline_ms` has to leave."""
+    """Nobody new is taken; whoever is still here in `deadline_ms` has to leave.
+
+    Told once without a room, and then to each room where somebody is: with `migrate_by`, the unix
+    milliseconds by which it should have moved, so that not all rooms come to others at once.
+    """
 
     method: ClassVar[str] = "server.draining"
     deadline_ms: int
+    migrate_by: int | None = None
 
 
 class ServerUndrained(EventBody, frozen=True, kw_only=True):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from control.auth import Keyring
@@ -57,6 +58,7 @@ class Hub:
     lockout: Lockout
     tls: ssl.SSLContext | None = None
     is_closing: bool = False
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))  # of connections
     replays: Replays = field(default_factory=Replays)
     open: set[Connection] = field(default_factory=set)
     strangers: set[Connection] = field(default_factory=set)

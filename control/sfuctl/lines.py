@@ -120,6 +120,13 @@ def _quality(body: QualityChanged) -> str:
     return f"{changed}: {cause(body.cause)}"
 
 
+def _draining(body: ServerDraining) -> str:
+    if body.migrate_by is not None:
+        return f"the daemon asks this room to move by {clock(body.migrate_by)}"
+    seconds = body.deadline_ms / 1_000
+    return f"the daemon takes nobody new; everybody has to leave in {seconds:g} s"
+
+
 def _gap(body: EventsGap) -> str:
     return f"events {body.from_} to {body.to} are missing here"
 
@@ -156,9 +163,7 @@ _SENTENCES: Final[dict[type[EventBody], Callable[[Any], str]]] = {
     TrackUnmuted: lambda body: f"{body.participant} was unmuted",
     SpeakersChanged: _speakers,
     QualityChanged: _quality,
-    ServerDraining: lambda body: (
-        f"the daemon takes nobody new; everybody has to leave in {body.deadline_ms / 1_000:g} s"
-    ),
+    ServerDraining: _draining,
     ServerUndrained: lambda body: "the daemon takes newcomers again",
     ServerOverloaded: lambda body: f"the daemon is full: {body.limit}",
     ServerRecovered: lambda body: f"the daemon has room again: {body.limit}",

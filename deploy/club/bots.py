@@ -23,6 +23,7 @@ from control import Client
 from control.errors import ConnectionLost, ControlError
 from control.events import ParticipantLeft
 from control.types import LeaveReason, Role
+from deploy.club.connecting import OptionError, add_options, client_of
 from deploy.club.conversation import Frame, conversation
 from deploy.club.peer import Peer, PeerError, PeerOptions
 from deploy.club.voices import Voice, utterances
@@ -31,8 +32,6 @@ log = structlog.get_logger("bots")
 
 FRAME_S = 0.02
 RETRY_S = 1.0
-# The daemon may be started at the same moment.
-CONNECT_WITHIN_S = 10.0
 # Enough that a listener does not notice the repetition, and under a second to make.
 UTTERANCES = 8
 # A process that was stopped for longer than this goes on from now instead of sending what it
@@ -126,9 +125,8 @@ async def watch(control: Client, room: str, bots: Sequence[Bot]) -> None:
         await asyncio.sleep(RETRY_S)
 
 
-async def run(host: str, port: int, room: str) -> None:
-    """Keep the bots in `room` of the daemon at `host`:`port`; cancel to stop."""
-    client = Client(host, port, name="club-bots", connect_within_s=CONNECT_WITHIN_S)
+async def run(client: Client, room: str) -> None:
+    """Keep the bots in `room` of the client's daemon; cancel to stop."""
     async with client as control, asyncio.TaskGroup() as tasks:
         bots = [Bot(control, room, voice, number) for number, voice in enumerate(VOICES, 1)]
         tasks.create_task(watch(control, room, bots))
@@ -137,8 +135,8 @@ async def run(host: str, port: int, room: str) -> None:
             tasks.create_task(bot.stay())
 
 
-async def _run_until_signal(host: str, port: int, room: str) -> None:
-    task = asyncio.create_task(run(host, port, room))
+async def _run_until_signal(client: Client, room: str) -> None:
+    task = asyncio.create_task(run(client, room))
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, task.cancel)
@@ -149,11 +147,13 @@ async def _run_until_signal(host: str, port: int, room: str) -> None:
 def main() -> None:
     """Command line entry."""
     parser = argparse.ArgumentParser(prog="deploy.club.bots", description=__doc__)
-    parser.add_argument("--control", default="127.0.0.1:7700", metavar="HOST:PORT")
+    add_options(parser)
     parser.add_argument("--room", default="lobby")
     options = parser.parse_args()
-    host, _, port = options.control.rpartition(":")
-    asyncio.run(_run_until_signal(host, int(port), options.room))
+    try:
+        asyncio.run(_run_until_signal(client_of(options, "club-bots"), options.room))
+    except OptionError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

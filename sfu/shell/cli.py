@@ -1,8 +1,9 @@
-"""The command line: `sfu serve`, `sfu check-config`, `sfu version`.
+"""The command line: `sfu serve`, `sfu check-config`, `sfu doctor`, `sfu version`.
 
-Exit status 0 after a clean end, 2 when something asked for cannot be: then one line on standard
-error says what. Whatever needs the compiled core or a library of the daemon is imported late, so
-that a missing one is such a line, too.
+Exit status 0 after a clean end, 1 when the doctor found what keeps the daemon from serving, 2 when
+something asked for cannot be: then one line on standard error says what. Whatever needs the
+compiled core or a library of the daemon is imported late, so that a missing one is such a line,
+too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sfu.shell.loading import Loaded, Source
     from sfu.shell.log import LineWriter
 
+EXIT_FAULTS = 1
 EXIT_UNUSABLE = 2
 # Interrupted before the daemon took over the signals (128 + SIGINT).
 EXIT_INTERRUPTED = 130
@@ -66,6 +68,15 @@ def _parser() -> argparse.ArgumentParser:
         "check-config", parents=[config], help="check the configuration and print it in full"
     )
     check.set_defaults(run=_check_config)
+    doctor = commands.add_parser(
+        "doctor", parents=[config], help="look at this machine and say what to fix"
+    )
+    doctor.add_argument(
+        "--running",
+        action="store_true",
+        help="a daemon of this configuration runs: ask it instead of trying its ports",
+    )
+    doctor.set_defaults(run=_doctor)
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
 
@@ -91,6 +102,24 @@ def _check_config(options: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    from sfu.shell.config import ConfigError
+    from sfu.shell.doctor import examine, is_sound, lines
+    from sfu.shell.doctor_machine import Machine
+    from sfu.shell.loading import Source
+
+    try:
+        config = Source(options.config, options.overrides).load().config
+    except ConfigError as error:
+        raise _Unusable(error) from None
+    folder = options.config.parent if options.config else Path()
+    findings = []
+    for finding in examine(config, folder, Machine(), is_running=options.running):
+        print(lines(finding), flush=True)
+        findings.append(finding)
+    return 0 if is_sound(findings) else EXIT_FAULTS
+
+
 def _serve(options: argparse.Namespace) -> int:
     import uvloop
 
@@ -104,7 +133,13 @@ def _serve(options: argparse.Namespace) -> int:
     except ConfigError as error:
         raise _Unusable(error) from None
     stdout, lines = sys.stdout.fileno(), loaded.config.log
-    writer = log.configure(lines.format, lines.level, stdout, colors=sys.stdout.isatty())
+    writer = log.configure(
+        lines.format,
+        lines.level,
+        stdout,
+        colors=sys.stdout.isatty(),
+        addresses=lines.addresses,
+    )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run_daemon(source, loaded, writer))

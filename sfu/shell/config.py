@@ -118,10 +118,20 @@ class Http(Section, frozen=True, kw_only=True):
 
 
 class Log(Section, frozen=True, kw_only=True):
-    """How lines are written to standard output."""
+    """How lines are written to standard output.
+
+    `addresses`: those of others are shortened to their network, or written in full.
+    """
 
     format: Literal["json", "console"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    addresses: Literal["redacted", "full"] = "redacted"
+
+
+class Drain(Section, frozen=True, kw_only=True):
+    """How it ends: after SIGTERM participants may stay for `deadline_s` at most."""
+
+    deadline_s: Annotated[float, Meta(ge=0, le=86_400)] = 1.0
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -151,6 +161,7 @@ class Config(Section, frozen=True, kw_only=True):
     media: Media = Media()
     http: Http = Http()
     log: Log = Log()
+    drain: Drain = Drain()
     limits: Limits = Limits()
 
     @property

@@ -6,7 +6,10 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptography import x509
+
 from sfu.shell.config import ConfigError, ControlTls
+from sfu.shell.dtls_openssl import validity_of
 
 
 def control_context(tls: ControlTls, folder: Path) -> ssl.SSLContext:
@@ -30,6 +33,16 @@ def control_context(tls: ControlTls, folder: Path) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_OPTIONAL
         _try("control.tls.client_ca", authority, lambda: context.load_verify_locations(authority))
     return context
+
+
+def control_validity(tls: ControlTls, folder: Path) -> tuple[float, float]:
+    """From when until when the certificate is valid, in unix seconds; raises ConfigError."""
+    path = folder / tls.certificate
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError):
+        raise ConfigError(f"control.tls.certificate: {path}: no usable PEM") from None
+    return validity_of(certificate)
 
 
 def _try(name: str, path: Path, read: Callable[[], object]) -> None:

@@ -29,8 +29,10 @@ import structlog
 from control.commands import AnyCommand
 from control.errors import ControlError, ErrorCode
 from control.events import EventBody
+from control.requests import REQUEST
 from sfu.fast import Batch
 from sfu.shell.udp import BATCHES_PER_WAKE
+from sfu.worker.tally import Tally
 
 # Datagrams in one batch from a socket; fewer mean that nothing is left there.
 INBOX_DATAGRAMS = 256
@@ -45,6 +47,8 @@ COMMANDS_S = 0.002
 DOZE_S = 0.002
 # Reading and sending in one go: commands, timers and operators wait no longer than this.
 READING_S = 0.005
+# Of how long packets stay: half of a frame is felt, a tenth of it is nothing.
+FORWARDING_EDGES_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02)
 # Without media for this long nothing is in a hurry. A voice is 20 ms frames, or 400 ms in a pause.
 QUIET_AFTER_S = 0.5
 
@@ -63,6 +67,7 @@ class Worker(Protocol):
     def next_deadline(self) -> float | None: ...
     @property
     def heard_media_at(self) -> float: ...
+    def begin_leaving(self, deadline_s: float, now: float) -> None: ...
     def drain_participants(self, now: float) -> None: ...
     def observe_load(self, load: float, now: float) -> None: ...
     def observe_controllers(self, controls: Callable[[str], bool], now: float, /) -> None: ...
@@ -93,6 +98,9 @@ class Cycle:
         publish: Callable[[str | None, EventBody], object],
     ) -> None:
         self.bugs = 0
+        self.request = ""  # of the command that is being run; events that come out are its own
+        # How long each batch with media took from before it was read until all of it was sent.
+        self.forwarding = Tally(FORWARDING_EDGES_S)
         self._worker = worker
         self._port = port
         self._clock = clock
@@ -105,7 +113,7 @@ class Cycle:
         self._armed = math.inf  # what the timer is set to
         self._woken_at = -math.inf
         self._doze: asyncio.TimerHandle | None = None
-        self._commands: deque[tuple[AnyCommand, asyncio.Future[Any]]] = deque()
+        self._commands: deque[tuple[AnyCommand, asyncio.Future[Any], str]] = deque()
         self._commands_until = 0.0  # in this turn of the loop
         self._next_turn: asyncio.Handle | None = None
         self._is_stopped = False
@@ -130,13 +138,17 @@ class Cycle:
         How many may wait is limited by who submits: 256 of each connection.
         """
         done = self._loop.create_future()
-        self._commands.append((command, done))
+        self._commands.append((command, done, REQUEST.get()))
         self._run_commands()
         return done
 
     def take_mixed(self) -> None:
         """The mixing port has something."""
         self._turn("mix", self._worker.receive_mixed, self._clock())
+
+    def begin_leaving(self, deadline_s: float) -> None:
+        """Nobody new; in so many seconds everybody has to leave, for the process ends."""
+        self._turn("leave", self._worker.begin_leaving, deadline_s, self._clock())
 
     def drain_participants(self) -> None:
         """Make everybody leave: goodbyes go out, events are published."""
@@ -153,6 +165,8 @@ class Cycle:
     def note_bug(self, where: str, error: Exception, **fields: Any) -> None:
         """Count a bug and log it with its traceback."""
         self.bugs += 1
+        if self.request:
+            fields["request"] = self.request
         _log.error("bug", where=where, exc_info=error, **fields)
 
     def stop(self) -> None:
@@ -171,17 +185,21 @@ class Cycle:
         """
         taken, begun_at = 0, self._clock()
         for _ in range(BATCHES_PER_WAKE):
-            limit = self._limit
+            limit, read_at = self._limit, self._clock()
             try:
                 count = self._port.receive(fd, self._inbox, limit)
             except OSError as error:
                 # An ICMP error of some earlier datagram; the socket itself is as good as before.
-                _log.warning("media socket error", error=error.strerror)
+                _log.warning("media_socket_error", error=error.strerror)
                 break
             if count:
-                self._turn("receive", self._worker.receive, self._inbox, self._clock())
+                given_at = self._clock()
+                self._turn("receive", self._worker.receive, self._inbox, given_at)
+            sent_at = self._clock()
+            if count and self._worker.heard_media_at == given_at:
+                self.forwarding.add(sent_at - read_at)
             taken += count
-            is_over = self._clock() - begun_at > READING_S
+            is_over = sent_at - begun_at > READING_S
             self._limit = max(1, limit // 2) if is_over else min(INBOX_DATAGRAMS, limit * 2)
             if count < limit or is_over:
                 break
@@ -215,8 +233,9 @@ class Cycle:
         if self._commands:
             self._run_commands()
 
-    def _execute(self, command: AnyCommand, done: asyncio.Future[Any]) -> None:
+    def _execute(self, command: AnyCommand, done: asyncio.Future[Any], request: str) -> None:
         result: Any
+        self.request = request
         try:
             result = self._worker.execute(command, self._clock())
         except ControlError as error:
@@ -228,6 +247,7 @@ class Cycle:
         if not done.done():  # whoever asked may have given up
             done.set_result(result)
         self._flush()
+        self.request = ""
 
     def _turn(self, where: str, take: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -1,15 +1,15 @@
 """One daemon: a worker, its UDP port, the control server, the operators' HTTP, on one event loop.
 
-Life: everything is opened and checked, then it is ready; the first SIGTERM or SIGINT makes it not
-ready at once, tells backends and participants, and it leaves within `STOP_WITHIN_S`; a second
-signal ends the process on the spot. SIGHUP has it read its configuration again: keys, certificates
+Life: everything is opened and checked, then it is ready. The first SIGTERM or SIGINT makes it not
+ready at once and asks backends to move their rooms; it ends when nobody is here any more, or when
+`drain.deadline_s` is over, and then whoever is left is told to go. A second signal ends the process
+on the spot. SIGHUP has it read its configuration again: keys, certificates
 and the log level are taken over, and nobody is dropped who still has a key.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import secrets
 import signal
@@ -21,32 +21,32 @@ from typing import Any
 import structlog
 
 from control.commands import AnyCommand
-from control.events import EventBody, ServerDraining
+from control.events import EventBody
 from control.server import Server, ServerLimits, UnsafeListenError
 from sfu.shell.announce import compute_candidates
 from sfu.shell.config import ConfigError, effective_config
 from sfu.shell.cycle import Cycle
 from sfu.shell.dtls_openssl import OpensslDtls
+from sfu.shell.exposed import CONTROL, DTLS, expose_certificates, expose_media
+from sfu.shell.journal import Journal
 from sfu.shell.loading import Loaded
 from sfu.shell.log import LineWriter, set_level
 from sfu.shell.metrics import Metrics
 from sfu.shell.mixing_thread import MixingThread
 from sfu.shell.ops_http import OpsHttp
 from sfu.shell.reload import changes_between, in_force
+from sfu.shell.service import from_environment
 from sfu.shell.udp import ListenError, UdpPort, listen_error
+from sfu.shell.vitals import Vitals
+from sfu.worker.invariant import Breach
 from sfu.worker.worker import Worker
 
-# What an operator may count on after SIGTERM, all parts together.
-STOP_WITHIN_S = 2.0
+# What an operator may count on after SIGTERM, beyond the time that is given to participants.
+CLOSE_WITHIN_S = 1.0
 # Of that, what backends get to read their last events.
 _CONTROL_CLOSE_S = 0.5
-LAG_INTERVAL_S = 0.1
-# Long enough to mean something, short enough to answer a rush.
-LOAD_INTERVAL_S = 1.0
-# From here on listeners hear it.
-LAG_WARNING_S = 0.1
-# Objects made in bursts (a join makes hundreds) must not start a collection each time.
-GC_THRESHOLDS = (50_000, 20, 50)
+# How often it looks whether the last participant has left.
+_EMPTY_LOOK_S = 0.05
 # HMAC-SHA256 keys below 128 bits are within reach of guessing.
 SECRET_BYTES_ADVISED = 16
 
@@ -79,17 +79,19 @@ class Daemon:
             raise
         self._mixing = self._mixing_thread() if config.media.mix else None
         settings = config.worker_settings(version)
+        self._dtls = OpensslDtls()
+        self._journal = Journal()
         epoch = secrets.token_hex(8)
         self._worker = Worker(
             settings,
-            dtls=OpensslDtls(),
+            dtls=self._dtls,
             candidates=self._candidates,
             entropy=secrets.token_bytes,
             epoch=epoch,
             wall_at_zero=time.time() - time.monotonic(),
             started_at=time.monotonic(),
             on_bug=lambda error: self._cycle.note_bug("participant", error),
-            on_breach=lambda breach: _log.error("forwarding breach", **breach._asdict()),
+            on_breach=self._on_breach,
             mixing=self._mixing,
         )
         self._cycle = Cycle(self._worker, self._port, clock=time.monotonic, publish=self._publish)
@@ -113,9 +115,13 @@ class Daemon:
             is_ready=lambda: self._is_ready and not self._worker.is_draining,
             effective=self.effective,
         )
-        self._gc_started = 0.0
-        self._lag_timer: asyncio.TimerHandle | None = None
-        self._load_timer: asyncio.TimerHandle | None = None
+        self._manager = from_environment()
+        self._vitals = Vitals(
+            on_lag=self._metrics.observe_lag,
+            on_load=self._cycle.observe_load,
+            on_gc_pause=self._metrics.observe_gc_pause,
+            on_beat=self._manager.beat,
+        )
 
     def submit(self, command: AnyCommand) -> Awaitable[Any]:
         """Run a backend's command; called by the control server in order of receipt."""
@@ -141,13 +147,12 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        self._tune_gc()
         if self._mixing is not None:
             self._mixing.start(self._loop, self._cycle.take_mixed)
         self._cycle.listen()
-        self._measure_lag(time.monotonic())
-        self._measure_load()
+        self._vitals.start()
         self._is_ready = True
+        self._manager.ready()
         _log.info(
             "listening",
             media=[str(endpoint) for endpoint in self._port.endpoints],
@@ -157,14 +162,19 @@ class Daemon:
         )
 
     async def run_until_signal(self) -> None:
-        """Wait for SIGTERM or SIGINT."""
+        """Wait for SIGTERM or SIGINT, and then until nobody is here or the deadline has come."""
         number = await self._signals.get()
-        _log.info("stopping", signal=number.name)
+        deadline_s = self._loaded.config.drain.deadline_s
+        _log.info("stopping", signal=number.name, deadline_s=deadline_s)
+        self._manager.stopping(deadline_s + CLOSE_WITHIN_S)
+        self._cycle.begin_leaving(deadline_s)
+        deadline = time.monotonic() + deadline_s
+        while not self._worker.is_empty and time.monotonic() < deadline:
+            await asyncio.sleep(min(_EMPTY_LOOK_S, deadline_s))
 
     async def stop(self) -> None:
-        """Tell everybody and close everything, within `STOP_WITHIN_S`."""
+        """Send away whoever is left and close everything, within `CLOSE_WITHIN_S`."""
         self._is_ready = False
-        self._server.publish(None, ServerDraining(deadline_ms=round(STOP_WITHIN_S * 1_000)))
         self._cycle.drain_participants()
         await self._close()
         _log.info("stopped")
@@ -173,15 +183,19 @@ class Daemon:
         self._cycle.stop()
         if self._mixing is not None:
             self._mixing.stop()
-        for timer in (self._lag_timer, self._load_timer):
-            if timer is not None:
-                timer.cancel()
+        self._vitals.stop()
         await self._server.close(within_s=_CONTROL_CLOSE_S)
         await self._http.close()
         self._port.close()
+        self._manager.close()
 
     def _publish(self, room: str | None, body: EventBody) -> None:
         self._server.publish(room, body)
+        self._journal.note(room, body, self._cycle.request)
+
+    def _on_breach(self, breach: Breach) -> None:
+        joined_by = self._journal.joined_by(breach.room, breach.participant)
+        _log.error("forwarding_breach", joined_by=joined_by, **breach._asdict())
 
     def _on_signal(self, number: signal.Signals) -> None:
         if not self._is_ready:
@@ -197,6 +211,15 @@ class Daemon:
     async def _reload(self, previous: asyncio.Task[None] | None) -> None:
         if previous is not None:
             await asyncio.wait([previous])  # whatever became of it
+        self._manager.reloading(time.monotonic())
+        try:
+            await self._take_over()
+        finally:
+            if self._is_ready:
+                self._manager.ready()
+
+    async def _take_over(self) -> None:
+        """Read the configuration again; what cannot be used changes nothing."""
         try:
             # Files may be slow, and media goes on.
             loaded = await asyncio.to_thread(self._load)
@@ -204,7 +227,7 @@ class Daemon:
                 raise ConfigError("control.tls: to begin or end using TLS takes a restart")
             self._server.replace_keys(loaded.keys)
         except (ConfigError, UnsafeListenError) as error:
-            _log.error("not reloaded", error=str(error))
+            _log.error("not_reloaded", error=str(error))
             return
         if loaded.tls is not None:
             self._server.replace_tls(loaded.tls)
@@ -213,47 +236,12 @@ class Daemon:
         self._loaded = in_force(self._loaded, loaded)
         _log.info("reloaded", **asdict(changes))
 
-    def _measure_load(self, last: tuple[float, float, float] | None = None) -> None:
-        """Tell the worker which share of its core the loop used since `last`.
-
-        Of clock, loop and process: where cores are few, what mixing uses is the loop's loss.
-        """
-        now = time.monotonic(), time.thread_time(), time.process_time()
-        if last is not None:
-            passed, loop, process = (one - other for one, other in zip(now, last, strict=True))
-            cores = len(os.sched_getaffinity(0))
-            self._cycle.observe_load(min(1.0, max(loop, process / cores) / passed))
-        self._load_timer = self._loop.call_later(LOAD_INTERVAL_S, self._measure_load, now)
-
-    def _measure_lag(self, due: float) -> None:
-        now = time.monotonic()
-        lag = max(0.0, now - due)
-        self._metrics.observe_lag(lag)
-        if lag > LAG_WARNING_S:
-            _log.warning("event loop late", lag_ms=round(lag * 1_000))
-        self._lag_timer = self._loop.call_later(
-            LAG_INTERVAL_S, self._measure_lag, now + LAG_INTERVAL_S
-        )
-
-    def _tune_gc(self) -> None:
-        """What lives as long as the process need not be looked at by every collection."""
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        gc.callbacks.append(self._on_gc)
-
-    def _on_gc(self, phase: str, _info: dict[str, int]) -> None:
-        if phase == "start":
-            self._gc_started = time.perf_counter()
-        else:
-            self._metrics.observe_gc_pause(time.perf_counter() - self._gc_started)
-
     def _warn(self) -> None:
         """What runs, but not as well as it should."""
         for buffer in self._port.buffers:
             if buffer.is_clamped:
                 _log.warning(
-                    "socket buffer clamped: bursts will be lost",
+                    "socket_buffer_clamped",
                     endpoint=str(buffer.endpoint),
                     asked_bytes=buffer.asked,
                     granted_bytes=buffer.granted,
@@ -261,7 +249,7 @@ class Daemon:
                 )
         for key in self._config.control.keys:
             if key.secret is not None and len(key.secret.encode()) < SECRET_BYTES_ADVISED:
-                _log.warning("short secret", key=key.id, advised_bytes=SECRET_BYTES_ADVISED)
+                _log.warning("short_secret", key=key.id, advised_bytes=SECRET_BYTES_ADVISED)
 
     def _all_metrics(self, version: str) -> Metrics:
         metrics = Metrics(version)
@@ -269,11 +257,19 @@ class Daemon:
         metrics.add_gauges("", self._worker.sizes)
         metrics.add_gauges("loop", lambda: {"tasks": len(asyncio.all_tasks(self._loop))})
         metrics.add_counters("udp", self._port.counters)
+        metrics.add_gauges("udp", self._port.sizes)
+        expose_media(metrics, self._worker, self._cycle)
+        expose_certificates(metrics, self._certificates)
         if self._mixing is not None:
             self._mixing.add_to(metrics)
         metrics.add_counters("control", lambda: self._control_counters(is_open=False))
         metrics.add_gauges("control", lambda: self._control_counters(is_open=True))
         return metrics
+
+    def _certificates(self) -> dict[str, tuple[float, float]]:
+        """Their validity; the newest is that of the last reload."""
+        control = self._loaded.tls_validity
+        return {DTLS: self._dtls.validity} | ({} if control is None else {CONTROL: control})
 
     def _mixing_thread(self) -> MixingThread:
         """Raises ConfigError when there is nothing to mix with."""
@@ -289,7 +285,7 @@ class Daemon:
         return MixingThread(
             lambda: Mixer(time.monotonic(), time.perf_counter),
             clock=time.monotonic,
-            report=lambda error: _log.error("mixing broke off", exc_info=error),
+            report=lambda error: _log.error("mixing_broke_off", exc_info=error),
         )
 
     def _control_counters(self, *, is_open: bool) -> dict[str, int]:
@@ -300,4 +296,5 @@ class Daemon:
     def _counters(self) -> dict[str, int]:
         """The worker's, and what only the shell sees; its bugs include the worker's."""
         own = {"bugs": self._cycle.bugs, "log_lines_dropped": self._writer.dropped}
+        own["log_lines_suppressed"] = self._writer.suppressed
         return self._worker.counters() | own

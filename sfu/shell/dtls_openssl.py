@@ -63,6 +63,7 @@ class OpensslDtls:
         certificate = _self_signed(key)
         self._context = _context(key, certificate)
         self._fingerprint = fingerprint_of(certificate, "sha-256")
+        self.validity = validity_of(certificate)  # from when until when, in unix seconds
 
     @property
     def fingerprint(self) -> str:
@@ -264,6 +265,12 @@ def fingerprint_of(certificate: x509.Certificate, algorithm: str) -> str:
 def _digest(der: bytes, algorithm: str) -> str:
     """The digest of an encoded certificate."""
     return _HASHES[algorithm](der).digest().hex(":").upper()
+
+
+def validity_of(certificate: x509.Certificate) -> tuple[float, float]:
+    """From when until when it is valid, in unix seconds."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return begin.timestamp(), end.timestamp()
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from control.auth import Key
 from sfu.shell.config import Config, key_secrets, load
-from sfu.shell.control_tls import control_context
+from sfu.shell.control_tls import control_context, control_validity
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Loaded:
     config: Config
     keys: tuple[Key, ...]
     tls: ssl.SSLContext | None
+    # From when until when the certificate of `tls` is valid, in unix seconds.
+    tls_validity: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,4 +39,7 @@ class Source:
             Key(key.id, secrets.get(key.id), tuple(key.scopes)) for key in config.control.keys
         )
         tls = config.control.tls
-        return Loaded(config, keys, None if tls is None else control_context(tls, folder))
+        if tls is None:
+            return Loaded(config, keys, None)
+        context = control_context(tls, folder)
+        return Loaded(config, keys, context, control_validity(tls, folder))

@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 import structlog
 
+from sfu.shell.redaction import redact
+
 # About 3 MiB of lines: several seconds of the worst burst, and far less than what a stalled
 # pipe could otherwise grow to.
 QUEUED_LINES_MAX = 10_000
@@ -37,6 +39,7 @@ class LineWriter:
 
     def __init__(self, fd: int, *, lines_max: int = QUEUED_LINES_MAX) -> None:
         self.dropped = 0
+        self.suppressed = 0  # of which there were too many of the same event
         self._fd = fd
         self._lines_max = lines_max
         self._lines: deque[bytes] = deque()
@@ -53,6 +56,10 @@ class LineWriter:
             return
         self._lines.append(line.encode("utf-8", "backslashreplace") + b"\n")
         self._wake.set()
+
+    def note_suppressed(self) -> None:
+        """One line was not even written to here."""
+        self.suppressed += 1
 
     def close(self, timeout_s: float) -> None:
         """Write what is queued, for at most `timeout_s`; immediate when nothing is, idempotent."""
@@ -83,8 +90,13 @@ class LineWriter:
 class RateLimit:
     """A structlog processor: at most `RATE_LINES` of one event per window, errors included."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        on_suppressed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
+        self._on_suppressed = on_suppressed
         self._seen: dict[str, tuple[float, int]] = {}  # event: (window's start, lines in it)
 
     def __call__(
@@ -102,6 +114,7 @@ class RateLimit:
             self._seen.clear()
         self._seen[name] = (start, lines + 1)
         if lines >= RATE_LINES:
+            self._on_suppressed()
             raise structlog.DropEvent
         return event
 
@@ -147,31 +160,34 @@ class _Forward(logging.Handler):
         log = structlog.get_logger()
         log.log(
             record.levelno,
-            f"library: {record.name}",
+            "library",
+            logger=record.name,
             message=record.getMessage(),
             exc_info=record.exc_info,
         )
 
 
 def configure(
-    style: Literal["json", "console"], level: str, fd: int, *, colors: bool = False
+    style: Literal["json", "console"],
+    level: str,
+    fd: int,
+    *,
+    colors: bool = False,
+    addresses: Literal["redacted", "full"] = "redacted",
 ) -> LineWriter:
     """Send all logging of this process to `fd`; returns the writer, to be closed last."""
     writer = LineWriter(fd)
     render: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
-    traceback: Any = structlog.processors.format_exc_info
     if style == "console":
-        render = structlog.dev.ConsoleRenderer(
-            colors=colors, exception_formatter=structlog.dev.plain_traceback
-        )
-        traceback = _unchanged
+        render = structlog.dev.ConsoleRenderer(colors=colors)
     structlog.configure(
         processors=[
             _level,
-            RateLimit(),
+            RateLimit(on_suppressed=writer.note_suppressed),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            traceback,
+            structlog.processors.format_exc_info,
+            redact if addresses == "redacted" else _unchanged,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS["debug"]),

@@ -33,7 +33,10 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 NAMESPACE = "rostrum"
 # Every label that a series may have; each has a small closed set of values.
 LABELS = frozenset(
-    {"cause", "copies", "le", "limit", "python", "reason", "role", "tier", "version"}
+    {
+        *("cause", "certificate", "copies", "le", "limit", "python", "reason", "role", "stage"),
+        *("tier", "version"),
+    }
 )
 # Counters `dropped_<reason>` become one series with a label, and so do the others: listeners by
 # tier, changes of tier by cause, and who is protected by how many earlier packets go along.
@@ -48,7 +51,7 @@ _GROUPED = {
 # A tick of sound is 20 ms; what is above 5 ms is felt as jitter, what is above 100 ms is heard.
 LAG_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-Read = Callable[[], Mapping[str, int]]
+Read = Callable[[], Mapping[str, float]]
 
 
 class Distribution(NamedTuple):
@@ -141,7 +144,22 @@ class Metrics:
         self, name: str, text: str, edges: Sequence[float], read: Callable[[], Distribution]
     ) -> None:
         """Expose a histogram that somebody else keeps."""
-        self._registry.register(_Histogram(f"{NAMESPACE}_{name}", text, edges, read))
+        self.add_distributions(name, text, edges, "", lambda: {"": read()})
+
+    def add_distributions(
+        self,
+        name: str,
+        text: str,
+        edges: Sequence[float],
+        label: str,
+        read: Callable[[], Mapping[str, Distribution]],
+    ) -> None:
+        """The same with one histogram for each value of a label."""
+        self._registry.register(_Histogram(f"{NAMESPACE}_{name}", text, edges, label, read))
+
+    def add_labelled_gauge(self, name: str, text: str, label: str, read: Read) -> None:
+        """Expose one number for each value of a label."""
+        self._registry.register(_Gauge(f"{NAMESPACE}_{name}", text, label, read))
 
     def observe_lag(self, lag_s: float) -> None:
         """Note by how many seconds a timer was late."""
@@ -158,17 +176,37 @@ class Metrics:
 
 class _Histogram(Collector):
     def __init__(
-        self, name: str, text: str, edges: Sequence[float], read: Callable[[], Distribution]
+        self,
+        name: str,
+        text: str,
+        edges: Sequence[float],
+        label: str,
+        read: Callable[[], Mapping[str, Distribution]],
     ) -> None:
         self._name, self._text = name, text
+        self._labels = [label] if label else []
         self._bounds = [*(str(edge) for edge in edges), "+Inf"]
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
         """The one family; its buckets hold all that is below them, as Prometheus has it."""
-        counts, total = self._read()
-        buckets = list(zip(self._bounds, accumulate(counts), strict=True))
-        yield HistogramMetricFamily(self._name, self._text, buckets=buckets, sum_value=total)
+        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        for value, (counts, total) in self._read().items():
+            buckets = list(zip(self._bounds, accumulate(counts), strict=True))
+            family.add_metric([value] if self._labels else [], buckets, sum_value=total)
+        yield family
+
+
+class _Gauge(Collector):
+    def __init__(self, name: str, text: str, label: str, read: Read) -> None:
+        self._name, self._text, self._label, self._read = name, text, label, read
+
+    def collect(self) -> Iterator[Metric]:
+        """The one family."""
+        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
+        for value, number in self._read().items():
+            family.add_metric([value], number)
+        yield family
 
 
 class _Constant(Collector):

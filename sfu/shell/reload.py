@@ -1,7 +1,8 @@
 """What a reload changes in a running daemon, and what it cannot. Pure.
 
-Keys, certificates and the log level are taken over without dropping anybody. The rest is sockets,
-tables and promises that live as long as the process: it is named, and stays as it is.
+Keys, certificates, the log level and the deadline of a drain are taken over without dropping
+anybody. The rest is sockets, tables and promises that live as long as the process: it is named, and
+stays as it is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sfu.shell.loading import Loaded
 _RELOADED = frozenset(
     {
         "log.level",
+        "drain.deadline_s",
         "control.keys",
         "control.tls.certificate",
         "control.tls.key",
@@ -54,15 +56,16 @@ def changes_between(old: Loaded, new: Loaded) -> Changes:
 
 
 def in_force(old: Loaded, new: Loaded) -> Loaded:
-    """What counts after the reload: the new keys, certificates and log level, else the old."""
+    """What counts after the reload: the new of what a reload takes over, else the old."""
     replace = msgspec.structs.replace
     before, after = old.config, new.config
     config = replace(
         before,
         log=replace(before.log, level=after.log.level),
+        drain=after.drain,
         control=replace(before.control, keys=after.control.keys, tls=after.control.tls),
     )
-    return Loaded(config, new.keys, new.tls)
+    return Loaded(config, new.keys, new.tls, new.tls_validity)
 
 
 def _by_id(keys: tuple[Key, ...]) -> dict[str, Key]:

@@ -98,6 +98,10 @@ class UdpPort:
         """`Mmsg.counters`."""
         return self._mmsg.counters()
 
+    def sizes(self) -> dict[str, int]:
+        """`buffers_clamped`: of the sockets' buffers, those smaller than was asked for."""
+        return {"buffers_clamped": sum(buffer.is_clamped for buffer in self.buffers)}
+
     def close(self) -> None:
         """Close the sockets; idempotent."""
         for udp in self._sockets:

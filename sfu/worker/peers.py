@@ -30,6 +30,7 @@ class Peer:
     row: int
     source: int
     line: Line
+    joined_at: float = 0.0
     waiting_dtls: int = 0
     ufrags: tuple[str, ...] = ()  # by which checks find it; kept by `Peers`
     is_stamped: bool = False  # its packets carry transport-wide numbers

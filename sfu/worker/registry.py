@@ -26,6 +26,7 @@ from sfu.transport.settings import TransportSettings
 from sfu.transport.transport import Transport
 from sfu.worker.census import Census
 from sfu.worker.findings import enter
+from sfu.worker.funnel import Funnel
 from sfu.worker.intake import Intake
 from sfu.worker.lines import Lines, count_changes
 from sfu.worker.listener_loss import question_for
@@ -102,6 +103,7 @@ class Registry:
             settings, rooms=self.rooms, peers=self.peers, counters=self.counters, tell=self.tell
         )
         self.census = Census()
+        self.funnel = Funnel(self.forwarder, self.peers)
         # Of all rooms that are closed: a late goodbye for one must not find its number again in the
         # next room of that name.
         self._generation_floor = 0
@@ -109,7 +111,7 @@ class Registry:
         self._dtls = dtls
         self._negotiator = Negotiator(candidates, dtls.fingerprint, entropy, self.counters)
         self._entropy = entropy
-        self._wall_at_zero = wall_at_zero
+        self.wall_at_zero = wall_at_zero
         self._transport_settings = TransportSettings(
             join_timeout_s=settings.join_timeout_s,
             suspect_after_s=settings.suspect_after_s,
@@ -149,7 +151,7 @@ class Registry:
             settings,
             self.forwarder,
             now=now,
-            wall_at_zero=self._wall_at_zero,
+            wall_at_zero=self.wall_at_zero,
             generation_floor=self._generation_floor,
             mixes=mixes,
         )
@@ -206,9 +208,9 @@ class Registry:
         room.subscriptions.mixes_changed(now)
         self.settle_room(room)
 
-    def tell(self, body: EventBody) -> None:
-        """Something happened to the server itself."""
-        self._events.append(RoomEvent(None, body))
+    def tell(self, body: EventBody, room_id: str | None = None) -> None:
+        """Something happened to the server itself, or because of that to a room."""
+        self._events.append(RoomEvent(room_id, body))
 
     def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
         """Which rooms are controlled has changed: some rooms begin or cease to be orphans."""
@@ -350,14 +352,14 @@ class Registry:
             source=None if source == NO_SOURCE else source,
             egresses=egresses,
             entropy=self._entropy,
-            wall_at_zero=self._wall_at_zero,
+            wall_at_zero=self.wall_at_zero,
             settings=self._transport_settings,
             count=self._count_drop,
             listener_loss=question_for(self.peers, row, self.settings),
         )
         red_egresses = red_of(egresses, negotiation)
         line = self.lines.begin(negotiation, now)
-        peer = Peer(room, admission.participant, transport, row, source, line)
+        peer = Peer(room, admission.participant, transport, row, source, line, now)
         self.peers.add(peer)
         room.add(admission, source=source, egresses=egresses, red_egresses=red_egresses, now=now)
         self.lines.follow(peer, now)
@@ -374,6 +376,7 @@ class Registry:
             self.depart(peer, event.reason, now)
         else:
             enter(event, peer, self.peers, self.forwarder)
+            self.funnel.note(event, peer, now)
 
     def _close(self, peer: Peer) -> None:
         """The connection of somebody who is in no room any more ends."""

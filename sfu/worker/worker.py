@@ -28,6 +28,7 @@ from sfu.transport.candidates import Candidate
 from sfu.transport.dtls import DtlsFactory
 from sfu.worker.backlog import Backlog
 from sfu.worker.commands import Commands
+from sfu.worker.draining import begin_draining, continue_draining
 from sfu.worker.guard import Guard
 from sfu.worker.inbound import Inbound
 from sfu.worker.invariant import Breach, Invariant
@@ -36,14 +37,14 @@ from sfu.worker.registry import Registry
 from sfu.worker.repairs import Repairs
 from sfu.worker.resends import Resends
 from sfu.worker.settings import WorkerSettings
+from sfu.worker.survey import Survey
+from sfu.worker.tally import Tally
 
 # What one turn does, each a few tenths of a millisecond: steps of handshakes, participants' timers,
 # rooms. Media that came meanwhile waits no longer than the three together.
 HANDSHAKE_STEPS = 4
 PEERS_PER_TURN = 64
 ROOMS_PER_TURN = 64
-# Closing a room costs some 0.1 ms, and as much again for each participant in it.
-DRAINED_PER_TURN = 8
 
 
 class Worker:
@@ -99,6 +100,7 @@ class Worker:
             counters=self._registry.counters,
             tell=on_breach,
         )
+        self._survey = Survey(self._registry.peers)
         self._now = 0.0
         self._received = 0
         self._heard_media_at = -math.inf
@@ -143,9 +145,9 @@ class Worker:
             registry.tick_room(room, now)
             if room.tails.has_due:
                 self._silencing.append(room)
-        if registry.intake.drain.is_due(now):
-            registry.empty(now, rooms_max=DRAINED_PER_TURN)
+        continue_draining(registry, now)
         registry.lines.look(now)
+        registry.funnel.look(now)
         self._mixes.handle_timer(now)
         self._invariant.look(now)
 
@@ -168,6 +170,11 @@ class Worker:
         """The command's result; raises ControlError when it is refused."""
         self._now = now
         return self._commands.execute(command, now)
+
+    def begin_leaving(self, deadline_s: float, now: float) -> None:
+        """The process ends when everybody has left, and in `deadline_s` at the latest."""
+        self._now = now
+        begin_draining(self._registry, deadline_s, now, is_final=True)
 
     def drain_participants(self, now: float) -> None:
         """The server is going away: take nobody new, close every room."""
@@ -196,9 +203,10 @@ class Worker:
         deadlines = (
             self._registry.peer_timers.next_deadline(),
             self._registry.room_timers.next_deadline(),
-            self._registry.intake.drain.deadline,
+            self._registry.intake.drain.next_deadline(self._now),
             self._repairs.next_deadline(),
             self._registry.lines.deadline,
+            self._registry.funnel.deadline,
             self._invariant.deadline,
             self._mixes.next_deadline(),
             self.forwarder.next_flush(),
@@ -214,6 +222,11 @@ class Worker:
     def is_draining(self) -> bool:
         """Whether nobody new is taken because somebody asked for it."""
         return self._registry.intake.drain.is_on
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is here; there may still be rooms."""
+        return not len(self._registry.peers)
 
     def counters(self) -> dict[str, int]:
         """Counts since the start, by name."""
@@ -236,6 +249,20 @@ class Worker:
         for part in parts:
             sizes |= part.sizes()
         return sizes
+
+    def joins(self) -> dict[str, Tally]:
+        """How long the steps of joins took, in seconds, by name."""
+        return {stage.value: tally for stage, tally in self._registry.funnel.tallies.items()}
+
+    @property
+    def room_people(self) -> Tally:
+        """How many people there are in each room that has any."""
+        return self._registry.census.room_people
+
+    def survey(self) -> Survey:
+        """How listeners' lines are now; see there for how many are asked."""
+        self._survey.take()
+        return self._survey
 
     # What compiled code leaves to Python
 

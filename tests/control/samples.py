@@ -318,6 +318,7 @@ _BODIES: tuple[EventBody, ...] = (
     SpeakersChanged(revision=10, speakers=[]),
     QualityChanged(participant="red", tier="B2", previous="A1", cause="delay"),
     ServerDraining(deadline_ms=30_000),
+    ServerDraining(deadline_ms=30_000, migrate_by=AT_MS),
     ServerUndrained(),
     ServerOverloaded(limit="load"),
     ServerRecovered(limit="load"),

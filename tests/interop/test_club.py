@@ -176,7 +176,7 @@ async def test_a_visit_from_the_door_to_the_stage_and_out(demo: Demo, browser: B
 @contextlib.asynccontextmanager
 async def bots_in(ports: Ports) -> AsyncIterator[None]:
     """Two bots that talk in the lobby."""
-    task = asyncio.create_task(bots.run("127.0.0.1", ports.control, "lobby"))
+    task = asyncio.create_task(bots.run(Client("127.0.0.1", ports.control), "lobby"))
     try:
         yield
     finally:

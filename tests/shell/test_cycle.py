@@ -33,6 +33,7 @@ class FakeWorker:
         self.failing: set[str] = set()
         self.is_endless = False
         self.heard_media_at = time.monotonic()
+        self.takes_media = False
         self.execution_s = self.spent_s = 0.0  # of virtual time
         self.executed: list[AnyCommand] = []
 
@@ -41,6 +42,9 @@ class FakeWorker:
 
     def receive(self, inbox: Batch, now: float) -> None:
         self.seen += [data for data, _ in inbox]
+        if self.takes_media:
+            self.heard_media_at = now
+            self.spent_s += self.execution_s
         self._maybe_fail("receive")
         self.pending += [data.upper() for data, _ in inbox]
 
@@ -81,6 +85,9 @@ class FakeWorker:
 
     def observe_controllers(self, controls: Callable[[str], bool], now: float) -> None:
         self.seen.append(controls("r"))
+
+    def begin_leaving(self, deadline_s: float, now: float) -> None:
+        self.seen.append(deadline_s)
 
     def drain_participants(self, now: float) -> None:
         self.pending.append(b"BYE")
@@ -157,6 +164,20 @@ async def test_everything_leaves_after_each_input(rig: Rig) -> None:
     assert rig.worker.seen == [b"a", b"b", b"c"]
     assert rig.port.sent == [b"A", b"B", b"C"]
     assert rig.published == [("room", HandLowered(participant="p"))]
+
+
+async def test_batches_with_media_are_timed_from_reading_to_sending(rig: Rig) -> None:
+    """Those with nothing but checks and handshakes are not."""
+    rig.worker.takes_media = False
+    rig.port.waiting = [[b"check"]]
+    rig.cycle.readable(3)
+    assert sum(rig.cycle.forwarding.counts) == 0
+    rig.worker.takes_media = True
+    rig.worker.execution_s = 0.004
+    rig.port.waiting = [[b"media"]]
+    rig.cycle.readable(3)
+    assert 0.004 <= rig.cycle.forwarding.total < 1.0
+    assert sum(rig.cycle.forwarding.counts) == 1
 
 
 async def test_a_wake_takes_only_so_much(rig: Rig) -> None:

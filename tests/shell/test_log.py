@@ -119,7 +119,7 @@ def test_json_lines_carry_level_time_and_traceback(pipe: tuple[int, int]) -> Non
     assert seen.items() >= {"event": "seen", "level": "info", "port": 7800, "name": "Zoë"}.items()
     assert seen["timestamp"].endswith("Z")
     assert "ValueError: broken" in caught["exception"]
-    assert library["event"] == "library: aiohttp"
+    assert (library["event"], library["logger"]) == ("library", "aiohttp")
     assert library["message"] == "a library says this"
 
 
@@ -130,3 +130,27 @@ def test_console_lines_are_plain_without_a_terminal(pipe: tuple[int, int]) -> No
     os.close(pipe[1])
     (line,) = read_all(pipe[0])
     assert "hello" in line and "port=7800" in line and "\x1b" not in line
+
+
+def test_lines_left_out_are_counted_and_addresses_are_shortened(pipe: tuple[int, int]) -> None:
+    writer = log.configure("json", "info", pipe[1])
+    for _ in range(RATE_LINES + 7):
+        structlog.get_logger().info("seen", text="from 203.0.113.7")
+    try:
+        raise ValueError("of 203.0.113.8")
+    except ValueError:
+        structlog.get_logger().exception("caught")
+    writer.close(timeout_s=5)
+    os.close(pipe[1])
+    lines = [json.loads(line) for line in read_all(pipe[0])]
+    assert writer.suppressed == 7
+    assert lines[0]["text"] == "from 203.0.113.x"
+    assert "203.0.113.x" in lines[-1]["exception"] and "203.0.113.8" not in str(lines)
+
+
+def test_addresses_are_written_in_full_where_that_is_asked_for(pipe: tuple[int, int]) -> None:
+    writer = log.configure("console", "info", pipe[1], addresses="full")
+    structlog.get_logger().info("seen", text="203.0.113.7")
+    writer.close(timeout_s=5)
+    os.close(pipe[1])
+    assert "203.0.113.7" in read_all(pipe[0])[0]

@@ -82,3 +82,14 @@ def test_every_name_and_label_is_of_the_family() -> None:
     assert {label for _, labels in found for label, _ in labels} <= LABELS
     assert len(found) < 1_000
     assert ("rostrum_process_resident_memory_bytes", ()) in found
+
+
+def test_histograms_and_gauges_of_several_kinds_have_a_label() -> None:
+    metrics = Metrics("1.0")
+    kept = {"stun_ok": Distribution([1, 0], 0.5), "dtls_ok": Distribution([0, 2], 4.0)}
+    metrics.add_distributions("join_seconds", "Joins.", (1.0,), "stage", lambda: kept)
+    metrics.add_labelled_gauge("certificate_x", "X.", "certificate", lambda: {"dtls": 7.0})
+    found = samples(metrics)
+    assert found["rostrum_join_seconds_bucket", (("le", "1.0"), ("stage", "stun_ok"))] == 1
+    assert found["rostrum_join_seconds_count", (("stage", "dtls_ok"),)] == 2
+    assert found["rostrum_certificate_x", (("certificate", "dtls"),)] == 7

@@ -148,7 +148,7 @@ async def test_a_file_that_cannot_be_used_changes_nothing(tmp_path: Path) -> Non
         async with Client(daemon.listening["control"], key=Key("stays", OLD.encode())) as client:
             write(tmp_path, "[contrl]\n")
             daemon.signal(signal.SIGHUP)
-            assert "no such key" in daemon.read_until("not reloaded")["error"]
+            assert "no such key" in daemon.read_until("not_reloaded")["error"]
             await client.room_create(room="lobby")
 
 

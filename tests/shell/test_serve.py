@@ -88,6 +88,8 @@ def test_metrics_have_known_names_and_labels_only() -> None:
     assert {label for sample in samples for label in sample.labels} <= LABELS
     assert len(samples) < 1_000
     expected = {"rooms", "participants", "forwarded", "dropped", "bugs", "loop_lag_seconds"}
+    expected |= {"join_seconds", "forwarding_seconds", "room_people", "line_loss_ratio"}
+    expected |= {"line_jitter_seconds", "line_rtt_seconds", "certificate_not_after_seconds"}
     expected |= {"udp_kernel_drops", "udp_dropped", "control_connections_open"}
     assert {f"{NAMESPACE}_{name}" for name in expected} <= set(names)
 
@@ -112,7 +114,7 @@ async def test_keys_are_asked_for() -> None:
 
 def test_a_short_secret_is_warned_about() -> None:
     with DaemonProcess('control.keys=[{id="a", secret="short", scopes=["read"]}]') as daemon:
-        assert [line["key"] for line in daemon.before if line["event"] == "short secret"] == ["a"]
+        assert [line["key"] for line in daemon.before if line["event"] == "short_secret"] == ["a"]
 
 
 async def test_a_unix_socket_is_listened_on_and_removed(tmp_path: Path) -> None:

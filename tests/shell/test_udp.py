@@ -104,6 +104,7 @@ def test_a_clamped_buffer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udp, "_SO_SNDBUFFORCE", socket.SO_SNDBUF)
     port = UdpPort([Endpoint("127.0.0.1", 0)])
     assert all(buffer.is_clamped for buffer in port.buffers)
+    assert port.sizes() == {"buffers_clamped": 2}
     port.close()
 
 

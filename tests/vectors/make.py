@@ -141,7 +141,9 @@ def event_vectors() -> list[Vector]:
     vectors: list[Vector] = []
     for name, bodies in EVENT_SAMPLES.items():
         for body in bodies:
-            room = None if name.split(".")[0] in ("server", "events", "session") else "lobby"
+            is_of_daemon = name.split(".")[0] in ("server", "events", "session")
+            is_for_room = getattr(body, "migrate_by", None) is not None
+            room = "lobby" if is_for_room or not is_of_daemon else None
             number = len(vectors) + 1
             event = Event(epoch=EPOCH, seq=number, at=AT_MS, room=room, body=body)
             vectors.append({"says": name, "event": told(encode_event(event))})

@@ -8,6 +8,7 @@ from control.commands import (
     AnyCommand,
     ParticipantGet,
     ParticipantJoin,
+    RoomClose,
     RoomCreate,
     ServerDrain,
     ServerInfo,
@@ -16,7 +17,7 @@ from control.commands import (
 from control.errors import ControlError, ErrorCode
 from control.events import EventBody, ParticipantLeft, RoomClosed, ServerDraining, ServerUndrained
 from control.types import LeaveReason, Role
-from sfu.worker.worker import DRAINED_PER_TURN
+from sfu.worker.draining import DRAINED_PER_TURN, ROOMS_TOLD_PER_TURN
 from tests.worker.harness import Bench, offer
 
 
@@ -53,6 +54,7 @@ def test_at_the_deadline_everybody_leaves_and_it_stays_empty() -> None:
     bench.join("p")
     bench.methods()
     bench.run(ServerDrain(deadline_s=5))
+    bench.wait(0.0)
     drained(bench)
     bench.wait(5.0)
     assert drained(bench) == [
@@ -110,3 +112,81 @@ def test_a_drained_server_takes_newcomers_after_undrain() -> None:
     bench.run(ServerUndrain())
     bench.room("again")
     assert bench.worker.sizes()["rooms"] == 1
+
+
+def test_rooms_with_people_are_told_when_to_move_spread_by_how_many_there_are() -> None:
+    bench = Bench()
+    for room, people in (("first", 1), ("nobody", 0), ("last", 3)):
+        bench.room(room)
+        for number in range(people):
+            bench.join(f"p{number}", room=room)
+    drained(bench)
+    bench.run(ServerDrain(deadline_s=100))
+    bench.wait(0.0)
+    now_ms = round((1_000_000.0 + bench.now) * 1_000)
+    assert drained(bench) == [
+        (None, ServerDraining(deadline_ms=100_000)),
+        ("first", ServerDraining(deadline_ms=100_000, migrate_by=now_ms + 20_000)),
+        ("last", ServerDraining(deadline_ms=100_000, migrate_by=now_ms + 80_000)),
+    ]
+    assert bench.worker.next_deadline() is not None
+
+
+def test_many_rooms_are_told_some_at_a_time_and_not_those_that_closed_meanwhile() -> None:
+    bench = Bench(max_joins_per_s=10_000)
+    for number in range(ROOMS_TOLD_PER_TURN + 2):
+        bench.room(f"r{number}")
+        bench.join("p", room=f"r{number}")
+    bench.run(ServerDrain(deadline_s=100))
+    drained(bench)
+    deadline = bench.worker.next_deadline()
+    assert deadline is not None and deadline <= bench.now
+    bench.worker.handle_timer(bench.now)
+    bench.drain()
+    assert bench.methods() == ["server.draining"] * ROOMS_TOLD_PER_TURN
+    bench.run(RoomClose(room=f"r{ROOMS_TOLD_PER_TURN}"))
+    drained(bench)
+    bench.wait(0.0)
+    (notice,) = drained(bench)
+    assert notice[0] == f"r{ROOMS_TOLD_PER_TURN + 1}"
+
+
+def test_an_undrained_server_asks_no_more_rooms_to_move() -> None:
+    bench = Bench()
+    bench.room()
+    bench.join("p")
+    bench.run(ServerDrain(deadline_s=100))
+    bench.run(ServerUndrain())
+    drained(bench)
+    bench.wait(1.0)
+    assert "server.draining" not in bench.methods()
+
+
+def test_a_server_that_is_stopped_lets_stay_until_the_deadline_and_takes_nobody_back() -> None:
+    bench = Bench()
+    bench.room()
+    bench.join("p")
+    bench.worker.begin_leaving(30.0, bench.now)
+    bench.drain()
+    with pytest.raises(ControlError) as refused:
+        bench.run(ServerUndrain())
+    assert refused.value.code is ErrorCode.FAILED_PRECONDITION
+    bench.wait(20.0)
+    assert not bench.worker.is_empty
+    drained(bench)
+    bench.wait(10.0)
+    assert bench.worker.is_empty
+    assert bench.methods() == ["participant.left", "room.closed"]
+
+
+def test_stopping_gives_no_more_time_than_an_earlier_drain() -> None:
+    bench = Bench()
+    bench.room()
+    bench.join("p")
+    bench.run(ServerDrain(deadline_s=5))
+    drained(bench)
+    bench.worker.begin_leaving(3_600.0, bench.now)
+    bench.drain()
+    assert drained(bench)[0] == (None, ServerDraining(deadline_ms=5_000))
+    bench.wait(5.0)
+    assert bench.worker.is_empty

@@ -13,8 +13,10 @@ from control.commands import (
     ServerStatsResult,
     ServerUndrain,
 )
-from control.events import ServerDraining, ServerUndrained
+from control.errors import ControlError, ErrorCode
+from control.events import ServerUndrained
 from sfu.worker.commands.methods import Methods
+from sfu.worker.draining import begin_draining
 from sfu.worker.registry import Registry
 
 PROTOCOL_VERSIONS = [1]
@@ -64,11 +66,13 @@ class ServerCommands:
         return ServerStatsResult(counters=self._counters())
 
     def _drain(self, command: ServerDrain, now: float) -> Empty:
-        self._registry.intake.drain.begin(now + command.deadline_s)
-        self._registry.tell(ServerDraining(deadline_ms=command.deadline_s * 1_000))
+        begin_draining(self._registry, command.deadline_s, now)
         return Empty()
 
     def _undrain(self, command: ServerUndrain, now: float) -> Empty:
-        if self._registry.intake.drain.end():
+        drain = self._registry.intake.drain
+        if drain.is_final:
+            raise ControlError(ErrorCode.FAILED_PRECONDITION, "this server is being stopped")
+        if drain.end():
             self._registry.tell(ServerUndrained())
         return Empty()

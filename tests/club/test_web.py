@@ -1,0 +1,103 @@
+"""`python -m deploy.club.web`: the club as a service of its own, in front of a daemon elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.interop.daemon import ROOT, Daemon, free_port, running
+from tests.interop.polling import until_equal
+
+KEYS = 'control.keys=[{id="club", secret="0123456789abcdef", scopes=["admin"]}]'
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    with running(KEYS) as started:
+        yield started
+
+
+def arguments(daemon: Daemon, folder: Path, secret: str, port: int) -> list[str]:
+    """A command line, with its secrets in `folder`."""
+    (folder / "club.secret").write_text(secret + "\n")
+    (folder / "moderator.key").write_text("open sesame\n")
+    return [
+        *(sys.executable, "-m", "deploy.club.web", "--port", str(port)),
+        *("--control", daemon.ports.control_endpoint, "--key-id", "club"),
+        *("--key-file", str(folder / "club.secret")),
+        *("--moderator-key-file", str(folder / "moderator.key")),
+    ]
+
+
+@asynccontextmanager
+async def web(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The process; whatever is left of it is ended."""
+    process = await asyncio.create_subprocess_exec(
+        *words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_it_serves_pages_steers_the_daemon_with_its_key_and_ends_at_sigterm(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    async with web(*arguments(daemon, tmp_path, "0123456789abcdef", port)) as process:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"club: serving on 127.0.0.1:%d\n" % port
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{port}/") as page:
+                assert page.status == 200
+
+            async def answer() -> str:
+                body = {"room": "lobby", "name": "guest-1", "offer": "none"}
+                async with session.post(f"http://127.0.0.1:{port}/api/join", json=body) as reply:
+                    return str((await reply.json())["error"]["code"])
+
+            # The daemon's own answer to an offer that is none, once there is a connection.
+            await until_equal(answer, "bad_request")
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 5.0) == 0
+
+
+async def test_a_wrong_key_is_told_in_one_line(daemon: Daemon, tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    async with web(*arguments(daemon, tmp_path, "another secret altogether", port)) as process:
+        _, said = await asyncio.wait_for(process.communicate(), 10.0)
+        assert process.returncode == 2
+        assert said.startswith(b"club: the daemon refuses: ")
+        assert said.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--key-id", "club"], "club: --key-id and --key-file go together"),
+        (["--control", "127.0.0.1:99999"], "club: --control: "),
+        (["--key-id", "club", "--key-file", "/nowhere"], "club: /nowhere: No such file"),
+    ],
+)
+def test_options_that_cannot_be_used_are_told_in_one_line(
+    words: list[str], complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("k")
+    key = str(tmp_path / "key")
+    command = [sys.executable, "-m", "deploy.club.web", "--moderator-key-file", key]
+    done = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(complaint)
+    assert done.stderr.count("\n") == 1
