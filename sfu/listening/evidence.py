@@ -16,7 +16,7 @@ class Evidence:
     measured; `over_s` for how long the queue has been growing, and `newest_s` how long the newest
     packet waited, `is_sudden` when nearly all of that from one packet to the next. `can_protect`:
     copies are understood, and did not make the loss worse; `is_testing`: it is still to be seen
-    whether they do.
+    whether they do. `can_repeat`: what is lost is asked for again.
     `estimate_bps` is the least of all estimates, `carries_bps` without the one by delay; infinite
     when there is none. `acked_bps` is what came: by feedback while it may be asked for, else as a
     report had it.
@@ -38,6 +38,7 @@ class Evidence:
     newest_s: float = 0.0
     is_sudden: bool = False
     can_protect: bool = True
+    can_repeat: bool = False
     is_testing: bool = False
     estimate_bps: float = math.inf
     carries_bps: float = math.inf

@@ -68,6 +68,7 @@ class Line:
         "_reports",
         "_sending_since",
         "_takes_feedback",
+        "_takes_repeats",
         "_terms",
         "cause",
         "copies",
@@ -79,7 +80,9 @@ class Line:
         "wants_stamps",
     )
 
-    def __init__(self, *, takes_red: bool, takes_feedback: bool, now: float) -> None:
+    def __init__(
+        self, *, takes_red: bool, takes_feedback: bool, takes_repeats: bool = False, now: float
+    ) -> None:
         self.tier = Tier.A1
         self.cause = Cause.JOIN  # of the last change of the tier
         self.copies = 0  # earlier packets that go along with each, for what the line loses
@@ -88,7 +91,7 @@ class Line:
         self.estimate_bps: float | None = None  # None: no limit is known
         self.wants_stamps = takes_feedback
         self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
-        self._takes_feedback = takes_feedback
+        self._takes_feedback, self._takes_repeats = takes_feedback, takes_repeats
         self._loss = DownlinkLoss()
         self._loss_since = LossSince()
         self._reports = reports.Reports()
@@ -232,6 +235,7 @@ class Line:
             silent_s=told.silent_s(now) - (0.0 if self._takes_feedback else reports.REPORT_S),
             heard_at=told.heard_at,
             can_protect=self._protection is not None and not self._protection.is_hurt,
+            can_repeat=self._takes_repeats,
         )
         evidence.carries_bps = _least(self._limit.bps(now), self._remb.bps(now))
         evidence.estimate_bps = evidence.carries_bps

@@ -5,7 +5,8 @@ Judged by what was sent since the last change, in this order:
     delay      a queue has grown for 300 ms, to 80 ms; or what is sent stands in one for 150 ms
                that does not empty; or the last round trip took 150 ms more than the least
     loss       over 10 % in two reports or a second of feedback, if packets wait too, or if it is
-               not known whether they do, or if copies are no help; over 25 % in any case
+               not known whether they do, or if neither copies nor repetitions are any help;
+               over 25 % in any case
     estimate   less than 1.1 of what is sent for 3 s
 
 Loss with nothing waiting is by chance: copies repair it, and fewer octets would be lost alike.
@@ -34,6 +35,8 @@ SURE_MIN = 4
 DOWN_RATIO = 1.1
 # What came by a report, of 5 s in which talk came and went.
 REPORTED_RATIO = 1.3
+# A repetition that takes longer there and back comes when nobody waits for it any more.
+REPEATS_WITHIN_S = 0.2
 ESTIMATE_S = 3.0
 
 
@@ -58,7 +61,8 @@ def is_losing(evidence: Evidence) -> bool:
     if evidence.is_testing:
         return False
     is_sure = evidence.bad >= SURE_MIN or not evidence.has_feedback
-    return is_sure and (loss > LOSS_QUARTER or not evidence.can_protect)
+    is_repaired = evidence.can_repeat and evidence.rtt_s < REPEATS_WITHIN_S
+    return is_sure and (loss > LOSS_QUARTER or not (evidence.can_protect or is_repaired))
 
 
 def is_losing_more(evidence: Evidence, before: float) -> bool:

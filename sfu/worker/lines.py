@@ -87,7 +87,12 @@ class Lines:
     def begin(self, negotiation: Negotiation, now: float) -> Line:
         """The line of a newcomer, of which nothing is known."""
         takes_red = any(media.red_payload_type for media in negotiation.egresses)
-        return Line(takes_red=takes_red, takes_feedback=negotiation.takes_stamps, now=now)
+        return Line(
+            takes_red=takes_red,
+            takes_feedback=negotiation.takes_stamps,
+            takes_repeats=negotiation.repeats,
+            now=now,
+        )
 
     def take(self, peer: Peer, now: float) -> None:
         """Its client has told something of its tracks."""

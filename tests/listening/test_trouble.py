@@ -48,6 +48,13 @@ def test_a_line_is_full_while_a_queue_grows_or_stands(
         ({"loss": 0.12, "bad": 2, "waits": None}, True),
         ({"loss": 0.2, "bad": 2, "waits": False}, False),
         ({"loss": 0.2, "bad": 2, "waits": False, "can_protect": False}, True),
+        ({"loss": 0.2, "bad": 2, "waits": False, "can_protect": False, "can_repeat": True}, False),
+        (
+            {"loss": 0.2, "bad": 2, "waits": False, "can_protect": False, "can_repeat": True}
+            | {"rtt_s": 0.25},
+            True,
+        ),
+        ({"loss": 0.3, "bad": 2, "waits": False, "can_protect": False, "can_repeat": True}, True),
         ({"loss": 0.3, "bad": 2, "waits": False}, True),
         ({"loss": 0.3, "bad": 2, "waits": False, "has_feedback": True}, False),
         ({"loss": 0.3, "bad": 4, "waits": False, "has_feedback": True}, True),
