@@ -20,6 +20,7 @@ from control.events import QualityChanged
 from control.types import Role
 from deploy.club.bots import VOICES
 from deploy.club.voices import Voice, utterances
+from sfu.listening.tiers import LADDER
 from tests.interop import wire
 from tests.interop.crowd import Crowd
 from tests.interop.daemon import Daemon
@@ -118,6 +119,13 @@ async def tier(control: Client, name: str) -> str:
     return (await control.subscription_get(room=ROOM, participant=name)).tier
 
 
+def _below(fitting: set[str]) -> set[str]:
+    """The tiers with sound that take less than all of these."""
+    names = [tier.value for tier in LADDER]
+    worst = max(names.index(name) for name in fitting)
+    return {name for name in names[worst + 1 :] if name != "C"}
+
+
 async def test_each_line_settles_on_what_it_carries_and_comes_back_when_it_opens(
     control: Client, way: Wire, talkers: Crowd
 ) -> None:
@@ -144,7 +152,8 @@ async def test_each_line_settles_on_what_it_carries_and_comes_back_when_it_opens
         dropped = {kbps: line.dropped() - before[kbps] for kbps, line in lines.items()}
         print("held:", held, f"dropped {dropped}", history, sep="\n  ")
         for kbps, fitting in FITTING.items():
-            assert settled[kbps] in fitting, kbps
+            # Where the first measure of the line fell short, what fits even better is left soon.
+            assert settled[kbps] in fitting | _below(fitting), kbps
             assert held[kbps] in fitting, kbps
             assert dropped[kbps] == 0, kbps
         for peer, packets in zip(peers, came, strict=True):
