@@ -13,7 +13,7 @@ from typing import Any
 
 # Lines of the daemon's own addresses, and of one that an operator may have to shut out.
 SPARED = frozenset({"listening", "socket_buffer_clamped", "control_locked_out"})
-_V4 = re.compile(r"(?<![\d.])(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?![\d.])")
+_V4 = re.compile(r"(?<![\d.])(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?!\d|\.\d)")
 _V6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:.]{2,46}(?![\w:])")
 _HIDDEN = "x"
 
@@ -54,7 +54,9 @@ def _short_v6(match: re.Match[str]) -> str:
             address = IPv6Address(text.removesuffix(end))
         except ValueError:
             continue
-        if address.ipv4_mapped is not None or address.is_loopback or address.is_unspecified:
+        if address.ipv4_mapped is not None:  # also where it is written as hexadecimal groups
+            return f"::ffff:{address.ipv4_mapped}{end}"  # to be shortened as what it is
+        if address.is_loopback or address.is_unspecified:
             return text
         groups = address.exploded.split(":")[:3]
         network = ":".join(f"{int(group, 16):x}" for group in groups)
