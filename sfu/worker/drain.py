@@ -36,13 +36,14 @@ class Drain:
     ) -> None:
         """Take nobody new from now on; of several deadlines the newest counts.
 
-        But the end of the process never gives more time than was said before. `rooms` are ids with
-        the number of people in them, in the order in which they are to move.
+        But the end of the process never gives more time than was said before, nor does anybody
+        get more once it has begun. `rooms` are ids with the number of people in them, in the order
+        in which they are to move.
         """
-        if is_final and self.deadline is not None and deadline is not None:
-            deadline = min(deadline, self.deadline)
         self.is_on = True
         self.is_final = self.is_final or is_final
+        if self.is_final and self.deadline is not None and deadline is not None:
+            deadline = min(deadline, self.deadline)
         self.deadline = deadline
         self._notices.clear()
         if deadline is not None and deadline > now:

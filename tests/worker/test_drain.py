@@ -190,3 +190,16 @@ def test_stopping_gives_no_more_time_than_an_earlier_drain() -> None:
     assert drained(bench)[0] == (None, ServerDraining(deadline_ms=5_000))
     bench.wait(5.0)
     assert bench.worker.is_empty
+
+
+def test_a_drain_asked_for_while_stopping_gives_no_more_time_than_there_is() -> None:
+    bench = Bench()
+    bench.room()
+    bench.join("p")
+    bench.worker.begin_leaving(5.0, bench.now)
+    bench.drain()
+    drained(bench)
+    bench.run(ServerDrain(deadline_s=3_600))
+    assert drained(bench)[0] == (None, ServerDraining(deadline_ms=5_000))
+    bench.wait(5.0)
+    assert bench.worker.is_empty
