@@ -91,6 +91,13 @@ def test_probes_ask_what_the_daemon_answers(daemon: dict[str, Any]) -> None:
     assert daemon["livenessProbe"]["httpGet"]["path"] == "/livez"
 
 
+def test_a_daemon_that_stands_still_is_not_waited_for_as_long_as_one_that_drains(
+    daemon: dict[str, Any],
+) -> None:
+    for probe in ("livenessProbe", "startupProbe"):
+        assert daemon[probe]["terminationGracePeriodSeconds"] <= 10, probe
+
+
 def test_the_container_may_do_nothing(pod: dict[str, Any], daemon: dict[str, Any]) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert daemon["securityContext"] == {
