@@ -65,6 +65,17 @@ def test_every_service_may_write_only_what_it_was_given(compose: dict[str, Any])
     assert compose["services"]["coturn"]["cap_add"] == ["NET_BIND_SERVICE"]
 
 
+def test_a_capability_that_is_added_reaches_the_program(compose: dict[str, Any]) -> None:
+    for name, service in services(compose):
+        if service.get("cap_add"):
+            assert service["user"] == "0:0", f"{name}: no-new-privileges keeps it from others"
+
+
+def test_the_database_is_not_ready_while_it_is_set_up(compose: dict[str, Any]) -> None:
+    test = compose["services"]["postgres"]["healthcheck"]["test"]
+    assert "--host=127.0.0.1" in test, "what sets it up listens on the socket only"
+
+
 def test_every_file_that_is_mounted_is_there(compose: dict[str, Any]) -> None:
     named = set(compose["volumes"])
     for name, service in services(compose):
