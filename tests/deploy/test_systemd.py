@@ -68,3 +68,8 @@ def test_a_configuration_that_cannot_be_used_is_not_tried_again() -> None:
     from sfu.shell.cli import EXIT_UNUSABLE
 
     assert settings("rostrum.service")["RestartPreventExitStatus"] == [str(EXIT_UNUSABLE)]
+
+
+def test_the_daemon_may_read_what_its_process_metrics_are_made_of() -> None:
+    """Without /proc/stat the collector has no figure at all, and three alerts would never fire."""
+    assert settings("rostrum.service").get("ProcSubset", ["all"]) == ["all"]
