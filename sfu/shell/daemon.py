@@ -273,6 +273,9 @@ class Daemon:
 
     def _mixing_thread(self) -> MixingThread:
         """Raises ConfigError when there is nothing to mix with."""
+        # numpy's algebra starts a thread for each core as soon as it is imported, and kills the
+        # process by SIGINT where a service may not have so many. Mixing has one thread.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # Here: a daemon that does not mix is 30 MB smaller without what these import.
         from sfu.mixing.mixer import Mixer
         from sfu.mixing.opus import OpusError, library

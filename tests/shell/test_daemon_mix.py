@@ -34,6 +34,16 @@ def test_libraries_that_only_mixing_needs_are_loaded_only_for_it(mixes: bool) ->
     assert [name in maps for name in ("numpy", "libopus")] == [mixes] * 2
 
 
+def test_no_library_of_mixing_starts_threads_for_every_core() -> None:
+    """On a machine with very many they would be more than a service may have."""
+    with DaemonProcess("media.mix=true") as mixing, DaemonProcess("media.mix=false") as plain:
+        tasks = [
+            len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir()))
+            for daemon in (mixing, plain)
+        ]
+    assert tasks[0] <= tasks[1] + 1, "the mixing thread"
+
+
 async def test_without_libopus_it_says_so_and_leaves_no_port_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
