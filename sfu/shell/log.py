@@ -28,7 +28,8 @@ LINES_PER_WRITE_MAX = 64
 # Each event may appear this often within the window; enough to see a burst begin, not to be one.
 RATE_LINES = 20
 RATE_WINDOW_S = 1.0
-# Event names are literals in the source, so the table is small; this catches a mistake in that.
+# Kinds of lines are named by literals in the source, so the table is small; this catches a mistake
+# in that.
 RATE_EVENTS_MAX = 1_000
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -88,7 +89,7 @@ class LineWriter:
 
 
 class RateLimit:
-    """A structlog processor: at most `RATE_LINES` of one event per window, errors included."""
+    """A structlog processor: at most `RATE_LINES` of one kind per window, errors included."""
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class RateLimit:
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Pass the event on, or raise `structlog.DropEvent`."""
-        name = str(event.get("event"))
+        name = _kind(event)
         now = self._clock()
         start, lines = self._seen.get(name, (now, 0))
         if now - start >= RATE_WINDOW_S:
@@ -117,6 +118,12 @@ class RateLimit:
             self._on_suppressed()
             raise structlog.DropEvent
         return event
+
+
+def _kind(event: MutableMapping[str, Any]) -> str:
+    """What is counted together: a flood of one bug, or of one library, must not hide another."""
+    names = ("event", "where", "method", "logger")
+    return "/".join(str(event[name]) for name in names if name in event)
 
 
 class _Level:

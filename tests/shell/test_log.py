@@ -103,6 +103,28 @@ def test_repetitions_are_thinned_out_and_told() -> None:
     assert limit(None, "info", {"event": "busy"}) == {"event": "busy"}
 
 
+@pytest.mark.parametrize(
+    ("flood", "first"),
+    [
+        ({"event": "bug", "where": "timer"}, {"event": "bug", "where": "leave"}),
+        (
+            {"event": "bug", "where": "command", "method": "room.get"},
+            {"event": "bug", "where": "command", "method": "room.close"},
+        ),
+        ({"event": "library", "logger": "aiohttp"}, {"event": "library", "logger": "asyncio"}),
+    ],
+)
+def test_a_flood_of_one_kind_does_not_hide_the_first_of_another(
+    flood: dict[str, str], first: dict[str, str]
+) -> None:
+    limit = RateLimit(clock=lambda: 0.0)
+    for _ in range(RATE_LINES):
+        limit(None, "error", dict(flood))
+    with pytest.raises(structlog.DropEvent):
+        limit(None, "error", dict(flood))
+    assert limit(None, "error", dict(first)) == first
+
+
 def test_json_lines_carry_level_time_and_traceback(pipe: tuple[int, int]) -> None:
     writer = log.configure("json", "info", pipe[1])
     logger = structlog.get_logger()
