@@ -11,6 +11,7 @@ from control.types import Role
 from sfu.mixing import SetSource, StopOutput
 from sfu.mixing.room import OUTPUTS_MAX
 from sfu.mixing.tiers import FORMS
+from sfu.stage.subscriptions import REFUSED_S
 from sfu.worker import mix_sources, mixes
 from sfu.worker.mix_outputs import MINUS_MAX
 from tests.worker.harness import offer
@@ -23,12 +24,16 @@ def test_there_are_as_many_mixes_as_can_be_made_and_no_more(
     monkeypatch.setattr(mixes, "SHARE_MAX", mixes.ROOM_SHARE + 2.5 * mixes.OUTPUT_SHARE)
     port = KeptPort()
     bench = MixBench(port)
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "d"):
         bench.join(name)
     bench.join("red", Role.SPEAKER)
     Voice(bench, "red", 1).talk()
     assert follow(bench, "a", "B1") and follow(bench, "b", "B2")
     assert not follow(bench, "c", "B3")
+    assert follow(bench, "d", "B2")
+    # Who was refused asks again after a while.
+    assert not follow(bench, "c", "B2")
+    bench.wait(REFUSED_S)
     assert follow(bench, "c", "B2")
     assert bench.worker.counters()["mixes_refused"] >= 1
 
@@ -64,7 +69,7 @@ def test_a_room_of_which_nobody_has_spoken_for_long_is_quiet_again(
     Voice(bench, "red", 1).talk()
     assert follow(bench, "a", "B1")
     assert not follow(bench, "b", "B2")
-    bench.wait(5.0)
+    bench.wait(REFUSED_S)
     assert follow(bench, "b", "B2")
 
 
@@ -76,12 +81,12 @@ def test_one_room_leaves_others_more_than_half_of_the_mixing() -> None:
 def test_a_mixer_that_is_busy_takes_nothing_more() -> None:
     port = KeptPort()
     bench = MixBench(port)
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         bench.join(name)
     assert follow(bench, "a", "B1")
     port.load = mixes.LOAD_MAX + 0.01
     assert not follow(bench, "b", "B2")
-    assert follow(bench, "b", "B1")
+    assert follow(bench, "c", "B1")
 
 
 def test_where_the_tables_are_full_there_is_no_further_mix() -> None:
