@@ -51,7 +51,7 @@ ONCE_MORE_S = 15.0
 # A check, reports and a probe may meet in a queue of one large datagram.
 STRAYS_MAX = 1
 FLAPS_S = 15.0
-FLAPS = 4
+FLAPS = 2
 THIRD = Voice(name="third", pitch_hz=160.0, formant_scale=1.05, seed=13)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
