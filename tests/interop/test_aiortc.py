@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from aioice.ice import get_host_addresses
@@ -17,17 +16,10 @@ from aiortc import (
 from control import Client
 from control.types import Role
 from tests.interop.aiortc_sound import Ear, Tone, tones
-from tests.interop.daemon import Daemon
 
 pytestmark = pytest.mark.timeout(60)
 
 SLOTS = 3
-
-
-@pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
 
 
 async def join(control: Client, room: str, participant: str, hz: int) -> RTCPeerConnection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -12,8 +11,7 @@ from playwright.async_api import Browser
 from control import Client
 from control.events import ParticipantLeft
 from control.types import LeaveReason, Role
-from tests.interop.chromium import BrowserPeer, launched
-from tests.interop.daemon import Daemon
+from tests.interop.chromium import BrowserPeer
 from tests.interop.polling import until_equal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -49,18 +47,6 @@ class Trio:
             assert state["negotiations"]["remote"] == 1
             # Adding the transceivers asks once; the offer answers that.
             assert state["negotiations"]["needed"] <= 1
-
-
-@pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as started:
-        yield started
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from control import Client
 from deploy.club import bots
 from deploy.club.app import create_app
 from deploy.club.club import Club
-from tests.interop.chromium import launched
 from tests.interop.daemon import ROOT, Ports, free_port, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -111,12 +110,6 @@ async def demo() -> AsyncIterator[Demo]:
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
         await asyncio.wait_for(process.communicate(), STOP_S)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as started:
-        yield started
 
 
 async def enter(browser: Browser, address: str, name: str) -> Page:

@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 
 from control.commands import ParticipantJoin, RoomCreate
 from control.types import Profile, Role
-from tests.interop.chromium import BrowserPeer, launched
+from tests.interop.chromium import BrowserPeer
 from tests.interop.house import House, Loss, nothing
 from tests.interop.polling import until_equal
 
@@ -52,12 +52,6 @@ class Streams(NamedTuple):
     packets: float
     sent: float
     sentBytes: float  # noqa: N815  # as the page calls it
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as started:
-        yield started
 
 
 @pytest.fixture

@@ -45,12 +45,6 @@ def daemon(way: Wire) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
-
-
-@pytest.fixture
 async def browser(daemon: Daemon, tmp_path: Path) -> AsyncIterator[Session]:
     async with firefox.launched(tmp_path) as session:
         yield session

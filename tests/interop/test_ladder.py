@@ -72,12 +72,6 @@ def daemon(way: Wire) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
-
-
-@pytest.fixture
 async def talkers(control: Client, way: Wire) -> AsyncIterator[Crowd]:
     """Three people who talk without a pause."""
     async with Crowd(control, ROOM) as crowd:

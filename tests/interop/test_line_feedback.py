@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 
 from control.commands import ParticipantJoin, RoomCreate
 from control.types import Profile, Role
-from tests.interop.chromium import BrowserPeer, launched
+from tests.interop.chromium import BrowserPeer
 from tests.interop.house import House
 from tests.interop.polling import until
 
@@ -30,12 +30,6 @@ SENT = """async () => {
   const { bytesSent, packetsSent } = report.find((entry) => entry.type === "outbound-rtp");
   return [bytesSent, packetsSent];
 }"""
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as started:
-        yield started
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import pytest
 from playwright.async_api import Browser
 
 from control import Client
-from tests.interop.chromium import BrowserPeer, launched
-from tests.interop.daemon import Daemon
+from tests.interop.chromium import BrowserPeer
 from tests.interop.floor import Floor, assert_cut_clean, assert_unbroken
 
 LISTEN_S = float(os.environ.get("LISTEN_S", "18"))
@@ -22,18 +21,6 @@ TURN_S = 1.0
 LOOK_TURNS = 3
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 2 * LISTEN_S)]
-
-
-@pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as started:
-        yield started
 
 
 @pytest.fixture

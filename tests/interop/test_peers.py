@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
 from typing import Unpack
 
 import pytest
@@ -13,7 +12,6 @@ from control.calls import SubscriptionFields
 from control.types import Role, SubscriptionState
 from deploy.club.peer import PeerOptions
 from tests.interop.crowd import Crowd, Guest
-from tests.interop.daemon import Daemon
 from tests.interop.polling import until
 from tests.interop.tones import distinct_packets, endless, loudest_hz
 
@@ -26,12 +24,6 @@ QUIET = {1300: 41, 1600: 45}
 # and half a second, for which silence follows what ends.
 IN_FLIGHT = 30 + 90
 NO_LEVELS = PeerOptions(level_extension=0)
-
-
-@pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
 
 
 async def heard_since(guests: list[Guest], packets: int, timeout_s: float = 10.0) -> None:

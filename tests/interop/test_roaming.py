@@ -15,7 +15,7 @@ from playwright.async_api import Browser
 from control import Client
 from control.types import ParticipantStatus, Role
 from deploy.club.peer import Peer
-from tests.interop.chromium import BrowserPeer, launched
+from tests.interop.chromium import BrowserPeer
 from tests.interop.crowd import Crowd, Guest
 from tests.interop.daemon import Daemon
 from tests.interop.lag import watched
@@ -33,18 +33,6 @@ ADDRESS_S_MAX = 0.5
 MOVE_S_MAX = 0.2
 # A browser that starts on a busy machine needs a moment before its sound is steady.
 CALM_TRIES = 5
-
-
-@pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as started:
-        yield started
 
 
 class Call:

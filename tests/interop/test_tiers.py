@@ -15,9 +15,8 @@ from playwright.async_api import Browser
 
 from control import Client
 from control.types import Role, SubscriptionMode
-from tests.interop.chromium import BrowserPeer, launched
+from tests.interop.chromium import BrowserPeer
 from tests.interop.crowd import Crowd
-from tests.interop.daemon import Daemon
 from tests.interop.floor import LOUD, SETTLE_S, TONES, join
 from tests.interop.page_peer import NOTHING, Decoded, PagePeer
 from tests.interop.polling import until_equal
@@ -37,18 +36,6 @@ ENDED_S_MAX = 0.25
 CAPS = {"B1": 70, "B2": 45, "B3": 28, "B4": 20, "B5": 14}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 8 * LISTEN_S)]
-
-
-@pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as started:
-        yield started
 
 
 @pytest.fixture

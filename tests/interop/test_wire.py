@@ -55,12 +55,6 @@ def daemon(way: Wire) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-async def control(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as client:
-        yield client
-
-
-@pytest.fixture
 async def browser(way: Wire) -> AsyncIterator[Browser]:
     async with launched() as started:
         yield started
