@@ -73,7 +73,7 @@ async def change(control: Client, listener: PagePeer, to: str) -> dict[str, Deco
     print(f"to {to}: silent for {silences.longest_s:.3f} s at most")
     print(*(f"  {mid}: {one}" for mid, one in decoded.items()), sep="\n")
     assert silences.longest_s <= SILENCE_S_MAX
-    assert await listener.tones(TONES) == set(TONES)
+    await until_equal(functools.partial(listener.tones, TONES), set(TONES), holds=1)
     return decoded
 
 
