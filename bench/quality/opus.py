@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sfu.mixing import opus as shared
-from sfu.mixing.opus import OpusError, has_fec, version
+from sfu.mixing.opus import EncoderState, OpusError, has_fec, version
 
 __all__ = ["Decoder", "Encoder", "OpusError", "Pcm", "has_fec", "version"]
 
@@ -24,9 +24,6 @@ STEP_IN, STEP_OUT = RATE_IN // 50, RATE_OUT // 50  # samples of 20 ms
 _SAMPLES_MAX = RATE_OUT * 120 // 1_000
 
 _APPLICATION_VOIP = 2_048
-# Requests of opus_encoder_ctl, from opus_defines.h.
-_SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS_PERC = 4_002, 4_010, 4_012, 4_014
-_GET_LOOKAHEAD = 4_027
 _PACKET_BYTES_MAX = 1_275  # a frame of 20 ms cannot be longer (RFC 6716 3.4)
 
 
@@ -40,37 +37,19 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
-class Encoder:
+class Encoder(EncoderState):
     """Mono speech at 48 kHz into packets of 20 ms."""
 
     def __init__(self, bitrate_bps: int, complexity: int, expected_loss: float | None) -> None:
         """`expected_loss` (0 to 1) switches in-band FEC on and tells how much it is needed."""
-        self._opus = library()
-        error = ctypes.c_int()
-        self._state = ctypes.c_void_p(
-            self._opus.opus_encoder_create(RATE_IN, 1, _APPLICATION_VOIP, ctypes.byref(error))
+        super().__init__(
+            library(),
+            rate_hz=RATE_IN,
+            application=_APPLICATION_VOIP,
+            bitrate_bps=bitrate_bps,
+            complexity=complexity,
+            expected_loss_percent=None if expected_loss is None else round(100 * expected_loss),
         )
-        _checked(error.value)
-        self._set(_SET_BITRATE, bitrate_bps)
-        self._set(_SET_COMPLEXITY, complexity)
-        if expected_loss is not None:
-            self._set(_SET_INBAND_FEC, 1)
-            self._set(_SET_PACKET_LOSS_PERC, round(100 * expected_loss))
-
-    def __del__(self) -> None:
-        if getattr(self, "_state", None):
-            self._opus.opus_encoder_destroy(self._state)
-
-    def _set(self, request: int, value: int) -> None:
-        _checked(self._opus.opus_encoder_ctl(self._state, request, ctypes.c_int32(value)))
-
-    @property
-    def lookahead(self) -> int:
-        """By how many samples (at 48 kHz) what is decoded comes later than what went in."""
-        samples = ctypes.c_int32()
-        status = self._opus.opus_encoder_ctl(self._state, _GET_LOOKAHEAD, ctypes.byref(samples))
-        _checked(status)
-        return samples.value
 
     def encode(self, step: Pcm) -> bytes:
         """The packet of the next 20 ms."""

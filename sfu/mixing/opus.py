@@ -104,34 +104,30 @@ def has_fec(payload: bytes) -> bool:
     return bool(library().opus_packet_has_lbrr(payload, len(payload)) > 0)
 
 
-class Encoder:
-    """Mono speech into packets of one length."""
+class EncoderState:
+    """libopus's encoder of one mono stream, and what it was told at its beginning."""
 
     def __init__(
         self,
+        opus: ctypes.CDLL,
         *,
+        rate_hz: int,
+        application: int,
         bitrate_bps: int,
-        frame_ms: int,
         complexity: int,
-        rate_hz: int = RATE_HZ,
-        expected_loss_percent: int = 0,
+        expected_loss_percent: int | None,
     ) -> None:
-        """`rate_hz` is of the sound that goes in; `expected_loss_percent` above 0 switches in-band
-        FEC on.
-        """
-        self._opus = library()
-        self.samples = rate_hz * frame_ms // 1_000  # of one frame
+        """`expected_loss_percent` other than None switches in-band FEC on."""
+        self._opus = opus
         error = ctypes.c_int()
         self._state = ctypes.c_void_p(
-            self._opus.opus_encoder_create(rate_hz, 1, _APPLICATION_AUDIO, ctypes.byref(error))
+            opus.opus_encoder_create(rate_hz, 1, application, ctypes.byref(error))
         )
         _checked(error.value)
-        self._packet = ctypes.create_string_buffer(_PACKET_BYTES_MAX)
         self._set(_SET_BITRATE, bitrate_bps)
         self._set(_SET_COMPLEXITY, complexity)
-        self._set(_SET_SIGNAL, _SIGNAL_VOICE)
-        self._set(_SET_INBAND_FEC, int(expected_loss_percent > 0))
-        self._set(_SET_PACKET_LOSS_PERC, expected_loss_percent)
+        self._set(_SET_INBAND_FEC, int(expected_loss_percent is not None))
+        self._set(_SET_PACKET_LOSS_PERC, expected_loss_percent or 0)
 
     def __del__(self) -> None:
         if getattr(self, "_state", None):
@@ -147,6 +143,34 @@ class Encoder:
         status = self._opus.opus_encoder_ctl(self._state, _GET_LOOKAHEAD, ctypes.byref(samples))
         _checked(status)
         return samples.value
+
+
+class Encoder(EncoderState):
+    """Mono speech into packets of one length."""
+
+    def __init__(
+        self,
+        *,
+        bitrate_bps: int,
+        frame_ms: int,
+        complexity: int,
+        rate_hz: int = RATE_HZ,
+        expected_loss_percent: int = 0,
+    ) -> None:
+        """`rate_hz` is of the sound that goes in; `expected_loss_percent` above 0 switches in-band
+        FEC on.
+        """
+        super().__init__(
+            library(),
+            rate_hz=rate_hz,
+            application=_APPLICATION_AUDIO,
+            bitrate_bps=bitrate_bps,
+            complexity=complexity,
+            expected_loss_percent=expected_loss_percent or None,
+        )
+        self.samples = rate_hz * frame_ms // 1_000  # of one frame
+        self._packet = ctypes.create_string_buffer(_PACKET_BYTES_MAX)
+        self._set(_SET_SIGNAL, _SIGNAL_VOICE)
 
     def reset(self) -> None:
         """Forget what was encoded, as for a new stream."""
