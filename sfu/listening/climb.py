@@ -2,8 +2,8 @@
 
 `wait` is 10 s of calm: nothing lost beyond chance, nothing waiting, something being sent. A step up
 that did not last 10 s has failed: it doubles `wait`, up to 60 s, and for a minute steps up are 10 s
-apart instead of 5. One that lasts on the same tier sets `wait` back. After five changes within a
-minute there is no step up.
+apart instead of 5. One that lasts on the same tier sets `wait` back. After five turns within a
+minute (a step down, or the first of some up) there is no step up.
 
 With feedback and RED a step is taken after a probe, to the best tier of which 1.3 times the cost
 is proven. Without RED it is tried, to twice the rate at most: too much shows within a second. By
@@ -30,9 +30,9 @@ LASTS_S = 10.0
 # Without feedback a step too far is heard for a report or two: so much more calm is asked for.
 UNSEEN_S = 20.0
 DWELL_S, DWELL_FAILED_S, FAILED_KNOWN_S = 5.0, 10.0, 60.0
-# A line that comes and goes is followed no more than so often: up only after at most so many
-# changes. What goes down again at once is one of them.
-CHANGES_MAX, CHANGES_S, AGAIN_S = 4, 60.0, 5.0
+# A line that comes and goes is followed no more than so often: up only after at most so many turns.
+# What goes down again at once is one of them, and a way up of many steps is.
+TURNS_MAX, TURNS_S, AGAIN_S = 4, 60.0, 5.0
 # A probe takes this long at most, where steps are narrow; it may end when the step is due.
 PROBE_S = 4.2
 # After one that met a queue, and after one that said nothing (a pause of the talk).
@@ -51,14 +51,15 @@ class Climb:
 
     __slots__ = (
         "_calm_s",
-        "_changes",
         "_failed_at",
         "_is_calm",
+        "_is_rising",
         "_looked_at",
         "_loss",
         "_failed_rank",
         "_probe_at",
         "_rank",
+        "_turns",
         "_up_at",
         "wait_s",
     )
@@ -67,7 +68,8 @@ class Climb:
         self.wait_s = WAIT_S
         self._calm_s = 0.0
         self._is_calm: bool | None = None  # at the last look
-        self._changes: deque[float] = deque(maxlen=CHANGES_MAX + 1)
+        self._turns: deque[float] = deque(maxlen=TURNS_MAX + 1)
+        self._is_rising = False  # the last step was up
         self._looked_at = now
         self._failed_at = self._probe_at = -math.inf
         self._up_at: float | None = None  # of a step up that has not lasted yet
@@ -106,13 +108,16 @@ class Climb:
     def went_up(self, tier: Tier, now: float, loss: float = 0.0) -> None:
         """A step up to `tier` was made, when `loss` was lost by chance."""
         self._up_at, self._rank, self._loss = now, RANK[tier], loss
-        self._changes.append(now)
+        if not self._is_rising:
+            self._turns.append(now)
+        self._is_rising = True
 
     def went_down(self, now: float) -> None:
         """A step down was made: was the one up too early?"""
         self._calm_s = 0.0
-        if not self._changes or now - self._changes[-1] >= AGAIN_S or self._up_at is not None:
-            self._changes.append(now)
+        if not self._turns or now - self._turns[-1] >= AGAIN_S or self._up_at is not None:
+            self._turns.append(now)
+        self._is_rising = False
         if self._up_at is not None:
             self.wait_s = min(2.0 * self.wait_s, WAIT_MAX_S)
             self._failed_at, self._failed_rank = now, self._rank
@@ -142,7 +147,7 @@ class Climb:
 
         `is_seen`: feedback tells what a step does.
         """
-        if len(self._changes) > CHANGES_MAX and now - self._changes[0] < CHANGES_S:
+        if len(self._turns) > TURNS_MAX and now - self._turns[0] < TURNS_S:
             return False
         if not is_seen and (not self._is_calm or self._calm_s < self.wait_s + UNSEEN_S):
             return False

@@ -62,10 +62,6 @@ LESS_RATIO = 0.8
 CHANCE_S = 120.0
 TEST_WORDS = 6  # of feedback, which are two each second
 CHANCE_RATIO, CHANCE_MORE = 1.5, 0.1
-# Packets that wait so much of what they waited before a step down do not wait for us. With
-# feedback a queue would be seen to empty, or to lose.
-STOOD_RATIO, STOOD_SEEN_RATIO = 0.8, 0.4
-LOSS_LOW = 0.02
 # After a probe that met a queue, this empties.
 PROBED_S = 2.0
 
@@ -88,7 +84,7 @@ class Ladder:
         "_retry_s",
         "_shortage",
         "_silent_at",
-        "_stood_s",
+        "_stood",
         "_talkers",
         "_talkers_at",
         "_terms",
@@ -120,7 +116,7 @@ class Ladder:
         self._chance_until = self._quiet_until = self._silent_at = -math.inf
         self._chance_loss = 0.0
         self._carried = (math.inf, -math.inf)  # by reports, at the last step down, and when
-        self._stood_s: float | None = None  # how long packets stood when that led down
+        self._stood: trouble.Standing | None = None  # why the last step was down, if so
         self._retry_s = RETRY_S
         self._talkers, self._talkers_at = 1, -math.inf
 
@@ -291,12 +287,13 @@ class Ladder:
         self, evidence: Evidence, cause: Cause, allowed: Sequence[Tier], demand: Demand
     ) -> None:
         self._found = None
-        if self._waits_in_vain(evidence, cause):
-            self.wants_rebase = True
+        if self._waits_in_vain(evidence, cause, demand):
+            self._stood, self.wants_rebase = None, True
             self._climb.excuse(evidence.now - self.changed_at)
             return
         tier = trouble.lower(evidence, cause, self.tier, allowed, demand)
         if tier is not None:
+            self._stood = trouble.standing(evidence, cause)
             self._climb.went_down(evidence.now)
             if not evidence.has_feedback and evidence.acked_bps is not None:
                 self._carried = (evidence.acked_bps, evidence.now)
@@ -310,16 +307,12 @@ class Ladder:
         ):
             self._go(Tier.C, Cause.LOSS, evidence.now)
 
-    def _waits_in_vain(self, evidence: Evidence, cause: Cause) -> bool:
-        """Whether packets wait as long as before the last step down: then it is not for us."""
-        is_standing = cause is Cause.DELAY and evidence.over_s < trouble.OVERUSE_S
-        before, self._stood_s = self._stood_s, evidence.standing_s if is_standing else None
-        if cause is Cause.DELAY and evidence.is_sudden:
-            self._stood_s = evidence.newest_s
-        if not is_standing or before is None or evidence.standing_s is None:
+    def _waits_in_vain(self, evidence: Evidence, cause: Cause, demand: Demand) -> bool:
+        """Whether packets wait although the last step down would have emptied their queue."""
+        if self._stood is None or cause is not Cause.DELAY:
             return False
-        ratio = STOOD_SEEN_RATIO if evidence.has_feedback else STOOD_RATIO
-        return evidence.standing_s >= ratio * before and (evidence.loss or 0.0) < LOSS_LOW
+        sent_bps = cost_bps(self.tier, demand, is_stamped=evidence.has_feedback)
+        return self._stood.outlasts(evidence, sent_bps, evidence.now - self.changed_at)
 
     def _ends_test(self, evidence: Evidence, allowed: Sequence[Tier]) -> bool:
         """Back where it was, if going down did not lessen the loss."""
@@ -371,7 +364,7 @@ class Ladder:
     def _ascend(self, tier: Tier | None, loss: float, now: float) -> None:
         if tier is not None:
             self._climb.went_up(tier, now, loss)
-            self._stood_s = None  # what waits now waits for more
+            self._stood = None  # what waits now waits for more
             self._go(tier, Cause.RECOVERED, now)
 
     def _follow_probe(

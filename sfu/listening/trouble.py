@@ -17,6 +17,7 @@ copies do, which are the answer anyway, or where there are none by a step down.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .evidence import Evidence
 from .tiers import RANK, Cause, Demand, Tier, cost_bps
@@ -38,6 +39,10 @@ REPORTED_RATIO = 1.3
 # A repetition that takes longer there and back comes when nobody waits for it any more.
 REPEATS_WITHIN_S = 0.2
 ESTIMATE_S = 3.0
+# Packets that wait so much of what they waited before a step down do not wait for us, if what came
+# before it says that by now the queue would be empty. Without feedback that is not known so well.
+STOOD_RATIO, STOOD_SEEN_RATIO = 0.8, 0.4
+LOSS_LOW = 0.02
 
 
 def is_queueing(evidence: Evidence, changed_at: float) -> bool:
@@ -69,6 +74,46 @@ def is_losing_more(evidence: Evidence, before: float) -> bool:
     """Whether a step up, without feedback, is what packets are lost by: a single report says so."""
     loss = evidence.loss
     return not evidence.has_feedback and loss is not None and loss > before + LOSS_HIGH
+
+
+class Standing(NamedTuple):
+    """A queue in front of a step down: how long packets waited in it, and what came out of it."""
+
+    waits_s: float
+    came_bps: float | None
+    is_sudden: bool
+
+    def outlasts(self, evidence: Evidence, sent_bps: float, elapsed_s: float) -> bool:
+        """Whether packets still wait so, when they would not if the queue were ours alone.
+
+        Since the step down `sent_bps` have been sent for `elapsed_s`, and nothing is lost.
+        """
+        waits_s = evidence.standing_s
+        if waits_s is None or evidence.over_s >= OVERUSE_S or (evidence.loss or 0.0) >= LOSS_LOW:
+            return False
+        if not evidence.has_feedback:
+            return waits_s >= STOOD_RATIO * self.waits_s
+        least_s = STOOD_SEEN_RATIO * self.waits_s
+        return waits_s >= least_s and self._left_s(sent_bps, elapsed_s) < least_s
+
+    def _left_s(self, sent_bps: float, elapsed_s: float) -> float:
+        if self.is_sudden:
+            return 0.0  # it never was
+        if not self.came_bps:
+            return self.waits_s
+        return self.waits_s - elapsed_s * (1.0 - sent_bps / self.came_bps)
+
+
+def standing(evidence: Evidence, cause: Cause) -> Standing | None:
+    """The queue that `cause` is put down to; None for one that grows packet by packet: it is ours.
+
+    What stands, or came from one packet to the next, may be no queue at all but a longer way.
+    """
+    waits_s = evidence.newest_s if evidence.is_sudden else evidence.standing_s
+    is_growing = evidence.over_s >= OVERUSE_S and not evidence.is_sudden
+    if cause is not Cause.DELAY or waits_s is None or is_growing:
+        return None
+    return Standing(waits_s, evidence.acked_bps, evidence.is_sudden)
 
 
 class Shortage:

@@ -165,9 +165,11 @@ async def test_each_line_settles_on_what_it_carries_and_comes_back_when_it_opens
         async def nearly_all() -> bool:
             return len(await full()) >= len(names) - 1
 
-        await until_equal(nearly_all, True, timeout_s=OPENS_S, holds=1)
-        await until_equal(full, set(names.values()), timeout_s=ONCE_MORE_S, holds=1)
-        print("open:", history, sep="\n  ")
+        try:
+            await until_equal(nearly_all, True, timeout_s=OPENS_S, holds=1)
+            await until_equal(full, set(names.values()), timeout_s=ONCE_MORE_S, holds=1)
+        finally:
+            print("open:", history, sep="\n  ")
 
 
 async def test_a_line_that_comes_and_goes_is_not_followed_each_time(

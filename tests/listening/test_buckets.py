@@ -41,6 +41,21 @@ def test_where_more_passes_at_once_than_is_usual_a_step_too_far_is_seen_at_once_
     assert len([at for at in model.drops if at > 12.0]) <= 0.03 * model.packets
 
 
+@pytest.mark.parametrize("rate_bps", [13_300.0, 13_600.0])
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_line_that_carries_the_least_and_hardly_more_is_not_probed_while_a_queue_stands(
+    rate_bps: float, seed: int
+) -> None:
+    """The queue of the first seconds empties slowly, and a probe would overfill it."""
+    model = LineModel(rate_bps, burst_bytes=1_600, seed=seed)
+    model.run(120.0)
+    assert model.tier is Tier.B5
+    assert not [at for at in model.drops if at > SETTLED_S]
+    model.rate_bps, opened_at = 2_000_000.0, model.now
+    model.run(30.0)
+    assert model.changes_since(opened_at)[-1][1] is Tier.A1
+
+
 @pytest.mark.parametrize("takes_red", [True, False])
 def test_a_step_to_the_top_is_watched_as_any_other(*, takes_red: bool) -> None:
     """Although there is nothing above: three voices packed is all that the line carries."""

@@ -79,13 +79,23 @@ def test_for_a_minute_after_one_failed_steps_are_ten_seconds_apart() -> None:
     assert climb.is_due(now, now - 5.0)
 
 
-def test_after_five_changes_within_a_minute_there_is_no_step_up() -> None:
+def test_after_five_turns_within_a_minute_there_is_no_step_up() -> None:
     climb = Climb(0.0)
     for step in range(5):
         climb.went_down(8.0 * step)
     now = calm(climb, 33.0, 20.0)
     assert not climb.is_due(now, 33.0)
     now = calm(climb, now, 10.0)
+    assert climb.is_due(now, 33.0)
+
+
+def test_a_way_up_of_many_steps_is_one_turn() -> None:
+    """The line opened once, however narrow it was."""
+    climb = Climb(0.0)
+    climb.went_down(1.0)
+    for step, tier in enumerate((Tier.B4, Tier.B3, Tier.B2, Tier.B1)):
+        climb.went_up(tier, 15.0 + 6.0 * step)
+    now = calm(climb, 33.0, 12.0)
     assert climb.is_due(now, 33.0)
 
 
