@@ -24,7 +24,7 @@ from bench.lifecycle import State, Times
 from bench.replies import Replies
 from bench.sockets import open_socket
 from sfu.fast import DTLS, STUN
-from sfu.fast.measured import ListenerStats
+from sfu.fast.measured import Aside, ListenerStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,15 +176,15 @@ class Client:
         """Where to send what is for the server."""
         return server
 
-    def take(self, kind: int, data: bytes, now_ns: int) -> None:
-        """A datagram that is no media."""
-        if kind == STUN:
-            self._take_stun(data, now_ns)
-        elif kind == DTLS:
-            self._take_dtls(data, now_ns)
+    def take(self, aside: Aside, now_ns: int) -> None:
+        """A datagram that is no media, read at `now_ns`."""
+        if aside.kind == STUN:
+            self._take_stun(aside.data, now_ns)
+        elif aside.kind == DTLS:
+            self._take_dtls(aside.data, now_ns)
         elif self._receive is not None:
             try:
-                self._reception.take(self._receive.unprotect_rtcp(data), now_ns)
+                self._reception.take(self._receive.unprotect_rtcp(aside.data), aside.arrived_ns)
             except SrtpError:
                 self._crowd.counts["rtcp_errors"] += 1
 

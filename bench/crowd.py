@@ -50,7 +50,7 @@ class Crowd:
             for aside in swarm.poll(SLICE_DATAGRAMS):
                 client = clients.get(aside.client)
                 if client is not None:
-                    client.take(aside.kind, aside.data, time.time_ns())
+                    client.take(aside, time.time_ns())
             before, read = read, swarm.totals()["datagrams"]
             if read - before < SLICE_DATAGRAMS:
                 break

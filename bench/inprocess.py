@@ -194,12 +194,18 @@ class Hall:
             self._flush()
         return result
 
-    def feed(self, datagrams: Sequence[tuple[bytes, bytes]], name: str) -> None:
-        """Datagrams in, a wake of the daemon for each batch, everything out."""
+    def feed(
+        self, datagrams: Sequence[tuple[bytes, bytes]], name: str, *, waited_s: float = 0.0
+    ) -> None:
+        """Datagrams in, a wake of the daemon for each batch, everything out.
+
+        `waited_s`: so long they have been in the socket.
+        """
         for begin in range(0, len(datagrams), DATAGRAMS_PER_WAKE):
             self._inbox.clear()
             for data, address in datagrams[begin : begin + DATAGRAMS_PER_WAKE]:
                 assert self._inbox.append(data, address), "there is room for the largest"
+            self._inbox.waited_s = waited_s
             with self.costs.book(name):
                 self.worker.receive(self._inbox, self.now)
                 self._flush()

@@ -16,5 +16,6 @@ cdef class Batch:
     cdef uint32_t size_bytes
     cdef uint32_t count
     cdef uint32_t used
+    cdef public double waited_s
     cdef uint8_t* reserve(self, uint32_t length) noexcept nogil
     cdef void commit(self, uint32_t length, const uint8_t* address) noexcept nogil

@@ -12,6 +12,8 @@ class Batch:
     order.
     """
 
+    waited_s: float  # how long the first had waited in the kernel when it was received; else 0
+
     def __init__(self, datagrams: int = 256, size_bytes: int = 524_288) -> None: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> tuple[bytes, bytes]:

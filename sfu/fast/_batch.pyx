@@ -66,6 +66,7 @@ cdef class Batch:
     def clear(self):
         self.count = 0
         self.used = 0
+        self.waited_s = 0.0
 
     @property
     def used_bytes(self):

@@ -17,6 +17,8 @@ class Mmsg:
     def receive(self, fd: int, batch: Batch, limit: int = 1024) -> int:
         """Clear `batch`, fill it with up to `limit` datagrams that wait on `fd`; returns how many.
 
+        Where the socket has SO_TIMESTAMPNS, `batch.waited_s` says how long the first has waited.
+
         A datagram longer than DATAGRAM_BYTES_MAX is counted and left out. OSError when the socket
         itself fails.
         """

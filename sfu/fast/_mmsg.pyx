@@ -2,16 +2,16 @@
 """recvmmsg and sendmmsg over batches. The only compiled code that makes system calls."""
 
 from libc.errno cimport EAGAIN, ECONNREFUSED, EHOSTUNREACH, EINTR, EMSGSIZE, ENETUNREACH, EPERM, errno
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
+from sfu.fast cimport _sockets
 from sfu.fast._batch cimport ADDRESS_SIZE, DATAGRAM_SIZE_MAX, Batch, Datagram
 
 cdef extern from "sys/socket.h" nogil:
     enum: AF_INET
     enum: AF_INET6
-    enum: SOL_SOCKET
     enum: MSG_DONTWAIT
     enum: MSG_TRUNC
     ctypedef uint16_t sa_family_t
@@ -39,9 +39,6 @@ cdef extern from * nogil:
     """
     #include <sys/socket.h>
     #include <netinet/in.h>
-    #ifndef SO_RXQ_OVFL
-    #define SO_RXQ_OVFL 40
-    #endif
     #ifndef SOL_UDP
     #define SOL_UDP 17
     #endif
@@ -49,7 +46,6 @@ cdef extern from * nogil:
     #define UDP_SEGMENT 103
     #endif
     """
-    enum: SO_RXQ_OVFL
     enum: SOL_UDP
     enum: UDP_SEGMENT
     struct mmsghdr:
@@ -74,10 +70,13 @@ cdef extern from "netinet/in.h" nogil:
 
 cdef enum:
     CALL_MAX = 1024        # the kernel's UIO_MAXIOV: more in one call is refused
-    CONTROL_SIZE = 64      # one 32-bit SO_RXQ_OVFL record with room to spare
+    CONTROL_SIZE = 96      # a timestamp (32 bytes) and a drop count (24) with room to spare
     INTERRUPTS_MAX = 8     # EINTR in a row before the call counts as failed
     SEGMENTS_MAX = 64      # the kernel's UDP_MAX_SEGMENTS, before it was raised
     SEGMENTED_SIZE_MAX = 65000  # an IP packet, headers included, has 65,535 bytes
+
+# Nothing waits longer in a socket that is read; what seems to does so by a clock that was set.
+cdef int64_t WAITED_NS_MAX = 10_000_000_000
 
 cdef uint8_t MAPPED[12]
 memset(MAPPED, 0, 10)
@@ -159,6 +158,7 @@ cdef class Mmsg:
             self._take(batch, index)
         if got > 0:
             self._note_overflow(fd, &self.messages[got - 1].msg_hdr)
+            batch.waited_s = waited_s(&self.messages[0].msg_hdr)
         return batch.count
 
     def send(self, Batch batch not None):
@@ -236,17 +236,11 @@ cdef class Mmsg:
 
     cdef void _note_overflow(self, int fd, msghdr* header) noexcept:
         """The kernel tells its running count of datagrams lost to a full buffer with each message."""
-        cdef cmsghdr* control = CMSG_FIRSTHDR(header)
-        cdef uint32_t total
-        if control == NULL or control.cmsg_level != SOL_SOCKET or control.cmsg_type != SO_RXQ_OVFL:
-            return
-        memcpy(&total, CMSG_DATA(control), 4)
-        if fd == self.fd_v4:
-            self.count.kernel_drops += <uint32_t>(total - self.overflow_v4)
-            self.overflow_v4 = total
-        else:
-            self.count.kernel_drops += <uint32_t>(total - self.overflow_v6)
-            self.overflow_v6 = total
+        cdef uint32_t* known = &self.overflow_v4 if fd == self.fd_v4 else &self.overflow_v6
+        cdef uint32_t total = known[0]
+        _sockets.read_controls(<_sockets.msghdr*>header, &total)
+        self.count.kernel_drops += <uint32_t>(total - known[0])
+        known[0] = total
 
     cdef void _send_run(self, Batch batch, uint32_t first, uint32_t last, bint is_v4) noexcept nogil:
         """Send datagrams [first, last), all of one family; skip what the kernel refuses."""
@@ -401,3 +395,11 @@ cdef class Mmsg:
             self.count.too_big += 1
         else:
             self.count.other += 1
+
+
+cdef double waited_s(msghdr* header) noexcept:
+    """How long the kernel held this message; 0 where it does not stamp, or its clock was set."""
+    cdef uint32_t overflow
+    cdef int64_t arrival_ns = _sockets.read_controls(<_sockets.msghdr*>header, &overflow)
+    cdef int64_t waited_ns = _sockets.realtime_ns() - arrival_ns
+    return waited_ns / 1e9 if arrival_ns != 0 and 0 <= waited_ns <= WAITED_NS_MAX else 0.0

@@ -60,6 +60,7 @@ cdef struct AsideRecord:
     int32_t kind
     uint32_t offset
     uint32_t length
+    int64_t arrival_ns
 
 cdef class Swarm(Crowd):
     cdef uint32_t decrypt_every
@@ -174,6 +175,7 @@ cdef class Swarm(Crowd):
             taken.append(Aside(
                 record.client, record.kind,
                 PyBytes_FromStringAndSize(<char*>self.aside_memory + record.offset, record.length),
+                record.arrival_ns,
             ))
         self.aside_count = 0
         self.aside_used = 0
@@ -293,18 +295,20 @@ cdef class Swarm(Crowd):
         if message.msg_flags & MSG_TRUNC:
             self.measures.total.truncated += 1
         elif length > 0 and data[0] <= 3:
-            self._set_aside(row, KIND_STUN, data, length)
+            self._set_aside(row, KIND_STUN, data, length, arrival_ns)
         elif length > 0 and 20 <= data[0] <= 63:
-            self._set_aside(row, KIND_DTLS, data, length)
+            self._set_aside(row, KIND_DTLS, data, length, arrival_ns)
         elif length < 2 or not 128 <= data[0] <= 191:
             self.measures.total.unknown += 1
         elif 192 <= data[1] <= 223:
-            self._set_aside(row, KIND_RTCP, data, length)
+            self._set_aside(row, KIND_RTCP, data, length, arrival_ns)
         else:
             self._take_rtp(client, data, length, arrival_ns)
 
-    cdef void _set_aside(self, int32_t row, int32_t kind, const uint8_t* data, uint32_t length) noexcept nogil:
-        self.aside_records[self.aside_count] = AsideRecord(row, kind, self.aside_used, length)
+    cdef void _set_aside(
+        self, int32_t row, int32_t kind, const uint8_t* data, uint32_t length, int64_t arrival_ns
+    ) noexcept nogil:
+        self.aside_records[self.aside_count] = AsideRecord(row, kind, self.aside_used, length, arrival_ns)
         memcpy(self.aside_memory + self.aside_used, data, length)
         self.aside_count += 1
         self.aside_used += length

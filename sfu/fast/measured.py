@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 
 class Aside(NamedTuple):
-    """A datagram that is no media: `kind` is STUN, DTLS or RTCP (still encrypted)."""
+    """A datagram that is no media: `kind` is STUN, DTLS or RTCP (still encrypted).
+
+    It came at `arrived_ns` of the realtime clock, and may have waited in its socket since.
+    """
 
     client: int
     kind: int
     data: bytes
+    arrived_ns: int
 
 
 class Position(NamedTuple):

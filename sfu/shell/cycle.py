@@ -99,7 +99,7 @@ class Cycle:
     ) -> None:
         self.bugs = 0
         self.request = ""  # of the command that is being run; events that come out are its own
-        # How long each batch with media took from before it was read until all of it was sent.
+        # How long each batch with media took since its first datagram came until all was sent.
         self.forwarding = Tally(FORWARDING_EDGES_S)
         self._worker = worker
         self._port = port
@@ -197,7 +197,7 @@ class Cycle:
                 self._turn("receive", self._worker.receive, self._inbox, given_at)
             sent_at = self._clock()
             if count and self._worker.heard_media_at == given_at:
-                self.forwarding.add(sent_at - read_at)
+                self.forwarding.add(sent_at - read_at + self._inbox.waited_s)
             taken += count
             is_over = sent_at - begun_at > READING_S
             self._limit = max(1, limit // 2) if is_over else min(INBOX_DATAGRAMS, limit * 2)

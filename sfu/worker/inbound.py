@@ -18,12 +18,17 @@ from sfu.worker.resends import Resends
 
 
 class Inbound:
-    """Takes each such datagram; `answers` are what is to be sent at once, with their addresses."""
+    """Takes each such datagram; `answers` are what is to be sent at once, with their addresses.
+
+    `waited_s` is how long those of the batch may have waited here before they were read: a machine
+    that is late is not to be taken for lines that are slow.
+    """
 
     def __init__(
         self, registry: Registry, guard: Guard, *, backlog: Backlog, resends: Resends
     ) -> None:
         self.answers: deque[tuple[bytes, bytes]] = deque()
+        self.waited_s = 0.0
         self._registry = registry
         self._guard = guard
         self._backlog = backlog
@@ -48,10 +53,11 @@ class Inbound:
 
     def _take_rtcp(self, peer: Peer, data: bytes, address: bytes, now: float) -> None:
         """A report is answered by nothing, and news only from somebody who had gone quiet."""
+        came_at = now - self.waited_s
         try:
-            peer.transport.receive_rtcp(data, address, now)
+            peer.transport.receive_rtcp(data, address, came_at)
             if peer.transport.reporter.has_feedback:
-                self._registry.lines.take(peer, now)
+                self._registry.lines.take(peer, came_at, now)
                 self._resends.note(peer)
             if peer.transport.has_news:
                 self._registry.settle(peer, now)

@@ -94,10 +94,10 @@ class Lines:
             now=now,
         )
 
-    def take(self, peer: Peer, now: float) -> None:
-        """Its client has told something of its tracks."""
+    def take(self, peer: Peer, came_at: float, now: float) -> None:
+        """Its client has told something of its tracks, which came at `came_at`."""
         peer.told_at = now
-        is_report = observe(peer, self._forwarder, now)
+        is_report = observe(peer, self._forwarder, came_at)
         if is_report or now - peer.asked_at >= ARRIVALS_EVERY_S:
             self.follow(peer, now)
 

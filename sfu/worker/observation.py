@@ -10,7 +10,8 @@ from sfu.worker.peers import Peer
 def observe(peer: Peer, forwarder: Forwarder, now: float) -> bool:
     """Hand on what came at `now`: reports, arrivals of stamped packets, the client's own limit.
 
-    Whether there was more than arrivals, of which very much comes.
+    That was before it was read, if the machine is late. Whether there was more than arrivals, of
+    which very much comes.
     """
     reporter, line = peer.transport.reporter, peer.line
     counted = _counted(peer, forwarder, now)

@@ -118,6 +118,7 @@ class Worker:
         """Take a batch; it must stay as it is until `drain` has returned False."""
         self._now = now
         self._received = len(inbox)
+        self._inbound.waited_s = inbox.waited_s
         self._challenges.clear()  # a bug may have left some; their packets are gone
         self._resends.clear()
         self.forwarder.receive(inbox, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,7 @@ from tests.fast.peer import batch_of
 
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 FAMILIES = [socket.AF_INET, socket.AF_INET6]
-SO_NO_CHECK = 11  # Linux
+SO_NO_CHECK, SO_TIMESTAMPNS, SO_RXQ_OVFL = 11, 35, 40  # Linux
 
 
 def _has_ipv6() -> bool:
@@ -218,11 +219,12 @@ def test_nothing_to_send_costs_no_system_call() -> None:
     assert mmsg.counters()["send_calls"] == 0
 
 
-def test_lost_in_the_kernel_is_told(sockets: Sockets) -> None:
+@pytest.mark.parametrize("is_stamped", [False, True])
+def test_lost_in_the_kernel_is_told(sockets: Sockets, is_stamped: bool) -> None:
     """With SO_RXQ_OVFL the kernel says how many it had to throw away."""
-    so_rxq_ovfl = 40
     mmsg, target = mmsg_of(sockets), sockets[socket.AF_INET]
-    target.setsockopt(socket.SOL_SOCKET, so_rxq_ovfl, 1)
+    target.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+    target.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, is_stamped)
     target.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     batch = Batch()
     with udp_socket(socket.AF_INET) as client:
@@ -235,6 +237,31 @@ def test_lost_in_the_kernel_is_told(sockets: Sockets) -> None:
         taken += mmsg.receive(target.fileno(), batch)
     assert 0 < taken < 101
     assert mmsg.counters()["kernel_drops"] == 101 - taken
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_how_long_the_first_has_waited_is_told_where_the_kernel_stamps(
+    sockets: Sockets, family: socket.AddressFamily
+) -> None:
+    mmsg, target = mmsg_of(sockets), sockets[family]
+    batch = Batch()
+    with udp_socket(family) as client:
+        client.sendto(b"unstamped", target.getsockname())
+        assert mmsg.receive(target.fileno(), batch) == 1
+        assert batch.waited_s == 0.0
+        target.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+        target.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        began = time.monotonic()
+        client.sendto(b"first", target.getsockname())
+        time.sleep(0.03)
+        client.sendto(b"second", target.getsockname())
+        assert mmsg.receive(target.fileno(), batch) == 2
+        assert 0.03 <= batch.waited_s <= time.monotonic() - began + 0.001
+        client.sendto(b"third", target.getsockname())
+        assert mmsg.receive(target.fileno(), batch) == 1
+        assert batch.waited_s < 0.03
+    batch.clear()
+    assert batch.waited_s == 0.0
 
 
 def test_addresses_survive_the_kernel(sockets: Sockets) -> None:

@@ -66,13 +66,16 @@ def test_asides_are_handed_out_in_order(hall: Hall) -> None:
         (RTCP, b"\x80\xc8rtcp"),
         (STUN, b"\x01"),
     ]
+    begun_ns = time.time_ns()
     for _, data in wanted:
         far.socket.send(data)
     far.send(1)
+    read_ns = time.time_ns()
     asides = hall.poll(5)
     assert [(aside.client, aside.kind, aside.data) for aside in asides] == [
         (far.id, *entry) for entry in wanted
     ]
+    assert all(begun_ns <= aside.arrived_ns <= read_ns for aside in asides)
     crowd = [hall.client(number) for number in range(2, 102)]
     ordered = [b"\x16" + number.to_bytes(2, "big") + bytes(1_000) for number in range(50)]
     for data, one in itertools.product(ordered, crowd):

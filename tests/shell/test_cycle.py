@@ -102,6 +102,7 @@ class FakePort:
         self.error: OSError | None = None
         self.descriptors = [3]
         self.is_watched = False
+        self.waited_s = 0.0
 
     def start(self, loop: asyncio.AbstractEventLoop, readable: Callable[[int], None]) -> None:
         self.is_watched = True
@@ -115,6 +116,7 @@ class FakePort:
         inbox.clear()
         for data in self.waiting.pop(0) if self.waiting else []:
             inbox.append(data, ADDRESS)
+        inbox.waited_s = self.waited_s
         return len(inbox)
 
     def send(self, outbox: Batch) -> None:
@@ -178,6 +180,14 @@ async def test_batches_with_media_are_timed_from_reading_to_sending(rig: Rig) ->
     rig.cycle.readable(3)
     assert 0.004 <= rig.cycle.forwarding.total < 1.0
     assert sum(rig.cycle.forwarding.counts) == 1
+
+
+async def test_what_batches_wait_in_the_kernel_is_part_of_their_time(rig: Rig) -> None:
+    rig.worker.takes_media = True
+    rig.port.waiting = [[b"media"]]
+    rig.port.waited_s = 2.0
+    rig.cycle.readable(3)
+    assert 2.0 <= rig.cycle.forwarding.total < 3.0
 
 
 async def test_a_wake_takes_only_so_much(rig: Rig) -> None:

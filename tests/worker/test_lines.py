@@ -44,7 +44,7 @@ def test_what_a_client_tells_is_handed_to_its_line_and_followed() -> None:
     line.tier, line.copies_sent = Tier.A2, 0
     original = transport.reporter
     transport.reporter = cast("Any", reporter)
-    house.lines.take(peer, house.now)
+    house.lines.take(peer, house.now, house.now)
     transport.reporter = original
     ((counted, rtt_s, jitter_s),) = line.reports
     assert (counted[egress].lost, counted[egress].sent, counted[egress].under_way) == (10, 240, 10)
@@ -64,10 +64,10 @@ def test_a_line_is_asked_ten_times_a_second_for_arrivals_and_at_once_for_reports
     transport.reporter = cast("Any", reporter)
     for step in range(20):
         reporter.told = [b"12"]
-        house.lines.take(peer, house.now + 1.0 + 0.0505 * step)
+        house.lines.take(peer, house.now + 1.0 + 0.0505 * step, house.now + 1.0 + 0.0505 * step)
     assert len(house.line().deliveries) == 20 and len(house.line().asked) == 10
     reporter.blocks = {peer.egresses[0]: report(1_000, 0)}
-    house.lines.take(peer, house.now + 1.97)
+    house.lines.take(peer, house.now + 1.97, house.now + 1.97)
     assert len(house.line().asked) == 11
 
 

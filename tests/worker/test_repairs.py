@@ -116,12 +116,15 @@ class Scene:
                 self.feed(data, self.speaker)
             self.hall.run_timers(self.hall.now + FRAME_S)
 
-    def feed(self, data: bytes, client: Client) -> None:
+    def feed(self, data: bytes, client: Client, *, waited_s: float = 0.0) -> None:
         """One datagram of a client."""
-        self.hall.feed([(data, client.visitor.address)], "media")
+        self.hall.feed([(data, client.visitor.address)], "media", waited_s=waited_s)
 
-    def measure(self, rtt_s: float = 0.08) -> None:
-        """The speaker answers the newest reference time as if it were so far away."""
+    def measure(self, rtt_s: float = 0.08, *, waited_s: float = 0.0) -> None:
+        """The speaker answers the newest reference time as if it were so far away.
+
+        `waited_s` of that the answer lay here before it was read.
+        """
         at, extended = next(
             (at, packet)
             for at, packet in reversed(self.speaker.heard)
@@ -131,7 +134,8 @@ class Scene:
         delay = round((self.hall.now - at - rtt_s) * 65_536)
         one = ReferenceDelay(extended.ssrc, extended.reference >> 16 & 0xFFFFFFFF, delay)
         report = ExtendedReport(self.speaker.visitor.ssrc, None, (one,))
-        self.feed(self.speaker.rtcp(build_extended_report(report)), self.speaker)
+        answer = self.speaker.rtcp(build_extended_report(report))
+        self.feed(answer, self.speaker, waited_s=waited_s)
 
     def counter(self, name: str) -> int:
         """One of the worker's."""
@@ -247,6 +251,14 @@ def test_a_reordered_packet_is_not_asked_for(scene: Scene) -> None:
     scene.feed(next(iter(scene.lost.values())), scene.speaker)
     scene.talk(20)
     assert scene.speaker.nacks() == []
+
+
+def test_an_answer_that_was_read_late_does_not_make_its_publisher_far() -> None:
+    scene = Scene()
+    scene.talk(60)
+    scene.measure(0.58, waited_s=0.5)
+    scene.talk(20, lose=(1,))
+    assert len(scene.speaker.nacks()) >= 1
 
 
 @pytest.mark.parametrize("rtt_s", [0.25, None])
