@@ -6,8 +6,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
-from sfu.fast cimport _sockets
 from sfu.fast._batch cimport ADDRESS_SIZE, DATAGRAM_SIZE_MAX, Batch, Datagram
+from sfu.fast._sockets cimport msghdr as control_msghdr, read_controls, realtime_ns
 
 cdef extern from "sys/socket.h" nogil:
     enum: AF_INET
@@ -238,7 +238,7 @@ cdef class Mmsg:
         """The kernel tells its running count of datagrams lost to a full buffer with each message."""
         cdef uint32_t* known = &self.overflow_v4 if fd == self.fd_v4 else &self.overflow_v6
         cdef uint32_t total = known[0]
-        _sockets.read_controls(<_sockets.msghdr*>header, &total)
+        read_controls(<control_msghdr*>header, &total)
         self.count.kernel_drops += <uint32_t>(total - known[0])
         known[0] = total
 
@@ -400,6 +400,6 @@ cdef class Mmsg:
 cdef double waited_s(msghdr* header) noexcept:
     """How long the kernel held this message; 0 where it does not stamp, or its clock was set."""
     cdef uint32_t overflow
-    cdef int64_t arrival_ns = _sockets.read_controls(<_sockets.msghdr*>header, &overflow)
-    cdef int64_t waited_ns = _sockets.realtime_ns() - arrival_ns
+    cdef int64_t arrival_ns = read_controls(<control_msghdr*>header, &overflow)
+    cdef int64_t waited_ns = realtime_ns() - arrival_ns
     return waited_ns / 1e9 if arrival_ns != 0 and 0 <= waited_ns <= WAITED_NS_MAX else 0.0
