@@ -85,7 +85,7 @@ ADAPTING = (
             source(
                 "janus-mixes",
                 "",
-                f"{_MIX} --listeners 80 --target rostrum --target {_BRIDGE} "
+                f"{_MIX} --listeners 48 --target rostrum --target {_BRIDGE} "
                 "--target janus-streaming",
             ),
         ),
