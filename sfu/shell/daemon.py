@@ -43,10 +43,13 @@ from sfu.worker.worker import Worker
 
 # What an operator may count on after SIGTERM, beyond the time that is given to participants.
 CLOSE_WITHIN_S = 1.0
-# Of that, what backends get to read their last events.
+# Of that, what sending away thousands may take; whoever is left then finds out by itself.
+_SEND_AWAY_S = 0.4
+# And what backends get to read their last events.
 _CONTROL_CLOSE_S = 0.5
 # How often it looks whether the last participant has left.
 _EMPTY_LOOK_S = 0.05
+_SEND_AWAY_LOOK_S = 0.005
 # HMAC-SHA256 keys below 128 bits are within reach of guessing.
 SECRET_BYTES_ADVISED = 16
 
@@ -176,8 +179,12 @@ class Daemon:
         """Send away whoever is left and close everything, within `CLOSE_WITHIN_S`."""
         self._is_ready = False
         self._cycle.drain_participants()
+        until = time.monotonic() + _SEND_AWAY_S
+        while self._worker.has_rooms and time.monotonic() < until:
+            await asyncio.sleep(_SEND_AWAY_LOOK_S)
+        left_behind = self._worker.people
         await self._close()
-        _log.info("stopped")
+        _log.info("stopped", left_behind=left_behind)
 
     async def _close(self) -> None:
         self._cycle.stop()

@@ -15,6 +15,7 @@ from control.client import Client
 from control.errors import ControlError
 from control.events import ParticipantLeft, ServerDraining
 from control.types import LeaveReason, Role
+from sfu.shell.daemon import CLOSE_WITHIN_S
 from tests.shell.process import DaemonProcess
 from tests.shell.test_serve import client_of, get
 from tests.worker.harness import offer
@@ -65,6 +66,32 @@ async def test_at_the_deadline_whoever_is_left_is_sent_away() -> None:
             assert time.monotonic() - asked >= 0.2
             assert await asyncio.to_thread(daemon.process.wait, 5) == 0
             assert time.monotonic() - asked < 2.0
+            await client.close()
+
+
+async def test_a_full_house_is_sent_away_within_the_time_that_was_promised() -> None:
+    people = 1_000
+    with DaemonProcess("drain.deadline_s=0.1", "limits.max_joins_per_s=100000") as daemon:
+        async with client_of(daemon) as client, client.events(types=["participant.left"]) as events:
+            await client.room_create(room="r", max_participants=people)
+            sdp = offer()
+            for begin in range(0, people, 100):
+                await asyncio.gather(
+                    *(
+                        client.participant_join(
+                            room="r", participant=f"p{number}", role=Role.LISTENER, offer=sdp
+                        )
+                        for number in range(begin, begin + 100)
+                    )
+                )
+            asked = time.monotonic()
+            daemon.signal(signal.SIGTERM)
+            for _ in range(people):
+                left = (await anext(events)).body
+                assert isinstance(left, ParticipantLeft) and left.reason is LeaveReason.DRAINED
+            assert await asyncio.to_thread(daemon.process.wait, 5) == 0
+            assert time.monotonic() - asked < 0.1 + CLOSE_WITHIN_S + 0.5
+            assert daemon.read_until("stopped")["left_behind"] == 0
             await client.close()
 
 
