@@ -35,6 +35,7 @@ from sfu.shell.metrics import Metrics
 from sfu.shell.mixing_thread import MixingThread
 from sfu.shell.ops_http import OpsHttp
 from sfu.shell.reload import changes_between, in_force
+from sfu.shell.scrapes import Scrapes
 from sfu.shell.service import from_environment
 from sfu.shell.udp import ListenError, UdpPort, listen_error
 from sfu.shell.vitals import Vitals
@@ -114,7 +115,7 @@ class Daemon:
         )
         self._metrics = self._all_metrics(version)
         self._http = OpsHttp(
-            metrics=self._metrics.render,
+            metrics=Scrapes(self._metrics.parts).text,
             is_ready=lambda: self._is_ready and not self._worker.is_draining,
             effective=self.effective,
         )

@@ -151,6 +151,7 @@ class Registry:
             wall_at_zero=self.wall_at_zero,
             generation_floor=self._generation_floor,
             mixes=mixes,
+            tiers=self.lines.tiers,
         )
         if mixes is not None:
             mixes.room = room

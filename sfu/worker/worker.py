@@ -269,9 +269,9 @@ class Worker:
         """How many people there are in each room that has any."""
         return self._registry.census.room_people
 
+    @property
     def survey(self) -> Survey:
-        """How listeners' lines are now; see there for how many are asked."""
-        self._survey.take()
+        """How listeners' lines are, once its steps are taken."""
         return self._survey
 
     # What compiled code leaves to Python
