@@ -73,7 +73,8 @@ class Daemon:
         self._config = config = loaded.config
         self._writer = writer
         self._is_ready = False
-        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        # That ends it, with the time that participants have.
+        self._signals: asyncio.Queue[tuple[signal.Signals, float]] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._port = UdpPort(config.media_endpoints)
         try:
@@ -167,10 +168,8 @@ class Daemon:
 
     async def run_until_signal(self) -> None:
         """Wait for SIGTERM or SIGINT, and then until nobody is here or the deadline has come."""
-        number = await self._signals.get()
-        deadline_s = self._loaded.config.drain.deadline_s
+        number, deadline_s = await self._signals.get()
         _log.info("stopping", signal=number.name, deadline_s=deadline_s)
-        self._manager.stopping(deadline_s + CLOSE_WITHIN_S)
         self._cycle.begin_leaving(deadline_s)
         deadline = time.monotonic() + deadline_s
         while not self._worker.is_empty and time.monotonic() < deadline:
@@ -210,7 +209,9 @@ class Daemon:
             self._writer.close(0.05)
             os._exit(128 + number)
         self._is_ready = False
-        self._signals.put_nowait(signal.Signals(number))
+        deadline_s = self._loaded.config.drain.deadline_s
+        self._manager.stopping(deadline_s + CLOSE_WITHIN_S)  # before a reload that waits its turn
+        self._signals.put_nowait((signal.Signals(number), deadline_s))
 
     def _on_hangup(self) -> None:
         """Reload, after the one that is under way."""
@@ -223,8 +224,7 @@ class Daemon:
         try:
             await self._take_over()
         finally:
-            if self._is_ready:
-                self._manager.ready()
+            self._manager.ready()
 
     async def _take_over(self) -> None:
         """Read the configuration again; what cannot be used changes nothing."""

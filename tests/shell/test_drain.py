@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,28 @@ async def test_the_service_manager_is_told_of_its_whole_life(
                 pass
             assert last == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=2000000\nSTATUS=draining"
             assert await asyncio.to_thread(daemon.process.wait, 5) == 0
+
+
+async def test_a_reload_during_a_drain_is_done_and_not_told_to_the_service_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(os.fspath(path))
+        monkeypatch.setenv("NOTIFY_SOCKET", os.fspath(path))
+        with DaemonProcess("drain.deadline_s=3600") as daemon:
+            async with client_of(daemon) as client:
+                await populate(client)
+                daemon.signal(signal.SIGTERM)
+                await asyncio.to_thread(daemon.read_until, "stopping")
+                daemon.signal(signal.SIGHUP)
+                await asyncio.to_thread(daemon.read_until, "reloaded")
+                await client.participant_remove(room="r", participant="p")
+                assert await asyncio.to_thread(daemon.process.wait, 5) == 0
+                await client.close()
+        manager.setblocking(False)
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(manager.recv(200).partition(b"\n")[0])
+        assert told == [b"READY=1", b"STOPPING=1"]
