@@ -14,6 +14,10 @@ from sfu.transport import candidates
 from sfu.transport.candidates import Announcement, Candidate, Interface
 
 
+class NotThereYetError(ConfigError):
+    """What is to be announced is not known now, and may be in a moment: a machine that boots."""
+
+
 def compute_candidates(
     config: Config,
     listening: Sequence[Endpoint],
@@ -22,6 +26,8 @@ def compute_candidates(
     interfaces: Callable[[], list[Interface]] | None = None,
 ) -> tuple[Candidate, ...]:
     """The candidates of every answer, best first; ConfigError when clients would get none.
+
+    NotThereYetError when a name is not resolved, or no interface has an address.
 
     `listening` is where the sockets are bound; a port of 0 there stands for one not chosen yet.
     """
@@ -38,7 +44,9 @@ def compute_candidates(
             (interfaces or list_interfaces)(),
         )
     except ValueError as error:
-        raise ConfigError(f"media.announce: {error}") from None
+        # Without announcements it is the interfaces that have none, and they may get one.
+        kind = ConfigError if announce else NotThereYetError
+        raise kind(f"media.announce: {error}") from None
 
 
 def list_interfaces() -> list[Interface]:
@@ -61,7 +69,8 @@ def _addresses(
     try:
         found = resolve(host)
     except OSError as error:
-        raise ConfigError(f"media.announce: cannot resolve {host}: {error.strerror}") from None
+        text = f"media.announce: cannot resolve {host}: {error.strerror}"
+        raise NotThereYetError(text) from None
     usable = [address for address in found if ipaddress.ip_address(address).version in families]
     if not usable:
         raise ConfigError(

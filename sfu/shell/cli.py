@@ -1,9 +1,10 @@
 """The command line: `sfu serve`, `sfu check-config`, `sfu doctor`, `sfu version`.
 
 Exit status 0 after a clean end, 1 when the doctor found what keeps the daemon from serving, 2 when
-something asked for cannot be: then one line on standard error says what. Whatever needs the
-compiled core or a library of the daemon is imported late, so that a missing one is such a line,
-too.
+something asked for cannot be, 75 when it cannot be now and may be in a moment: an address that no
+interface has yet, a port that is taken, a name that does not resolve. One line on standard error
+says what. Whatever needs the compiled core or a library of the daemon is imported late, so that a
+missing one is such a line, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 EXIT_FAULTS = 1
 EXIT_UNUSABLE = 2
+# What starts the daemon is to try again: a machine that boots gets its addresses and names late.
+EXIT_NOT_YET = os.EX_TEMPFAIL
 # Interrupted before the daemon took over the signals (128 + SIGINT).
 EXIT_INTERRUPTED = 130
 # How long the last lines may take to be written when nobody reads them.
@@ -33,6 +37,10 @@ _LOG_CLOSE_S = 0.2
 class _Unusable(Exception):
     """Something asked for cannot be; the text is the one line."""
 
+    def __init__(self, error: Exception, status: int = EXIT_UNUSABLE) -> None:
+        super().__init__(str(error))
+        self.status = status
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
@@ -41,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except _Unusable as error:
         print(f"sfu: {error}", file=sys.stderr)
-        return EXIT_UNUSABLE
+        return error.status
     except ImportError as error:
         print(f"sfu: {_what_is_missing(error)}", file=sys.stderr)
         return EXIT_UNUSABLE
@@ -89,13 +97,15 @@ def _version(_options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    from sfu.shell.announce import compute_candidates
+    from sfu.shell.announce import NotThereYetError, compute_candidates
     from sfu.shell.config import ConfigError, effective_config
     from sfu.shell.loading import Source
 
     try:
         config = Source(options.config, options.overrides).load().config
         candidates = compute_candidates(config, config.media_endpoints)
+    except NotThereYetError as error:
+        raise _Unusable(error, EXIT_NOT_YET) from None
     except ConfigError as error:
         raise _Unusable(error) from None
     print(json.dumps(effective_config(config, candidates), indent=2, ensure_ascii=False))
@@ -149,6 +159,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 async def _run_daemon(source: Source, loaded: Loaded, writer: LineWriter) -> None:
+    from sfu.shell.announce import NotThereYetError
     from sfu.shell.config import ConfigError
     from sfu.shell.daemon import Daemon
     from sfu.shell.udp import ListenError
@@ -156,7 +167,9 @@ async def _run_daemon(source: Source, loaded: Loaded, writer: LineWriter) -> Non
     try:
         daemon = Daemon(loaded, source.load, version(), writer)
         await daemon.start()
-    except (ConfigError, ListenError) as error:
+    except (NotThereYetError, ListenError) as error:
+        raise _Unusable(error, EXIT_NOT_YET) from None
+    except ConfigError as error:
         raise _Unusable(error) from None
     await daemon.run_until_signal()
     await daemon.stop()

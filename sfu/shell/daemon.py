@@ -35,6 +35,7 @@ from sfu.shell.metrics import Metrics
 from sfu.shell.mixing_thread import MixingThread
 from sfu.shell.ops_http import OpsHttp
 from sfu.shell.reload import changes_between, in_force
+from sfu.shell.scrapes import Scrapes
 from sfu.shell.service import from_environment
 from sfu.shell.udp import ListenError, UdpPort, listen_error
 from sfu.shell.vitals import Vitals
@@ -43,10 +44,13 @@ from sfu.worker.worker import Worker
 
 # What an operator may count on after SIGTERM, beyond the time that is given to participants.
 CLOSE_WITHIN_S = 1.0
-# Of that, what backends get to read their last events.
+# Of that, what sending away thousands may take; whoever is left then finds out by itself.
+_SEND_AWAY_S = 0.4
+# And what backends get to read their last events.
 _CONTROL_CLOSE_S = 0.5
 # How often it looks whether the last participant has left.
 _EMPTY_LOOK_S = 0.05
+_SEND_AWAY_LOOK_S = 0.005
 # HMAC-SHA256 keys below 128 bits are within reach of guessing.
 SECRET_BYTES_ADVISED = 16
 
@@ -69,7 +73,8 @@ class Daemon:
         self._config = config = loaded.config
         self._writer = writer
         self._is_ready = False
-        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        # That ends it, with the time that participants have.
+        self._signals: asyncio.Queue[tuple[signal.Signals, float]] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._port = UdpPort(config.media_endpoints)
         try:
@@ -111,7 +116,7 @@ class Daemon:
         )
         self._metrics = self._all_metrics(version)
         self._http = OpsHttp(
-            metrics=self._metrics.render,
+            metrics=Scrapes(self._metrics.parts).text,
             is_ready=lambda: self._is_ready and not self._worker.is_draining,
             effective=self.effective,
         )
@@ -163,10 +168,8 @@ class Daemon:
 
     async def run_until_signal(self) -> None:
         """Wait for SIGTERM or SIGINT, and then until nobody is here or the deadline has come."""
-        number = await self._signals.get()
-        deadline_s = self._loaded.config.drain.deadline_s
+        number, deadline_s = await self._signals.get()
         _log.info("stopping", signal=number.name, deadline_s=deadline_s)
-        self._manager.stopping(deadline_s + CLOSE_WITHIN_S)
         self._cycle.begin_leaving(deadline_s)
         deadline = time.monotonic() + deadline_s
         while not self._worker.is_empty and time.monotonic() < deadline:
@@ -176,8 +179,12 @@ class Daemon:
         """Send away whoever is left and close everything, within `CLOSE_WITHIN_S`."""
         self._is_ready = False
         self._cycle.drain_participants()
+        until = time.monotonic() + _SEND_AWAY_S
+        while self._worker.has_rooms and time.monotonic() < until:
+            await asyncio.sleep(_SEND_AWAY_LOOK_S)
+        left_behind = self._worker.people
         await self._close()
-        _log.info("stopped")
+        _log.info("stopped", left_behind=left_behind)
 
     async def _close(self) -> None:
         self._cycle.stop()
@@ -202,7 +209,9 @@ class Daemon:
             self._writer.close(0.05)
             os._exit(128 + number)
         self._is_ready = False
-        self._signals.put_nowait(signal.Signals(number))
+        deadline_s = self._loaded.config.drain.deadline_s
+        self._manager.stopping(deadline_s + CLOSE_WITHIN_S)  # before a reload that waits its turn
+        self._signals.put_nowait((signal.Signals(number), deadline_s))
 
     def _on_hangup(self) -> None:
         """Reload, after the one that is under way."""
@@ -215,8 +224,7 @@ class Daemon:
         try:
             await self._take_over()
         finally:
-            if self._is_ready:
-                self._manager.ready()
+            self._manager.ready()
 
     async def _take_over(self) -> None:
         """Read the configuration again; what cannot be used changes nothing."""

@@ -1,6 +1,6 @@
 """What a daemon's metrics show of its worker, cycle and certificates, beside plain counters.
 
-All of it is kept by those anyway, or looked up when somebody scrapes.
+All of it is kept by those anyway, or looked up when somebody scrapes, a little in each turn.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sfu.shell.cycle import FORWARDING_EDGES_S, Cycle
-from sfu.shell.metrics import Distribution, Metrics
+from sfu.shell.metrics import Metrics, distribution_of
 from sfu.worker.census import PEOPLE_EDGES
 from sfu.worker.funnel import EDGES_S
-from sfu.worker.survey import JITTER_EDGES_S, LOSS_EDGES, RTT_EDGES_S, Survey
-from sfu.worker.tally import Tally
+from sfu.worker.survey import JITTER_EDGES_S, LOSS_EDGES, RTT_EDGES_S
 from sfu.worker.worker import Worker
 
 # Certificates that a daemon may have; the values of their label.
@@ -27,44 +26,45 @@ def expose_media(metrics: Metrics, worker: Worker, cycle: Cycle) -> None:
         "Steps of joins: checks and handshake since the join, first packets since the handshake.",
         EDGES_S,
         "stage",
-        lambda: {stage: _distribution(tally) for stage, tally in worker.joins().items()},
+        lambda: {stage: distribution_of(tally) for stage, tally in worker.joins().items()},
     )
     metrics.add_distribution(
         "forwarding_seconds",
         "From before a batch with media was read until all of it was sent, per batch.",
         FORWARDING_EDGES_S,
-        lambda: _distribution(cycle.forwarding),
+        lambda: distribution_of(cycle.forwarding),
     )
     metrics.add_distribution(
         "room_people",
         "Rooms by how many people are in them, now; rooms without anybody are left out.",
         PEOPLE_EDGES,
-        lambda: _distribution(worker.room_people),
+        lambda: distribution_of(worker.room_people),
     )
     _expose_lines(metrics, worker)
 
 
 def _expose_lines(metrics: Metrics, worker: Worker) -> None:
-    """The first of them takes the survey, the others read it: they come in this order."""
-    latest: list[Survey] = []
-
-    def loss() -> Distribution:
-        latest[:] = [worker.survey()]
-        return _distribution(latest[0].loss)
-
+    """What is found by a survey that each scrape begins with."""
+    survey = worker.survey
+    metrics.add_preparation(survey.steps)
     now = "of up to 1,000 participants by turns, now."
-    metrics.add_distribution("line_loss_ratio", f"Loss on the lines {now}", LOSS_EDGES, loss)
+    metrics.add_distribution(
+        "line_loss_ratio",
+        f"Loss on the lines {now}",
+        LOSS_EDGES,
+        lambda: distribution_of(survey.loss),
+    )
     metrics.add_distribution(
         "line_jitter_seconds",
         f"Jitter on the lines {now}",
         JITTER_EDGES_S,
-        lambda: _distribution(latest[0].jitter_s),
+        lambda: distribution_of(survey.jitter_s),
     )
     metrics.add_distribution(
         "line_rtt_seconds",
         f"Round trips on the lines {now}",
         RTT_EDGES_S,
-        lambda: _distribution(latest[0].rtt_s),
+        lambda: distribution_of(survey.rtt_s),
     )
 
 
@@ -84,7 +84,3 @@ def expose_certificates(
         "certificate",
         lambda: {one: end for one, (_, end) in validity().items()},
     )
-
-
-def _distribution(tally: Tally) -> Distribution:
-    return Distribution(tally.counts, tally.total)

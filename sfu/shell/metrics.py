@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import NamedTuple
 
-from prometheus_client import (
-    CollectorRegistry,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
+from prometheus_client import ProcessCollector
+
+from sfu.shell.exposition import (
+    NAMESPACE,
+    Constant,
+    Distribution,
+    Gauges,
+    Histograms,
+    Numbers,
+    Read,
+    Text,
+    Wrapped,
 )
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+from sfu.worker.tally import Tally
 
-# A second series for every histogram, which only says when the process started.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+__all__ = ["LABELS", "NAMESPACE", "Distribution", "Metrics"]
 
-NAMESPACE = "rostrum"
 # Every label that a series may have; each has a small closed set of values.
 LABELS = frozenset(
     {
@@ -51,94 +46,42 @@ _GROUPED = {
 # A tick of sound is 20 ms; what is above 5 ms is felt as jitter, what is above 100 ms is heard.
 LAG_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-Read = Callable[[], Mapping[str, float]]
-
-
-class Distribution(NamedTuple):
-    """How many values there were up to each of some edges and, last, above; and their sum."""
-
-    counts: Sequence[int]
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where numbers come from: `rostrum_<prefix>_<name>` for each name that `read` returns."""
-
-    prefix: str
-    read: Read
-    is_gauge: bool = False
-
-
-class _Collector(Collector):
-    def __init__(self, sources: list[Source]) -> None:
-        self._sources = sources
-
-    def collect(self) -> Iterator[Metric]:
-        """One family per name, in the order of the sources."""
-        for source in self._sources:
-            families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
-            for key, value in source.read().items():
-                name, label, labelled = _split(key)
-                if name not in families:
-                    families[name] = _family(source, name, label)
-                families[name].add_metric([labelled] if label else [], value)
-            yield from families.values()
-
-
-def _split(key: str) -> tuple[str, str, str]:
-    """`dropped_muted` is ("dropped", "reason", "muted"); an ordinary name has no label."""
-    for name, label in _GROUPED.items():
-        if key.startswith(f"{name}_"):
-            return name, label, key.removeprefix(f"{name}_")
-    return key, "", ""
-
-
-def _family(source: Source, name: str, label: str) -> CounterMetricFamily | GaugeMetricFamily:
-    labels = [label] if label else []
-    full = "_".join(part for part in (NAMESPACE, source.prefix, name) if part)
-    text = name.replace("_", " ")
-    if source.is_gauge:
-        return GaugeMetricFamily(full, f"{text}, now.", labels=labels)
-    return CounterMetricFamily(full, f"{text}, since the start.", labels=labels)
-
 
 class Metrics:
-    """The registry of one daemon."""
+    """What one daemon shows, in the order in which it was added."""
 
     def __init__(self, version: str) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._sources: list[Source] = []
-        self._lag = Histogram(
+        self._lag = Tally(LAG_BUCKETS_S)
+        self._gc_pause = Tally(LAG_BUCKETS_S)
+        self._preparations: list[Callable[[], Iterator[None]]] = []
+        self._texts: list[Text] = []
+        self.add_distribution(
             "loop_lag_seconds",
             "How late the event loop ran a timer.",
-            namespace=NAMESPACE,
-            buckets=LAG_BUCKETS_S,
-            registry=self._registry,
+            LAG_BUCKETS_S,
+            lambda: distribution_of(self._lag),
         )
-        self._gc_pause = Histogram(
+        self.add_distribution(
             "gc_pause_seconds",
             "How long the garbage collector stopped everything.",
-            namespace=NAMESPACE,
-            buckets=LAG_BUCKETS_S,
-            registry=self._registry,
+            LAG_BUCKETS_S,
+            lambda: distribution_of(self._gc_pause),
         )
         build = {"version": version, "python": platform.python_version()}
-        self._build = GaugeMetricFamily(
-            f"{NAMESPACE}_build_info", "What is running.", labels=list(build)
-        )
-        self._build.add_metric(list(build.values()), 1)
-        self._registry.register(_Collector(self._sources))
-        self._registry.register(_Constant(self._build))
-        ProcessCollector(namespace=NAMESPACE, registry=self._registry)
+        self._texts.append(Constant(f"{NAMESPACE}_build_info", "What is running.", build))
+        self._texts.append(Wrapped(ProcessCollector(namespace=NAMESPACE, registry=None)))
+
+    def add_preparation(self, steps: Callable[[], Iterator[None]]) -> None:
+        """Have this done before anything is read for a scrape; each step of it is short."""
+        self._preparations.append(steps)
 
     def add_counters(self, prefix: str, read: Read) -> None:
-        """Expose counters that only grow."""
-        self._sources.append(Source(prefix, read))
+        """Expose counters that only grow: `rostrum_<prefix>_<name>_total` for each name."""
+        self._texts.append(Numbers(prefix, read, grouped=_GROUPED))
 
     def add_gauges(self, prefix: str, read: Read) -> None:
-        """Expose how much there is of something now."""
-        self._sources.append(Source(prefix, read, is_gauge=True))
+        """Expose how much there is of something now: `rostrum_<prefix>_<name>` for each name."""
+        self._texts.append(Numbers(prefix, read, grouped=_GROUPED, is_gauge=True))
 
     def add_distribution(
         self, name: str, text: str, edges: Sequence[float], read: Callable[[], Distribution]
@@ -155,64 +98,29 @@ class Metrics:
         read: Callable[[], Mapping[str, Distribution]],
     ) -> None:
         """The same with one histogram for each value of a label."""
-        self._registry.register(_Histogram(f"{NAMESPACE}_{name}", text, edges, label, read))
+        self._texts.append(Histograms(f"{NAMESPACE}_{name}", text, edges, label, read))
 
     def add_labelled_gauge(self, name: str, text: str, label: str, read: Read) -> None:
         """Expose one number for each value of a label."""
-        self._registry.register(_Gauge(f"{NAMESPACE}_{name}", text, label, read))
+        self._texts.append(Gauges(f"{NAMESPACE}_{name}", text, label, read))
 
     def observe_lag(self, lag_s: float) -> None:
         """Note by how many seconds a timer was late."""
-        self._lag.observe(lag_s)
+        self._lag.add(lag_s)
 
     def observe_gc_pause(self, pause_s: float) -> None:
         """Note how long one garbage collection took."""
-        self._gc_pause.observe(pause_s)
+        self._gc_pause.add(pause_s)
 
-    def render(self) -> bytes:
-        """The text that Prometheus scrapes."""
-        return generate_latest(self._registry)
-
-
-class _Histogram(Collector):
-    def __init__(
-        self,
-        name: str,
-        text: str,
-        edges: Sequence[float],
-        label: str,
-        read: Callable[[], Mapping[str, Distribution]],
-    ) -> None:
-        self._name, self._text = name, text
-        self._labels = [label] if label else []
-        self._bounds = [*(str(edge) for edge in edges), "+Inf"]
-        self._read = read
-
-    def collect(self) -> Iterator[Metric]:
-        """The one family; its buckets hold all that is below them, as Prometheus has it."""
-        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
-        for value, (counts, total) in self._read().items():
-            buckets = list(zip(self._bounds, accumulate(counts), strict=True))
-            family.add_metric([value] if self._labels else [], buckets, sum_value=total)
-        yield family
+    def parts(self) -> Iterator[str]:
+        """The text that Prometheus scrapes, bit by bit: each takes a part of a millisecond."""
+        for steps in self._preparations:
+            for _ in steps():
+                yield ""
+        for source in self._texts:
+            yield source.text()
 
 
-class _Gauge(Collector):
-    def __init__(self, name: str, text: str, label: str, read: Read) -> None:
-        self._name, self._text, self._label, self._read = name, text, label, read
-
-    def collect(self) -> Iterator[Metric]:
-        """The one family."""
-        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
-        for value, number in self._read().items():
-            family.add_metric([value], number)
-        yield family
-
-
-class _Constant(Collector):
-    def __init__(self, family: Metric) -> None:
-        self._metric = family
-
-    def collect(self) -> Iterator[Metric]:
-        """The one family."""
-        yield self._metric
+def distribution_of(tally: Tally) -> Distribution:
+    """What was counted there so far."""
+    return Distribution(tally.counts, tally.total)

@@ -6,13 +6,13 @@ before everything listens and from the first moment of shutting down.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from sfu.shell.endpoint import Endpoint
+from sfu.shell.exposition import CONTENT_TYPE
 from sfu.shell.udp import ListenError, listen_error
 
 # Probes and scrapes have no body; whoever sends one is mistaken.
@@ -27,7 +27,7 @@ class OpsHttp:
     def __init__(
         self,
         *,
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
         is_ready: Callable[[], bool],
         effective: Callable[[], dict[str, Any]],
     ) -> None:
@@ -59,7 +59,7 @@ class OpsHttp:
             await runner.cleanup()
 
     async def _get_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=await self._metrics(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _get_livez(self, _request: web.Request) -> web.Response:
         return web.Response(text="alive\n")

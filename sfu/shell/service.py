@@ -26,19 +26,27 @@ class ServiceManager:
         """`environment` may have NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID."""
         self._socket: socket.socket | None = None
         self._send = send or self._sender(environment.get("NOTIFY_SOCKET", ""))
+        self._is_stopping = False
         self.watchdog_s = _watchdog_s(environment)
         self._beat_at = -math.inf
 
     def ready(self) -> None:
         """Everything listens; also the end of a reload."""
-        self._tell("READY=1")
+        if not self._is_stopping:
+            self._tell("READY=1")
 
     def reloading(self, now: float) -> None:
         """The configuration is read again; `ready` ends it. `now` is of the monotonic clock."""
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={round(now * 1e6)}")
+        if not self._is_stopping:
+            self._tell("RELOADING=1", f"MONOTONIC_USEC={round(now * 1e6)}")
 
     def stopping(self, within_s: float) -> None:
-        """The end has begun and takes this long at most, whatever the manager's own timeout is."""
+        """The end has begun and takes this long at most, whatever the manager's own timeout is.
+
+        From now on nothing else is told but that it is alive: a service that has said so and then
+        reloads is in no state that a manager knows.
+        """
+        self._is_stopping = True
         extended = f"EXTEND_TIMEOUT_USEC={math.ceil(within_s * 1e6)}"
         self._tell("STOPPING=1", extended, "STATUS=draining")
 

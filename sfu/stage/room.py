@@ -7,6 +7,7 @@ for who owns what.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -59,7 +60,8 @@ class Room:
     Participant ids that are not here raise ControlError `not_found` in every method that takes
     one. Nothing may be called after `close` but `events`, `close`, `tick` and `next_deadline`.
     `wall_at_zero` is unix seconds at `now == 0.0`. Generations are above `generation_floor`, which
-    is that of earlier rooms: one of them may have had this id.
+    is that of earlier rooms: one of them may have had this id. `tiers` counts listeners of this and
+    of other rooms by what they are sent.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Room:
         wall_at_zero: float,
         generation_floor: int = 0,
         mixes: MixStreams | None = None,
+        tiers: Counter[str] | None = None,
     ) -> None:
         self.id = room_id
         self.settings = settings
@@ -93,7 +96,12 @@ class Room:
             unix_ms=self._unix_ms,
         )
         self.subscriptions = Subscriptions(
-            self._roster, self._floor, forwarder, mixes=mixes, journal=self._journal
+            self._roster,
+            self._floor,
+            forwarder,
+            mixes=mixes,
+            journal=self._journal,
+            tiers=Counter() if tiers is None else tiers,
         )
         self._voices = Voices(self._floor, self.subscriptions, self._tell)
         self._tell(RoomCreated(state=self.state()))

@@ -48,7 +48,9 @@ class Subscriptions:
         *,
         mixes: MixStreams | None,
         journal: Journal,
+        tiers: Counter[str],
     ) -> None:
+        """`tiers` counts those with m-lines by tier, of all rooms that are given the same."""
         self._roster = roster
         self._floor = floor
         self._mixes = mixes
@@ -63,8 +65,7 @@ class Subscriptions:
         )
         self._seating = Seating(len(floor), self._carriage)
         self._refused_until: dict[str, float] = {}
-        # How many of those with m-lines there are on each tier; for others to read only.
-        self.tiers: Counter[str] = Counter()
+        self._tiers = tiers
 
     # What somebody gets
 
@@ -273,7 +274,7 @@ class Subscriptions:
     def _count(self, participant: Participant, tier: str, more: int) -> None:
         """One more or less on a tier; who is sent nothing at all is on none."""
         if participant.egresses:
-            self.tiers[tier] += more
+            self._tiers[tier] += more
 
     def _tell_tier(self, participant: Participant, previous: str, cause: str, now: float) -> None:
         tier = self._seating.tier(participant)

@@ -134,11 +134,13 @@ class Heard:
     @property
     def jitter_s(self) -> float | None:
         """The worst of the tracks that were reported on last, None before any report."""
-        newest_at = max((heard[0] for heard in self._heard_blocks.values()), default=0.0)
-        ticks = [
-            heard[1].jitter_ticks for heard in self._heard_blocks.values() if heard[0] == newest_at
-        ]
-        return max(ticks) / CLOCK_RATE if ticks else None
+        newest_at, ticks = 0.0, None
+        for at, block, _ in self._heard_blocks.values():
+            if ticks is None or at > newest_at:
+                newest_at, ticks = at, block.jitter_ticks
+            elif at == newest_at and block.jitter_ticks > ticks:
+                ticks = block.jitter_ticks
+        return None if ticks is None else ticks / CLOCK_RATE
 
     @property
     def feedback(self) -> dict[int, EgressFeedback]:

@@ -61,6 +61,8 @@ class Lines:
         self._peers = peers
         self._counters = counters
         self._settle = settle
+        # Listeners of all rooms by tier, which the rooms count.
+        self.tiers = Counter(dict.fromkeys((tier.value for tier in Tier), 0))
         self._demands = Demands(forwarder)
         self._stamps = Stamps(forwarder, counters)
         self._turns: deque[Peer] = deque()
@@ -79,10 +81,7 @@ class Lines:
 
     def sizes(self) -> dict[str, int]:
         """How many listeners there are on each tier, as `listeners_<tier>`."""
-        tiers: Counter[str] = Counter(dict.fromkeys((tier.value for tier in Tier), 0))
-        for room in self._rooms.values():
-            tiers.update(room.subscriptions.tiers)
-        return {f"listeners_{tier}": listeners for tier, listeners in tiers.items()}
+        return {f"listeners_{tier}": listeners for tier, listeners in self.tiers.items()}
 
     def begin(self, negotiation: Negotiation, now: float) -> Line:
         """The line of a newcomer, of which nothing is known."""

@@ -74,6 +74,10 @@ class Peers:
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._by_row.values())
 
+    def rows(self) -> list[int]:
+        """The forwarder's transport ids of all."""
+        return list(self._by_row)
+
     def add(self, peer: Peer) -> None:
         """Nobody else may have its participant, row or user fragment."""
         key = (peer.room.id, peer.participant)

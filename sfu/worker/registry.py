@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 from control.commands import ParticipantJoin, ParticipantMove, ParticipantRestartIce
 from control.errors import invalid, not_found
@@ -36,7 +35,7 @@ from sfu.worker.negotiator import Negotiator
 from sfu.worker.peers import Peer, Peers
 from sfu.worker.rows import add_egresses, add_source, red_of
 from sfu.worker.segmentation import Segmentation
-from sfu.worker.settings import ROOMS_MAX, WorkerSettings
+from sfu.worker.settings import WorkerSettings
 from sfu.worker.timers import Timers
 
 # No deadline of a connection needs to be met closer: reports vary by seconds, the shortest
@@ -45,8 +44,6 @@ PEER_GRAIN_S = 0.02
 # A room looks around ten times a second; nobody sees that it is late by this. The same as that of
 # connections, so that a thousand rooms cause no wakes of their own.
 ROOM_GRAIN_S = PEER_GRAIN_S
-
-REASON_DRAINED = "drained"
 
 # Those that exist from the start, so that a dashboard sees a zero and not a gap.
 _COUNTERS = (
@@ -154,6 +151,7 @@ class Registry:
             wall_at_zero=self.wall_at_zero,
             generation_floor=self._generation_floor,
             mixes=mixes,
+            tiers=self.lines.tiers,
         )
         if mixes is not None:
             mixes.room = room
@@ -165,13 +163,6 @@ class Registry:
     def close_room(self, room: Room, reason: str, now: float, *, leave_reason: LeaveReason) -> None:
         """Everybody leaves and the room is gone."""
         self._let_go(room, room.close(reason, now, leave_reason=leave_reason), leave_reason)
-
-    def empty(self, now: float, *, rooms_max: int = ROOMS_MAX) -> None:
-        """Everybody leaves as `drained` and rooms close, up to `rooms_max` of them this time."""
-        for room in list(islice(self.rooms.values(), rooms_max)):
-            self.close_room(room, REASON_DRAINED, now, leave_reason=LeaveReason.DRAINED)
-        if not self.rooms:
-            self.intake.drain.finish()
 
     def tick_room(self, room: Room, now: float) -> None:
         """Let a room do what is due, which may be its end."""

@@ -1,19 +1,20 @@
 """How listeners' lines are at the moment, looked at when somebody asks.
 
-Of ten thousand listeners not all are asked each time, for media waits meanwhile: the next thousand
-are, and a share of those is as good a figure.
+Of ten thousand listeners not all are asked each time: the next thousand are, and a share of those
+is as good a figure. These are asked some at a time, for media waits meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
-from sfu.worker.peers import Peer, Peers
+from sfu.worker.peers import Peers
 from sfu.worker.tally import Tally
 
-# Some microseconds each, so that asking is done in a few milliseconds.
+# Some microseconds each, a few milliseconds in all.
 SURVEYED_MAX = 1_000
+# Of these in one step, so that nothing waits for more than a fraction of a millisecond.
+SURVEYED_PER_STEP = 64
 LOSS_EDGES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 JITTER_EDGES_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 RTT_EDGES_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -24,29 +25,32 @@ class Survey:
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self._next = 0
-        self._clear()
+        # Whose turn is yet to come. Rows and not peers: whoever leaves is not to be held by them.
+        self._rows: list[int] = []
+        self.loss, self.jitter_s, self.rtt_s = _blank()
 
-    def take(self) -> None:
-        """Ask the next."""
-        self._clear()
-        for peer in self._turn():
-            reporter = peer.transport.reporter
-            for tally, value in (
-                (self.loss, peer.line.loss_ratio),
-                (self.jitter_s, reporter.jitter_s),
-                (self.rtt_s, reporter.rtt_s),
-            ):
-                if value is not None:
-                    tally.add(value)
+    def steps(self) -> Iterator[None]:
+        """Ask the next; what was found before holds until the last step is done."""
+        if not self._rows:
+            self._rows = self._peers.rows()
+        turn, self._rows = self._rows[:SURVEYED_MAX], self._rows[SURVEYED_MAX:]
+        tallies = _blank()
+        for begin in range(0, len(turn), SURVEYED_PER_STEP):
+            for row in turn[begin : begin + SURVEYED_PER_STEP]:
+                self._ask(row, tallies)
+            yield
+        self.loss, self.jitter_s, self.rtt_s = tallies
 
-    def _clear(self) -> None:
-        self.loss = Tally(LOSS_EDGES)
-        self.jitter_s = Tally(JITTER_EDGES_S)
-        self.rtt_s = Tally(RTT_EDGES_S)
+    def _ask(self, row: int, tallies: tuple[Tally, Tally, Tally]) -> None:
+        peer = self._peers.by_row(row)
+        if peer is None:
+            return  # it has left
+        reporter = peer.transport.reporter
+        values = peer.line.loss_ratio, reporter.jitter_s, reporter.rtt_s
+        for tally, value in zip(tallies, values, strict=True):
+            if value is not None:
+                tally.add(value)
 
-    def _turn(self) -> Iterator[Peer]:
-        if self._next >= len(self._peers):
-            self._next = 0
-        start, self._next = self._next, self._next + SURVEYED_MAX
-        return islice(self._peers, start, self._next)
+
+def _blank() -> tuple[Tally, Tally, Tally]:
+    return Tally(LOSS_EDGES), Tally(JITTER_EDGES_S), Tally(RTT_EDGES_S)

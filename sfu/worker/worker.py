@@ -178,10 +178,10 @@ class Worker:
         begin_draining(self._registry, deadline_s, now, is_final=True)
 
     def drain_participants(self, now: float) -> None:
-        """The server is going away: take nobody new, close every room."""
+        """The server is going away: take nobody new, close every room, some in each turn."""
         self._now = now
-        self._registry.intake.drain.begin(None)
-        self._registry.empty(now)
+        self._registry.intake.drain.begin(now, now, is_final=True)
+        continue_draining(self._registry, now)
 
     # Outputs
 
@@ -229,6 +229,16 @@ class Worker:
         """Whether nobody is here; there may still be rooms."""
         return not len(self._registry.peers)
 
+    @property
+    def people(self) -> int:
+        """How many are here."""
+        return len(self._registry.peers)
+
+    @property
+    def has_rooms(self) -> bool:
+        """Whether there are any."""
+        return bool(self._registry.rooms)
+
     def counters(self) -> dict[str, int]:
         """Counts since the start, by name."""
         counters = Counter(self.forwarder.counters())
@@ -260,9 +270,9 @@ class Worker:
         """How many people there are in each room that has any."""
         return self._registry.census.room_people
 
+    @property
     def survey(self) -> Survey:
-        """How listeners' lines are now; see there for how many are asked."""
-        self._survey.take()
+        """How listeners' lines are, once its steps are taken."""
         return self._survey
 
     # What compiled code leaves to Python

@@ -19,8 +19,8 @@ from control.types import LeaveReason, ParticipantState, RoomState, Subscription
 from sfu.listening import LADDER, Cause, Demand, Tier, cost_bps
 from sfu.stage import REASON_CLOSED
 from sfu.stage.lifetime import REASON_EMPTY, REASON_ORPHANED
+from sfu.worker.draining import REASON_DRAINED
 from sfu.worker.intake import LIMITS
-from sfu.worker.registry import REASON_DRAINED
 
 TEXT = (Path(control.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))

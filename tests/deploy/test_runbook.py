@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,18 @@ def test_every_alert_has_its_section_and_leads_there() -> None:
     links = re.findall(r"runbook_url: deploy/RUNBOOK\.md#(\w+)", ALERTS)
     assert links == [anchor(name) for name in names]
     assert sorted(re.findall(r"^### (Rostrum\w+)$", TEXT, re.MULTILINE)) == sorted(names)
+
+
+def test_one_command_puts_the_address_of_a_copy_before_every_link(tmp_path: Path) -> None:
+    (command,) = re.findall(r"`(sed -i [^`]+)`", TEXT)
+    base = re.findall(r"https://[^|]+/", command)[0]
+    for file in RULE_FILES:
+        shutil.copy(file, tmp_path)
+    words = [word for word in shlex.split(command) if "*" not in word]
+    subprocess.run([*words, *tmp_path.glob("*.yaml")], check=True)
+    changed = "".join(file.read_text() for file in sorted(tmp_path.glob("*.yaml")))
+    assert changed == ALERTS.replace(": deploy/RUNBOOK.md#", f": {base}deploy/RUNBOOK.md#")
+    assert changed.count(base) == len(re.findall(r"- alert: ", ALERTS))
 
 
 def test_every_section_of_an_alert_says_what_it_means_and_what_cures_it() -> None:

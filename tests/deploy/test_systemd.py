@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sfu.shell.cli import EXIT_NOT_YET, EXIT_UNUSABLE
 from sfu.shell.config import Config
 from sfu.shell.udp import BUFFER_BYTES
 from tests.deploy.units import FOLDER, settings
@@ -65,9 +66,15 @@ def test_systemd_waits_for_longer_than_a_drain_lasts() -> None:
 
 
 def test_a_configuration_that_cannot_be_used_is_not_tried_again() -> None:
-    from sfu.shell.cli import EXIT_UNUSABLE
-
     assert settings("rostrum.service")["RestartPreventExitStatus"] == [str(EXIT_UNUSABLE)]
+
+
+def test_an_address_or_a_name_that_is_not_there_yet_is_tried_for_as_long_as_it_takes() -> None:
+    unit = settings("rostrum.service")
+    assert unit["Restart"] == ["on-failure"]
+    assert unit["StartLimitIntervalSec"] == ["0"], "otherwise it gives up after a few"
+    assert str(EXIT_NOT_YET) not in " ".join(unit["RestartPreventExitStatus"]).split()
+    assert "SuccessExitStatus" not in unit
 
 
 def test_the_daemon_may_read_what_its_process_metrics_are_made_of() -> None:

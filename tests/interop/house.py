@@ -107,7 +107,8 @@ class House:
 
     async def __aexit__(self, *_: object) -> None:
         self._cycle.drain_participants()
-        await asyncio.sleep(0)
+        while self._worker.has_rooms:
+            await asyncio.sleep(0)
         self._cycle.stop()
         self.port.close()
         assert self._cycle.bugs == 0

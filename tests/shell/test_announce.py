@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sfu.shell.announce import compute_candidates, list_interfaces
+from sfu.shell.announce import NotThereYetError, compute_candidates, list_interfaces
 from sfu.shell.config import ConfigError, load
 from sfu.shell.endpoint import Endpoint
 from sfu.transport.candidates import Interface
@@ -62,6 +62,19 @@ def test_what_clients_could_not_use_is_an_error(announce: str, complaint: str) -
     with pytest.raises(ConfigError) as caught:
         candidates(f'media.announce=["{announce}"]', names={"six.example": ["2001:db8::1"]})
     assert str(caught.value) == f"media.announce: {complaint}"
+
+
+def test_a_name_that_is_not_known_may_be_later_and_one_of_another_family_is_a_mistake() -> None:
+    with pytest.raises(NotThereYetError):
+        candidates('media.announce=["nowhere.example"]')
+    with pytest.raises(ConfigError) as caught:
+        candidates('media.announce=["six.example"]', names={"six.example": ["2001:db8::1"]})
+    assert not isinstance(caught.value, NotThereYetError)
+
+
+def test_interfaces_without_an_address_may_have_one_later() -> None:
+    with pytest.raises(NotThereYetError, match="no address to offer"):
+        compute_candidates(load(None, []), ANY, interfaces=lambda: [])
 
 
 def test_this_machine_has_a_loopback_interface() -> None:

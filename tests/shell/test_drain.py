@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from control.client import Client
 from control.errors import ControlError
 from control.events import ParticipantLeft, ServerDraining
 from control.types import LeaveReason, Role
+from sfu.shell.daemon import CLOSE_WITHIN_S
 from tests.shell.process import DaemonProcess
 from tests.shell.test_serve import client_of, get
 from tests.worker.harness import offer
@@ -68,6 +70,32 @@ async def test_at_the_deadline_whoever_is_left_is_sent_away() -> None:
             await client.close()
 
 
+async def test_a_full_house_is_sent_away_within_the_time_that_was_promised() -> None:
+    people = 1_000
+    with DaemonProcess("drain.deadline_s=0.1", "limits.max_joins_per_s=100000") as daemon:
+        async with client_of(daemon) as client, client.events(types=["participant.left"]) as events:
+            await client.room_create(room="r", max_participants=people)
+            sdp = offer()
+            for begin in range(0, people, 100):
+                await asyncio.gather(
+                    *(
+                        client.participant_join(
+                            room="r", participant=f"p{number}", role=Role.LISTENER, offer=sdp
+                        )
+                        for number in range(begin, begin + 100)
+                    )
+                )
+            asked = time.monotonic()
+            daemon.signal(signal.SIGTERM)
+            for _ in range(people):
+                left = (await anext(events)).body
+                assert isinstance(left, ParticipantLeft) and left.reason is LeaveReason.DRAINED
+            assert await asyncio.to_thread(daemon.process.wait, 5) == 0
+            assert time.monotonic() - asked < 0.1 + CLOSE_WITHIN_S + 0.5
+            assert daemon.read_until("stopped")["left_behind"] == 0
+            await client.close()
+
+
 async def test_a_second_signal_ends_a_long_drain_on_the_spot() -> None:
     with DaemonProcess("drain.deadline_s=3600") as daemon:
         async with client_of(daemon) as client:
@@ -101,3 +129,28 @@ async def test_the_service_manager_is_told_of_its_whole_life(
                 pass
             assert last == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=2000000\nSTATUS=draining"
             assert await asyncio.to_thread(daemon.process.wait, 5) == 0
+
+
+async def test_a_reload_during_a_drain_is_done_and_not_told_to_the_service_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(os.fspath(path))
+        monkeypatch.setenv("NOTIFY_SOCKET", os.fspath(path))
+        with DaemonProcess("drain.deadline_s=3600") as daemon:
+            async with client_of(daemon) as client:
+                await populate(client)
+                daemon.signal(signal.SIGTERM)
+                await asyncio.to_thread(daemon.read_until, "stopping")
+                daemon.signal(signal.SIGHUP)
+                await asyncio.to_thread(daemon.read_until, "reloaded")
+                await client.participant_remove(room="r", participant="p")
+                assert await asyncio.to_thread(daemon.process.wait, 5) == 0
+                await client.close()
+        manager.setblocking(False)
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(manager.recv(200).partition(b"\n")[0])
+        assert told == [b"READY=1", b"STOPPING=1"]

@@ -20,11 +20,15 @@ class Rig:
     def __init__(self) -> None:
         self.is_ready = False
         self.http = OpsHttp(
-            metrics=lambda: b"rostrum_rooms 1\n",
+            metrics=self.metrics,
             is_ready=lambda: self.is_ready,
             effective=lambda: {"node": "n"},
         )
         self.endpoint = LOOPBACK
+
+    async def metrics(self) -> bytes:
+        """Of a daemon."""
+        return b"rostrum_rooms 1\n"
 
     async def get(self, path: str) -> tuple[int, str]:
         """Status and text of a page."""

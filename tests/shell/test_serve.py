@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -136,7 +137,7 @@ async def test_a_unix_socket_is_listened_on_and_removed(tmp_path: Path) -> None:
         ("http.listen", socket.SOCK_STREAM),
     ],
 )
-def test_a_port_in_use_is_one_line_and_status_2(key: str, kind: socket.SocketKind) -> None:
+def test_a_port_in_use_is_one_line_and_worth_another_try(key: str, kind: socket.SocketKind) -> None:
     with socket.socket(socket.AF_INET, kind) as other:
         other.bind(("127.0.0.1", 0))
         if kind == socket.SOCK_STREAM:
@@ -144,7 +145,21 @@ def test_a_port_in_use_is_one_line_and_status_2(key: str, kind: socket.SocketKin
         taken = f"127.0.0.1:{other.getsockname()[1]}"
         status, errors = exit_of(*FREE_PORTS, f"{key}={taken}")
     expected = f"sfu: {key}: cannot listen on {taken}: another program listens there already\n"
-    assert (status, errors) == (2, expected)
+    assert (status, errors) == (os.EX_TEMPFAIL, expected)
+
+
+@pytest.mark.parametrize("key", ["media.listen", "control.listen", "http.listen"])
+def test_an_address_that_no_interface_has_yet_is_worth_another_try(key: str) -> None:
+    status, errors = exit_of(*FREE_PORTS, KEYS, f"{key}=203.0.113.7:7")
+    expected = f"sfu: {key}: cannot listen on 203.0.113.7:7: no interface of this machine has that"
+    assert (status, errors) == (os.EX_TEMPFAIL, f"{expected} address\n")
+
+
+def test_an_announced_name_that_is_not_known_yet_is_worth_another_try() -> None:
+    status, errors = exit_of(*FREE_PORTS, 'media.announce=["media.invalid"]')
+    assert status == os.EX_TEMPFAIL
+    assert errors.startswith("sfu: media.announce: cannot resolve media.invalid: ")
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["serve", "check-config"])

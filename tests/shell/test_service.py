@@ -31,6 +31,18 @@ def test_each_state_is_a_message_of_lines() -> None:
     ]
 
 
+def test_nothing_but_the_watchdog_is_told_after_stopping() -> None:
+    told = Told(WATCHDOG_USEC="2000000")
+    told.manager.stopping(31.0)
+    told.manager.reloading(12.5)
+    told.manager.ready()
+    told.manager.beat(100.0)
+    assert [message.partition(b"\n")[0] for message in told.messages] == [
+        b"STOPPING=1",
+        b"WATCHDOG=1",
+    ]
+
+
 def test_the_watchdog_is_fed_twice_in_each_of_its_intervals() -> None:
     told = Told(WATCHDOG_USEC="10000000", WATCHDOG_PID=str(os.getpid()))
     for tenths in range(200):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -46,6 +47,7 @@ class Stage:
         self.now = 0.0
         self.forwarder = FakeForwarder()
         self.mixes = FakeMixes(self.forwarder)
+        self.tiers: Counter[str] = Counter()  # of listeners, as the room counts them
         self.room = Room(
             "room",
             settings or RoomSettings(),
@@ -53,6 +55,7 @@ class Stage:
             now=self.now,
             wall_at_zero=WALL_AT_ZERO,
             mixes=self.mixes if has_mix else None,
+            tiers=self.tiers,
         )
         self.voices: dict[str, Iterator[int]] = {}
         self.told: list[tuple[float, EventBody]] = []

@@ -185,7 +185,7 @@ class TierMachine(RuleBasedStateMachine):
             for name, one in room.participants.items()
             if one.egresses
         ]
-        counted = {tier: count for tier, count in room.subscriptions.tiers.items() if count}
+        counted = {tier: count for tier, count in self.stage.tiers.items() if count}
         assert counted == {tier: tiers.count(tier) for tier in set(tiers)}
 
 

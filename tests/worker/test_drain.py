@@ -17,7 +17,7 @@ from control.commands import (
 from control.errors import ControlError, ErrorCode
 from control.events import EventBody, ParticipantLeft, RoomClosed, ServerDraining, ServerUndrained
 from control.types import LeaveReason, Role
-from sfu.worker.draining import DRAINED_PER_TURN, ROOMS_TOLD_PER_TURN
+from sfu.worker.draining import DRAINED_PEOPLE_PER_TURN, DRAINED_PER_TURN, ROOMS_TOLD_PER_TURN
 from tests.worker.harness import Bench, offer
 
 
@@ -77,6 +77,53 @@ def test_many_rooms_are_closed_some_at_a_time() -> None:
     assert bench.worker.next_deadline() == bench.now
     bench.wait(0.0)
     assert bench.methods().count("room.closed") == rooms
+
+
+def left_in_each_turn(bench: Bench) -> list[int]:
+    """How many leave in this turn and in those that follow, until there are no rooms."""
+    turns: list[int] = []
+    while bench.worker.has_rooms:
+        drained(bench)
+        if turns:
+            deadline = bench.worker.next_deadline()
+            assert deadline is not None and deadline <= bench.now, "it would be forgotten"
+            bench.worker.handle_timer(bench.now)
+        else:
+            bench.worker.drain_participants(bench.now)
+        bench.drain()
+        turns.append(sum(isinstance(body, ParticipantLeft) for _, body in bench.told))
+    return turns
+
+
+@pytest.mark.parametrize("rooms", [1, 40, 1_500])
+def test_thousands_leave_a_few_in_each_turn(rooms: int) -> None:
+    people = 3_000
+    bench = Bench(max_joins_per_s=1_000_000)
+    for number in range(rooms):
+        bench.room(f"r{number}", max_participants=people)
+    for number in range(people):
+        bench.join(f"p{number}", room=f"r{number % rooms}")
+    turns = left_in_each_turn(bench)
+    assert sum(turns) == people and bench.worker.is_empty
+    assert max(turns) <= DRAINED_PEOPLE_PER_TURN
+    assert len(turns) <= people / DRAINED_PEOPLE_PER_TURN + rooms / DRAINED_PER_TURN + rooms + 1
+    assert bench.worker.counters()["left_drained"] == people
+    assert bench.worker.next_deadline() is None
+
+
+def test_a_large_room_is_closed_once_when_its_last_have_left() -> None:
+    bench = Bench(max_joins_per_s=1_000_000)
+    bench.room()
+    for number in range(DRAINED_PEOPLE_PER_TURN + 1):
+        bench.join(f"p{number}")
+    bench.run(ServerDrain(deadline_s=0))
+    drained(bench)
+    bench.wait(0.0)
+    told = [body for _, body in drained(bench)]
+    assert {body.reason for body in told if isinstance(body, ParticipantLeft)} == {
+        LeaveReason.DRAINED
+    }
+    assert [isinstance(body, RoomClosed) for body in told].index(True) == len(told) - 1
 
 
 def test_the_newest_deadline_counts() -> None:
