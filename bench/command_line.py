@@ -70,6 +70,9 @@ _NUMBERS = {
     "slots": _Option("slots", int, 1, 6, "how many speakers a listener hears at once"),
     "duration": _Option("duration_s", float, 1, 604_800, "measured for so many seconds"),
     "join_rate": _Option("join_rate", float, 1, 10_000, "joins a second while rooms fill"),
+    "settle": _Option(
+        "settle_s", float, 0, 600, "then it waits so many seconds before it measures"
+    ),
     "seed": _Option("seed", int, 0, 2**31, "the same seed says the same"),
     "decrypt_every": _Option(
         "decrypt_every", int, 1, 1_000, "of each track's packets, decrypt one in so many"
@@ -94,7 +97,7 @@ _NUMBERS = {
     "rate": _Option("rate", float, 0, 100_000, "commands a second; 0: by --pipeline"),
 }
 _COMMON = (
-    *("rooms", "speakers", "listeners", "slots", "duration", "join_rate", "seed"),
+    *("rooms", "speakers", "listeners", "slots", "duration", "join_rate", "settle", "seed"),
     *("decrypt_every", "m_lines"),
 )
 # Other words for the same.

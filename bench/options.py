@@ -23,6 +23,7 @@ class LoadOptions:
     slots: int = 3
     duration_s: float = 30.0  # of the measured window
     join_rate: float = 100.0  # per s, while the rooms fill
+    settle_s: float = 2.0  # from the last join until the measured window begins
     talk: Talk = "always"
     seed: int = 1
     segmentation: Segmentation = "auto"

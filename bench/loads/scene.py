@@ -30,8 +30,6 @@ from bench.targets.processes import read_usage
 
 T = TypeVar("T")
 
-# Joins and their first reports are over by then.
-SETTLE_S = 2.0
 # Speakers have begun and hold their slots by then, so that listeners find something to hear.
 WARM_UP_S = 0.5
 # Listeners whose beginnings of a turn are looked at; enough for a percentile, and cheap.
@@ -131,11 +129,11 @@ class Scene:
         self.sampler.count(crowd)
 
     async def settle(self) -> None:
-        """Until joining no longer shows in anything."""
+        """Until joining no longer shows in anything, if that is asked for."""
         self.sampler.phase("settling")
         gc.collect()
         gc.freeze()
-        await self._sleep(SETTLE_S)
+        await self._sleep(self.options.settle_s)
 
     # Measuring
 

@@ -59,6 +59,14 @@ def test_listeners_get_what_the_daemon_says_it_sent(room: Run) -> None:
 
 
 @pytest.mark.slow
+def test_the_measured_window_begins_so_long_after_the_last_join(room: Run) -> None:
+    """Who has just joined is watched more closely, at a cost."""
+    later = run(LoadOptions("room", listeners=2, duration_s=1.0, settle_s=6.0))
+    waits_s = [-min(second.at_s for second in one.series.seconds) for one in (room, later)]
+    assert waits_s[1] - waits_s[0] > 2.0  # of 4, looked at once a second
+
+
+@pytest.mark.slow
 def test_three_talkers_are_heard_at_fifty_packets_a_second_each(room: Run) -> None:
     """By each listener; the wire's rate follows from it."""
     figures = room.figures
