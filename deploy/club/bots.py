@@ -25,7 +25,8 @@ from control.events import ParticipantLeft
 from control.types import LeaveReason, Role
 from deploy.club.connecting import OptionError, add_options, client_of
 from deploy.club.conversation import Frame, conversation
-from deploy.club.peer import Peer, PeerError, PeerOptions
+from deploy.club.path import PeerError
+from deploy.club.peer import Peer, PeerOptions
 from deploy.club.voices import Voice, utterances
 
 log = structlog.get_logger("bots")

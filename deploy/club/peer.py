@@ -1,10 +1,8 @@
 """A small WebRTC audio peer: what a browser does towards the daemon, without a browser.
 
-ICE here is one UDP socket that sends connectivity checks (RFC 8445 7.2.2, nominating at once
-because the daemon is ICE-lite) and repeats them as consent (RFC 7675). STUN messages are aioice's;
-DTLS, SRTP and SDP parsing are aiortc's, so nothing of the daemon's own stack is trusted on this
-side. Media goes round aiortc's receivers: a packet is unprotected, parsed and handed to
-`on_packet`, nothing is decoded.
+ICE is one UDP socket (`path`). STUN messages are aioice's; DTLS, SRTP and SDP parsing are aiortc's,
+so nothing of the daemon's own stack is trusted on this side. Media goes round aiortc's receivers: a
+packet is unprotected, parsed and handed to `on_packet`, nothing is decoded.
 
 Times are seconds of the event loop's clock.
 """
@@ -13,33 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import pylibsrtp
-from aioice import stun
 from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import RTCDtlsParameters, RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpReceiveParameters
 from aiortc.rtp import HeaderExtensionsMap, RtpPacket, is_rtcp
 from aiortc.sdp import SessionDescription
 
+from deploy.club.path import IceCredentials, PeerError, UdpPath
+
 LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 TICKS_PER_FRAME = 960  # 20 ms at 48 kHz
-
-# A lost check costs one interval of set-up time; loopback answers the first.
-CHECK_INTERVAL_S = 0.1
-# RFC 7675 5.1 asks for a check every 5 s on average; the half keeps one loss harmless.
-CONSENT_INTERVAL_S = 2.5
-# Only DTLS is queued, and a whole handshake is under ten datagrams.
-DTLS_QUEUE_MAX = 64
-
-
-class PeerError(Exception):
-    """The connection could not be made: no candidate, no answer in time, or a failed handshake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,144 +50,6 @@ class PeerOptions:
     def lines(self) -> int:
         """How many m-lines that makes."""
         return self.slots + self.mix
-
-
-@dataclass(frozen=True, slots=True)
-class IceCredentials:
-    """A username fragment and its password (RFC 8445 5.3)."""
-
-    ufrag: str
-    pwd: str
-
-    @classmethod
-    def fresh(cls) -> IceCredentials:
-        """Long enough for the 24 and 128 bits that the RFC asks for."""
-        return cls(secrets.token_hex(4), secrets.token_hex(16))
-
-
-class UdpPath(asyncio.DatagramProtocol):
-    """The socket towards an ICE-lite server; quacks like aiortc's RTCIceTransport for its DTLS.
-
-    Closed by its owner with `close`; idempotent. Datagrams from any address but the one whose
-    check was answered are ignored.
-    """
-
-    role = "controlling"
-
-    def __init__(
-        self, local: IceCredentials, remote: IceCredentials, host: str | None = None
-    ) -> None:
-        self._host = host
-        self._username = f"{remote.ufrag}:{local.ufrag}"
-        self._key = remote.pwd.encode()
-        self._tie_breaker = secrets.randbits(64)
-        self._dtls: asyncio.Queue[bytes | None] = asyncio.Queue(DTLS_QUEUE_MAX)
-        self._transport: asyncio.DatagramTransport | None = None
-        self._remote: tuple[str, int] | None = None
-        self._pending: dict[bytes, tuple[str, int]] = {}
-        self._consent: asyncio.TimerHandle | None = None
-        self._answered = asyncio.Event()
-        self.on_media: Callable[[bytes], None] | None = None
-        self.on_sent: Callable[[bytes], None] | None = None
-
-    async def connect(self, candidates: Sequence[tuple[str, int]], timeout_s: float) -> None:
-        """Check all candidates until one answers. PeerError when none does in time."""
-        loop = asyncio.get_running_loop()
-        host = self._host or ("::" if ":" in candidates[0][0] else "0.0.0.0")
-        await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
-        deadline = loop.time() + timeout_s
-        while not self._answered.is_set():
-            if loop.time() >= deadline:
-                raise PeerError(f"no answer to connectivity checks from {candidates}")
-            for candidate in candidates:
-                self._check(candidate)
-            try:
-                await asyncio.wait_for(self._answered.wait(), CHECK_INTERVAL_S)
-            except TimeoutError:
-                continue
-        self._keep_consent()
-
-    def send(self, data: bytes) -> None:
-        """Send one datagram to the nominated address; nothing happens once closed."""
-        if self._transport is None or self._remote is None:
-            return
-        if self.on_sent is not None:
-            self.on_sent(data)
-        self._transport.sendto(data, self._remote)
-
-    def close(self) -> None:
-        """Stop checks and reading; a waiting `_recv` ends with ConnectionError."""
-        if self._consent is not None:
-            self._consent.cancel()
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
-        if not self._dtls.full():
-            self._dtls.put_nowait(None)
-
-    def _check(self, candidate: tuple[str, int]) -> None:
-        request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-        request.attributes["USERNAME"] = self._username
-        request.attributes["PRIORITY"] = 0x6E7F1EFF
-        request.attributes["ICE-CONTROLLING"] = self._tie_breaker
-        request.attributes["USE-CANDIDATE"] = None
-        request.add_message_integrity(self._key)
-        # Only the latest checks can still be answered.
-        if len(self._pending) > 16:
-            self._pending.clear()
-        self._pending[request.transaction_id] = candidate
-        if self._transport is not None:
-            data = bytes(request)
-            if self.on_sent is not None:
-                self.on_sent(data)
-            self._transport.sendto(data, candidate)
-
-    def _keep_consent(self) -> None:
-        if self._remote is None or self._transport is None:
-            return
-        self._check(self._remote)
-        loop = asyncio.get_running_loop()
-        self._consent = loop.call_later(CONSENT_INTERVAL_S, self._keep_consent)
-
-    def _receive_stun(self, data: bytes) -> None:
-        try:
-            message = stun.parse_message(data)
-        except ValueError:
-            return
-        if not message.check_message_integrity(self._key):
-            return
-        candidate = self._pending.pop(message.transaction_id, None)
-        if candidate is None or message.message_class is not stun.Class.RESPONSE:
-            return
-        if self._remote is None:
-            self._remote = candidate
-            self._answered.set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        first = data[0] if data else 255
-        if first < 4:
-            self._receive_stun(data)
-        elif addr[:2] != self._remote:
-            return
-        elif first > 127:
-            if self.on_media is not None:
-                self.on_media(data)
-        elif not self._dtls.full():
-            self._dtls.put_nowait(data)
-
-    async def _recv(self) -> bytes:
-        """aiortc's name for "the next datagram"."""
-        data = await self._dtls.get()
-        if data is None:
-            raise ConnectionError
-        return data
-
-    async def _send(self, data: bytes) -> None:
-        """aiortc's name for "send this datagram"."""
-        self.send(data)
 
 
 class Peer:
@@ -228,6 +77,12 @@ class Peer:
         self._path: UdpPath | None = None
         self._dtls: RTCDtlsTransport | None = None
         self._receiving = HeaderExtensionsMap()
+
+    @property
+    def arrived_at(self) -> float:
+        """When the kernel had what is being handled: it may have waited in the socket since."""
+        assert self._path is not None, "something is being handled"
+        return self._path.arrived_at
 
     @property
     def offer(self) -> str:

@@ -69,8 +69,8 @@ class Guest:
     def note(self, packet: RtpPacket) -> None:
         """Write down a received packet."""
         csrc = packet.csrc[0] if packet.csrc else 0
-        now = asyncio.get_running_loop().time()
-        self.heard.append(Heard(now, packet.ssrc, packet.sequence_number, csrc, packet.payload))
+        at = self.peer.arrived_at
+        self.heard.append(Heard(at, packet.ssrc, packet.sequence_number, csrc, packet.payload))
 
     def voices(self) -> dict[int, list[bytes]]:
         """Sound heard so far, by the number of who spoke; the silence of idle slots left out."""

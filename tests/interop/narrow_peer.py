@@ -69,7 +69,7 @@ class NarrowPeer:
         return opus.replace(f"SAVPF {OPUS}\r\n", f"SAVPF {OPUS} {RED}\r\n")
 
     def _take(self, packet: RtpPacket) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self.peer.arrived_at
         self.packets[packet.ssrc] += 1
         number = packet.sequence_number
         reception = self._receptions.setdefault(packet.ssrc, Reception(number, number))
@@ -80,7 +80,7 @@ class NarrowPeer:
             self._has_news = True
 
     def _take_rtcp(self, data: bytes) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self.peer.arrived_at
         for report in parse_compound(data).senders:
             reception = self._receptions.get(report.ssrc)
             if reception is not None:
