@@ -9,6 +9,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair; a test that hangs has a limit of its own.
+settings.register_profile("any_machine", deadline=None)
+settings.load_profile("any_machine")
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL", "") not in ("", "0")
 _skips: dict[str, str] = {}

@@ -169,7 +169,7 @@ class Interleavings(RuleBasedStateMachine):
 
 
 TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestInterleavings.settings = settings(max_examples=80, stateful_step_count=40)
 
 
 def test_a_filter_asks_for_what_it_passes() -> None:

@@ -188,4 +188,4 @@ class Reconnecting(RuleBasedStateMachine):
 
 
 TestReconnecting = Reconnecting.TestCase
-TestReconnecting.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestReconnecting.settings = settings(max_examples=150, stateful_step_count=50)

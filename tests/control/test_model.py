@@ -280,7 +280,6 @@ class Backends(RuleBasedStateMachine):
 Backends.TestCase.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
-    deadline=None,
     derandomize=not IS_ON_DEMAND,
     # Shrinking takes minutes: only who asks for more examples waits for it.
     phases=tuple(Phase) if IS_ON_DEMAND else (Phase.explicit, Phase.generate),

@@ -170,7 +170,7 @@ def do(bench: Bench, step: tuple[Any, ...]) -> None:
             bench.run(COMMANDS[name](*arguments))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     before=st.lists(STEPS, max_size=10),
     after=st.lists(STEPS, min_size=5, max_size=25),

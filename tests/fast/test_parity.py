@@ -309,7 +309,7 @@ OPERATIONS: list[Callable[[Driver, random.Random], Any]] = [
 ]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=40, derandomize=True, database=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 2**32 - 1)), min_size=80, max_size=160

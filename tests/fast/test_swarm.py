@@ -91,7 +91,7 @@ def test_loss_reordering_and_duplicates(
         assert track.highest_sequence == first + max(order)
 
 
-@hypothesis_settings(deadline=None, max_examples=40)
+@hypothesis_settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 150), min_size=1, max_size=120),
     st.sampled_from([1, 4]),

@@ -19,8 +19,10 @@ JOINS = 200
 AT_ONCE = 5
 # As many before fill allocators and caches that stay.
 WARM_UP = 200
-# Under 4 KiB a visit, where a participant is tens; allocators keep a little of their own.
+# Under 4 KiB a visit, where a participant is tens; allocators keep a little of their own, once:
+# what leaks, leaks in the next round again.
 GROWTH_KIB_MAX = 768
+ROUNDS_MAX = 3
 GAUGES = (
     "rooms",
     "timers",
@@ -91,15 +93,19 @@ async def test_two_hundred_visits_leave_nothing_behind() -> None:
             await control.room_create(room=ROOM)
             await visits(control, range(WARM_UP))
             await until_settled(control, daemon)
-            before, memory_before = footprint(daemon), daemon.resident_kib()
-            await visits(control, range(WARM_UP, WARM_UP + JOINS))
-            await until_settled(control, daemon)
-            await until(
-                lambda: footprint(daemon) == before,
-                lambda: f"before {before}, after {footprint(daemon)}",
-            )
-            grown = daemon.resident_kib() - memory_before
-            assert grown < GROWTH_KIB_MAX, f"grown by {grown} KiB"
+            before = footprint(daemon)
+            for number in range(ROUNDS_MAX):
+                memory_before, first = daemon.resident_kib(), WARM_UP + number * JOINS
+                await visits(control, range(first, first + JOINS))
+                await until_settled(control, daemon)
+                await until(
+                    lambda: footprint(daemon) == before,
+                    lambda: f"before {before}, after {footprint(daemon)}",
+                )
+                grown = daemon.resident_kib() - memory_before
+                if grown < GROWTH_KIB_MAX:
+                    break
+            assert grown < GROWTH_KIB_MAX, f"grown by {grown} KiB, and not for the first time"
             assert daemon.metric("rostrum_bugs_total") == 0
             assert daemon.metric("rostrum_joins_total") >= WARM_UP + JOINS
 

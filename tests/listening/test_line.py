@@ -241,7 +241,7 @@ def tell(line: Line, what: tuple, now: float) -> None:  # type: ignore[type-arg]
             line.observe_sent(packets, now)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.booleans(), st.booleans(), st.lists(st.tuples(TIMES, INPUTS), min_size=1, max_size=60))
 def test_whatever_it_is_told_it_stays_within_its_terms(
     takes_red: bool,

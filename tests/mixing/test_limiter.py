@@ -73,7 +73,7 @@ def test_a_click_makes_the_rest_quieter_for_a_blink() -> None:
     assert (ducked.max() - ducked.min()) / RATE_HZ < 0.050
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(0, 9_599), st.floats(-20, 20)), max_size=40),
     st.floats(0, 3),

@@ -222,7 +222,7 @@ def perform(room: Room, operation: tuple[str, int, float, float]) -> None:
         room.now += talker.microphone.frame_s
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     voices=st.lists(voices, min_size=3, max_size=3),
     first_sequence=st.integers(1, 32_767),

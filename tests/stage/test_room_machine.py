@@ -394,7 +394,6 @@ class RoomMachine(RuleBasedStateMachine):
 RoomMachine.TestCase.settings = settings(
     max_examples=60,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestRoom = RoomMachine.TestCase

@@ -228,7 +228,6 @@ class SubscriptionMachine(RuleBasedStateMachine):
 SubscriptionMachine.TestCase.settings = settings(
     max_examples=60,
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestSubscriptions = SubscriptionMachine.TestCase
