@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from bench.goals import MIXING_FIGURES, Goal, Table, source
 from bench.options import LINES_KBPS
+from bench.plan_forwarding import ROOM
 
-# Whoever joins is watched closely for 10 s, at a cost: what listeners cost is asked after that.
-_STAYED = "--settle 12 --duration 10 --segmentation off"
-_MIX = f"room --speakers 3 --mode mix --join-rate 100 {_STAYED}"
+_MIX = "room --speakers 3 --mode mix --join-rate 100 --duration 10 --segmentation off"
 # B1, B2, B3 and B4 in turn: the most that each of them may be sent.
 _FOUR_TIERS = "--max-kbps 0,45,30,20"
 _MIXED = (
@@ -54,11 +53,7 @@ ADAPTING = (
             source(
                 "mix-1000-tiers", "mixes of four tiers", f"{_MIX} --listeners 1000 {_FOUR_TIERS}"
             ),
-            source(
-                "slots-1000",
-                "three slots",
-                f"room --speakers 3 --join-rate 100 --listeners 1000 {_STAYED}",
-            ),
+            source("slots-1000", "three slots", f"{ROOM} --listeners 1000 --segmentation off"),
         ),
         _MIXED,
         (
