@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.refusal import N_, Refused
-from deploy.club.store.people import MemberInterest
+from deploy.club.store import MemberInterest
 
 # Of a person; more of them would rank every room alike.
 INTERESTS_MAX = 20

@@ -63,7 +63,9 @@ def _opened(data: bytes) -> Image.Image:
 def _squared(image: Image.Image) -> Image.Image:
     """A new picture, so that nothing of the file's `info` comes along."""
     try:
-        image.draft("RGB", (2 * SIDE_PX, 2 * SIDE_PX))  # a JPEG is decoded at a fraction of its size
+        image.draft(
+            "RGB", (2 * SIDE_PX, 2 * SIDE_PX)
+        )  # a JPEG is decoded at a fraction of its size
         upright = ImageOps.exif_transpose(image).convert("RGBA")
         fitted = ImageOps.fit(upright, (SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
     except Exception as error:  # as above, now for the pixels
