@@ -34,7 +34,7 @@ class LogSender:
     """
 
     def __init__(self, *, is_development: bool = False) -> None:
-        self._log = structlog.get_logger("club.door")
+        self._log = structlog.get_logger("door")
         self._is_development = is_development
         self._shown: dict[str, str] = {}
 
