@@ -1,4 +1,4 @@
-"""How a telephone number is known here: by a keyed hash, which finds it again and cannot be read."""
+"""How a telephone number is known here: by a keyed hash, which finds it and cannot be read."""
 
 from __future__ import annotations
 

@@ -24,18 +24,12 @@ SESSIONS_MAX = 20
 
 async def find(tx: AsyncSession, token: str, now: datetime) -> Session | None:
     """The session of a cookie; None for one that is unknown, too old, or whose member is gone."""
-    row = (
-        await tx.execute(
-            select(Session, Member)
-            .outerjoin(Member, Member.id == Session.member_id)
-            .where(Session.id == _id_of(token))
-        )
-    ).one_or_none()
-    if row is None:
+    session = await tx.get(Session, _id_of(token))
+    if session is None:
         return None
-    session, member = row.tuple()
     if now >= session.seen_at + IDLE_MAX or now >= session.created_at + AGE_MAX:
         return None
+    member = await tx.get(Member, session.member_id) if session.member_id is not None else None
     if member is not None and (member.standing == "removed" or member.deleted_at is not None):
         return None
     if now >= session.seen_at + SEEN_STEP:
