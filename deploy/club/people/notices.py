@@ -134,7 +134,7 @@ async def notify_all(
         await _forget_old(tx, batch)
 
 
-async def unread_count(tx: AsyncSession, member_id: str) -> int:
+async def unread(tx: AsyncSession, member_id: str) -> int:
     """How many notices the member has not read."""
     count = await tx.scalar(
         select(func.count())
