@@ -39,6 +39,9 @@ class Room(Base):
     opened_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     is_locked: Mapped[bool] = mapped_column(default=False)
+    are_hands_open: Mapped[bool] = mapped_column(default=True)
+    # Up to this moment of the daemon's clock speech is counted in `Talk`.
+    talk_counted_until: Mapped[datetime | None]
     language: Mapped[str] = mapped_column(String(8), default="en")
 
 

@@ -244,6 +244,8 @@ def _rooms() -> None:
         sa.Column("opened_at", UtcTime(), nullable=True),
         sa.Column("ended_at", UtcTime(), nullable=True),
         sa.Column("is_locked", sa.Boolean(), nullable=False),
+        sa.Column("are_hands_open", sa.Boolean(), nullable=False),
+        sa.Column("talk_counted_until", UtcTime(), nullable=True),
         sa.Column("language", sa.String(length=8), nullable=False),
         sa.ForeignKeyConstraint(["created_by"], ["members.id"], name=op.f("fk_rooms_created_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rooms")),
