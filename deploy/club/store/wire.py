@@ -30,6 +30,8 @@ ANSWER_WITHIN_S = 5.0
 OUTBOX_MAX = 1000
 
 _NOTIFY = text("SELECT pg_notify(:channel, :text)")
+# How asyncpg says that the server, or the way to it, is gone.
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _log = structlog.get_logger(__name__)
 
 
@@ -43,12 +45,13 @@ class Wire:
         self._origin = secrets.token_hex(8)
         self._outbox: deque[str] = deque(maxlen=OUTBOX_MAX)
         self._wakened = asyncio.Event()
+        self._connection: asyncpg.Connection[Any] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen; OSError or asyncpg's errors when PostgreSQL is not there at all."""
-        connection = await self._connect()
-        self._task = asyncio.create_task(self._run(connection), name="club bus")
+        self._connection = await self._connect()
+        self._task = asyncio.create_task(self._run(self._connection), name="club bus")
 
     async def close(self) -> None:
         """Listen no more."""
@@ -56,6 +59,9 @@ class Wire:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._connection is not None:
+            with contextlib.suppress(*_LOST):
+                await self._connection.close(timeout=ANSWER_WITHIN_S)
 
     def send(self, message: str) -> None:
         """Queue `message` for the other processes."""
@@ -81,11 +87,10 @@ class Wire:
         while True:
             try:
                 await self._serve(connection)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _LOST as error:
                 _log.warning("bus.lost", error=str(error))
-            finally:
-                connection.terminate()
-            connection = await self._again()
+            connection.terminate()
+            connection = self._connection = await self._again()
             _log.info("bus.resumed")
             self.on_resumed()
 
@@ -112,7 +117,7 @@ class Wire:
             delay_s = min(2 * delay_s, RETRY_MAX_S)
             try:
                 return await self._connect()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _LOST as error:
                 _log.info("bus.away", error=str(error))
 
     def _heard(self, _connection: object, _pid: int, _channel: str, message: object) -> None:
