@@ -1,0 +1,80 @@
+"""The web application: all parts' routes behind one guard, and the tasks that run beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from deploy.club.settings import Settings
+from deploy.club.web import guard
+from deploy.club.web.limits import Limits
+from deploy.club.web.parts import CLUB, Parts, utc_now
+from deploy.club.web.routes import Route
+from deploy.club.web.static import STATIC, StaticFiles
+
+if TYPE_CHECKING:
+    from deploy.club.door.sender import CodeSender
+    from deploy.club.room.live import LiveRooms
+    from deploy.club.store import Store
+
+log = structlog.get_logger()
+
+PARTS = ("web", "door", "people", "hall", "room")
+# The largest body of any route, a picture; each route has its own, smaller limit.
+BODY_BYTES_MAX = 3 * 1024 * 1024
+# Reminders are due to the minute.
+CHORES_EVERY_S = 20.0
+
+
+def all_routes() -> tuple[Route, ...]:
+    """Every route of every part."""
+    routes: list[Route] = []
+    for part in PARTS:
+        try:
+            module = importlib.import_module(f"deploy.club.{part}.pages")
+        except ModuleNotFoundError as error:
+            log.warning("part.missing", part=part, error=str(error))
+            continue
+        routes.extend(module.ROUTES)
+    return tuple(routes)
+
+
+def create_app(
+    settings: Settings,
+    store: Store,
+    live: LiveRooms,
+    sender: CodeSender,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    limits: Limits | None = None,
+    chores_every_s: float = CHORES_EVERY_S,
+) -> web.Application:
+    """The whole site. It runs `live` while it is up; `store` is opened and closed by the caller."""
+    app = web.Application(
+        client_max_size=BODY_BYTES_MAX, middlewares=[guard.tell_refusals, guard.admit]
+    )
+    app[CLUB] = Parts(settings, store, clock, sender, live, limits or Limits())
+    app[STATIC] = StaticFiles()
+    app[guard.ROUTES] = {}
+    for route in all_routes():
+        added = app.router.add_route(route.method, route.path, route.handler)
+        app[guard.ROUTES][added] = route
+    app.router.add_get("/static/{hash}/{name:.+}", app[STATIC].serve)
+    app.on_response_prepare.append(guard.add_headers)
+    app.cleanup_ctx.append(_follow_daemon)
+    return app
+
+
+async def _follow_daemon(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(app[CLUB].live.run())
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
