@@ -59,7 +59,7 @@ def score(room: Candidate, interests: Set[str], follows: Set[str], now: datetime
     total += min(math.log2(1 + room.speakers + room.listeners) / 2, LIVELINESS_MAX)
     # A clock that is a little behind must not make a room fresher than new.
     age = max(now - room.opened_at, timedelta())
-    total += FRESHNESS * 0.5 ** (age / FRESHNESS_HALF_LIFE)
+    total += FRESHNESS * math.exp2(-(age / FRESHNESS_HALF_LIFE))
     return total if room.speakers else total + EMPTY_STAGE
 
 
