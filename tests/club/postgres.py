@@ -55,6 +55,11 @@ class Postgres:
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
 
+    @property
+    def is_running(self) -> bool:
+        """Between `start` and `stop`."""
+        return self._process is not None
+
     def url(self, database: str) -> str:
         """As settings want it."""
         return f"postgresql+asyncpg://{USER}@/{database}?host={self._folder}"

@@ -43,6 +43,11 @@ class Listening(AsyncIterator[Message]):
         self._arrived = asyncio.Event()
         self._is_closed = False
 
+    @property
+    def waiting(self) -> int:
+        """How many messages are yet to be read."""
+        return len(self._waiting)
+
     def hand(self, topic: str, payload: dict[str, Any]) -> None:
         """Put a message in line. A full line is replaced by one RESUMED."""
         if self._is_closed or (topic not in self.topics and topic != RESUMED):
@@ -82,6 +87,11 @@ class Bus:
         if wire is not None:
             wire.on_message = self._from_wire
             wire.on_resumed = lambda: self._deliver(RESUMED, {})
+
+    @property
+    def listeners(self) -> int:
+        """How many there are."""
+        return len(self._listeners)
 
     def publish(self, topic: str, payload: dict[str, Any]) -> None:
         """Tell everybody now. ValueError if `payload` is too long for PostgreSQL's NOTIFY."""
