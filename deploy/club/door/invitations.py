@@ -130,7 +130,7 @@ async def given_by(tx: AsyncSession, inviter_id: str) -> Sequence[Given]:
         .order_by(Invitation.created_at.desc(), Invitation.code)
         .limit(LISTED_MAX)
     )
-    return [Given(invitation, used_by) for invitation, used_by in rows.tuples()]
+    return [Given(invitation, used_by) for invitation, used_by in rows]
 
 
 async def _take_one(tx: AsyncSession, inviter_id: str) -> None:
