@@ -14,6 +14,7 @@ from aiohttp import web
 
 from deploy.club.settings import Settings
 from deploy.club.web import guard
+from deploy.club.web.chores import run_chores
 from deploy.club.web.limits import Limits
 from deploy.club.web.parts import CLUB, Parts, utc_now
 from deploy.club.web.routes import Route
@@ -29,8 +30,6 @@ log = structlog.get_logger()
 PARTS = ("web", "door", "people", "hall", "room")
 # The largest body of any route, a picture; each route has its own, smaller limit.
 BODY_BYTES_MAX = 3 * 1024 * 1024
-# Reminders are due to the minute.
-CHORES_EVERY_S = 20.0
 
 
 def all_routes() -> tuple[Route, ...]:
@@ -54,7 +53,6 @@ def create_app(
     *,
     clock: Callable[[], datetime] = utc_now,
     limits: Limits | None = None,
-    chores_every_s: float = CHORES_EVERY_S,
 ) -> web.Application:
     """The whole site. It runs `live` while it is up; `store` is opened and closed by the caller."""
     app = web.Application(
@@ -68,7 +66,7 @@ def create_app(
         app[guard.ROUTES][added] = route
     app.router.add_get("/static/{hash}/{name:.+}", app[STATIC].serve)
     app.on_response_prepare.append(guard.add_headers)
-    app.cleanup_ctx.append(_follow_daemon)
+    app.cleanup_ctx.extend((_follow_daemon, run_chores))
     return app
 
 

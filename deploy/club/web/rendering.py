@@ -118,6 +118,7 @@ def environment(locale: Locale) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_translations(translations(locale), newstyle=True)  # type: ignore[attr-defined]
     made.globals["interests"] = functools.partial(_interests, locale)
     made.filters["ago"] = functools.partial(_ago, locale)

@@ -69,7 +69,7 @@ async def recognise(request: web.Request) -> Visitor:
                     member = await tx.get(Member, session.member_id)
                 found = _known(request, session, member)
                 if found.standing >= Standing.MEMBER and member is not None:
-                    unread = await notices.unread_count(tx, member.id)
+                    unread = await notices.unread(tx, member.id)
                     found = replace(found, unread=unread)
     request[_VISITOR] = found
     return found

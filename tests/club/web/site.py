@@ -105,7 +105,11 @@ class Browser:
 
     async def socket(self, path: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
         """Open a WebSocket from a page of the site."""
-        return await self._http.ws_connect(path, headers={"Origin": self._site.url}, **options)
+        headers = {"Origin": self._site.url}
+        opened: aiohttp.ClientWebSocketResponse = await self._http.ws_connect(
+            path, headers=headers, **options
+        )
+        return opened
 
     async def csrf(self) -> str:
         """The token of this visitor's forms, which even the page of a wrong address has."""
