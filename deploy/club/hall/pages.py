@@ -51,7 +51,9 @@ async def show_upcoming(request: web.Request) -> web.Response:
     parts, me = request.app[CLUB], visitor(request).me
     async with parts.store.begin() as tx:
         cards = await listing.upcoming(tx, me, parts.clock())
-    return render(request, "hall/upcoming.html", cards=cards, visibilities=listing.VISIBILITIES)
+    return render(
+        request, "hall/upcoming.html", cards_shown=cards, visibilities=listing.VISIBILITIES
+    )
 
 
 async def show_new(request: web.Request) -> web.Response:

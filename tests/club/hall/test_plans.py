@@ -56,7 +56,9 @@ def test_what_a_plan_cannot_be() -> None:
     assert refused({"topic": "x" * 101}) == "bad_topic"
     assert refused({"about": "x" * 1001}) == "bad_about"
     assert refused({"visibility": "secret"}) == "bad_visibility"
-    assert refused({}, interests=sorted(INTERESTS)[: ROOM_INTERESTS_MAX + 1]) == "too_many_interests"
+    assert (
+        refused({}, interests=sorted(INTERESTS)[: ROOM_INTERESTS_MAX + 1]) == "too_many_interests"
+    )
     assert refused({}, hosts=[f"m-{n}" for n in range(HOSTS_MAX)]) == "too_many_people"
     assert refused({}, invited=[f"m-{n}" for n in range(51)]) == "too_many_people"
 

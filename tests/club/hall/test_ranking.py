@@ -90,7 +90,9 @@ candidates = st.builds(
 
 
 @given(st.lists(candidates, max_size=12), st.randoms(use_true_random=False))
-def test_the_order_depends_on_the_rooms_and_not_on_how_they_came(rooms: list[Any], chance: Any) -> None:
+def test_the_order_depends_on_the_rooms_and_not_on_how_they_came(
+    rooms: list[Any], chance: Any
+) -> None:
     expected = order(*rooms)
     chance.shuffle(rooms)
     assert order(*rooms) == expected
