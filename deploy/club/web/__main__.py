@@ -7,7 +7,6 @@ may run at once with one PostgreSQL.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import logging
@@ -17,9 +16,9 @@ from collections.abc import Sequence
 
 from control import Client
 from control.errors import ConnectionLost, ControlError
-from deploy.club.connecting import OptionError, add_options, client_of
+from deploy.club.connecting import OptionError, client_of
 from deploy.club.settings import Settings
-from deploy.club.web.options import Appointed, add_site_options, hosts_of, settings_of
+from deploy.club.web.options import Appointed, hosts_of, parse_arguments, settings_of
 from deploy.club.web.serving import running
 
 RETRY_S = 1.0
@@ -60,16 +59,6 @@ async def _connect(control: Client) -> None:
             await control.connect()
             return
         await asyncio.sleep(RETRY_S)
-
-
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line; argparse exits with status 2 for a bad one."""
-    parser = argparse.ArgumentParser(prog="deploy.club.web", description=__doc__)
-    add_options(parser)
-    add_site_options(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="where the pages are served")
-    parser.add_argument("--port", type=int, default=8080, help="the pages' port")
-    return parser.parse_args(arguments)
 
 
 def main() -> None:

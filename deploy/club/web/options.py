@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from deploy.club.connecting import OptionError, read_secret
+from deploy.club.connecting import OptionError, add_options, read_secret
 from deploy.club.refusal import Refused
 from deploy.club.settings import Door, Settings
 from deploy.club.tokens import normalise_phone
@@ -23,8 +23,53 @@ class Appointed:
     name: str
 
 
-def add_site_options(parser: argparse.ArgumentParser) -> None:
-    """What a club is, beside where it is served."""
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; argparse exits with status 2 for a bad one."""
+    parser = argparse.ArgumentParser(prog="deploy.club.web", description="The club's web server.")
+    add_options(parser)
+    _add_site_options(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="where the pages are served")
+    parser.add_argument("--port", type=int, default=8080, help="the pages' port")
+    return parser.parse_args(arguments)
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings. Raises OptionError."""
+    doors = frozenset(Door(name) for name in options.door) if options.door else frozenset(Door)
+    try:
+        url = make_url(options.database)
+        if options.database_password_file is not None:
+            url = url.set(password=read_secret(options.database_password_file).decode())
+        return Settings(
+            database_url=url.render_as_string(hide_password=False),
+            secret=read_secret(options.secret_file),
+            base_url=options.base_url.rstrip("/"),
+            doors=doors,
+            invitations_each=options.invitations,
+            name=options.name,
+            trusted_proxies=options.trusted_proxies,
+        )
+    except (ArgumentError, ValueError) as error:
+        raise OptionError(str(error)) from None
+
+
+def hosts_of(options: argparse.Namespace) -> tuple[Appointed, ...]:
+    """Who is to be a host. Raises OptionError with the line that is none."""
+    if options.hosts_file is None:
+        return ()
+    appointed = []
+    for number, line in enumerate(read_secret(options.hosts_file).decode().splitlines(), 1):
+        phone, _, name = line.strip().partition(" ")
+        if not phone or phone.startswith("#"):
+            continue
+        try:
+            appointed.append(Appointed(normalise_phone(phone), name.strip() or "Host"))
+        except Refused as refused:
+            raise OptionError(f"{options.hosts_file}, line {number}: {refused.text}") from None
+    return tuple(appointed)
+
+
+def _add_site_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database",
         default="sqlite+aiosqlite:///club.sqlite",
@@ -62,39 +107,3 @@ def add_site_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="who are hosts of the club: in each line a telephone number and a name",
     )
-
-
-def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings. Raises OptionError."""
-    doors = frozenset(Door(name) for name in options.door) if options.door else frozenset(Door)
-    try:
-        url = make_url(options.database)
-        if options.database_password_file is not None:
-            url = url.set(password=read_secret(options.database_password_file).decode())
-        return Settings(
-            database_url=url.render_as_string(hide_password=False),
-            secret=read_secret(options.secret_file),
-            base_url=options.base_url.rstrip("/"),
-            doors=doors,
-            invitations_each=options.invitations,
-            name=options.name,
-            trusted_proxies=options.trusted_proxies,
-        )
-    except (ArgumentError, ValueError) as error:
-        raise OptionError(str(error)) from None
-
-
-def hosts_of(options: argparse.Namespace) -> tuple[Appointed, ...]:
-    """Who is to be a host. Raises OptionError with the line that is none."""
-    if options.hosts_file is None:
-        return ()
-    appointed = []
-    for number, line in enumerate(read_secret(options.hosts_file).decode().splitlines(), 1):
-        phone, _, name = line.strip().partition(" ")
-        if not phone or phone.startswith("#"):
-            continue
-        try:
-            appointed.append(Appointed(normalise_phone(phone), name.strip() or "Host"))
-        except Refused as refused:
-            raise OptionError(f"{options.hosts_file}, line {number}: {refused.text}") from None
-    return tuple(appointed)
