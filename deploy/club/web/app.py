@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -53,15 +53,18 @@ def create_app(
     *,
     clock: Callable[[], datetime] = utc_now,
     limits: Limits | None = None,
+    more: Iterable[Route] = (),
 ) -> web.Application:
-    """The whole site. It runs `live` while it is up; `store` is opened and closed by the caller."""
+    """The whole site, and `more` pages of one's own. It runs `live` while it is up; `store` is
+    opened and closed by the caller.
+    """
     app = web.Application(
         client_max_size=BODY_BYTES_MAX, middlewares=[guard.tell_refusals, guard.admit]
     )
     app[CLUB] = Parts(settings, store, clock, sender, live, limits or Limits())
     app[STATIC] = StaticFiles()
     app[guard.ROUTES] = {}
-    for route in all_routes():
+    for route in (*all_routes(), *more):
         added = app.router.add_route(route.method, route.path, route.handler)
         app[guard.ROUTES][added] = route
     app.router.add_get("/static/{hash}/{name:.+}", app[STATIC].serve)

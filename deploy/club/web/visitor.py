@@ -98,7 +98,7 @@ def client_address(request: web.Request) -> str:
     address = request.remote or ""
     if proxies:
         forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        address = forwarded[-proxies] if len(forwarded) >= proxies else address
+        address = (forwarded[-proxies] if len(forwarded) >= proxies else "") or address
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

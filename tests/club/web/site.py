@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -19,6 +19,7 @@ from deploy.club.store import Member, Store
 from deploy.club.tokens import keyed_hash, new_id
 from deploy.club.web.app import create_app
 from deploy.club.web.limits import Limits
+from deploy.club.web.routes import Route
 
 NOW = datetime(2026, 1, 31, 18, 0, tzinfo=UTC)
 CSRF = re.compile(r'name="csrf" value="([^"]+)"')
@@ -217,13 +218,13 @@ async def serving(
     live: Any = None,
     clock: Clock | None = None,
     limits: Limits | None = None,
+    routes: Iterable[Route] = (),
 ) -> AsyncIterator[Site]:
     """The whole site over `store`, in this process."""
     clock = clock or Clock()
     sender = LogSender(is_development=settings.is_development)
-    app = create_app(
-        settings, store, live or cast(Any, QuietRooms()), sender, clock=clock, limits=limits
-    )
+    rooms = live or cast(Any, QuietRooms())
+    app = create_app(settings, store, rooms, sender, clock=clock, limits=limits, more=routes)
     server = TestServer(app)
     await server.start_server()
     site = Site(server, store, settings, clock)
