@@ -50,16 +50,19 @@ async def add(
 
 async def remove(
     tx: AsyncSession, settings: Settings, host: Member, phone: str, now: datetime
-) -> None:
-    """Take a number off the list; who got in with it stays. Refused `not_listed`."""
+) -> bool:
+    """Take a number off the list; False when it was not on it. Who got in with it stays.
+
+    Refused `bad_phone`.
+    """
     removed = await tx.scalar(
         delete(AllowedNumber)
         .where(AllowedNumber.phone_hash == phone_hash(settings, normalise_phone(phone)))
         .returning(AllowedNumber.phone_hash)
     )
-    if removed is None:
-        raise Refused("not_listed", 404, N_("This number is not on the list."))
-    note(tx, host.id, "numbers.remove", now)
+    if removed is not None:
+        note(tx, host.id, "numbers.remove", now)
+    return removed is not None
 
 
 async def is_listed(tx: AsyncSession, key: str) -> bool:

@@ -1,4 +1,4 @@
-"""From a proven number to a person of the club: a name, interests, and a way in or a place in line."""
+"""From a proven number to a person of the club: a name, interests, and a way in or a place."""
 
 from __future__ import annotations
 
