@@ -46,12 +46,12 @@ class Club:
         """One blocks another."""
         await self.founder.block(self.people[blocker], self.people[blocked])
 
-    async def plan(self, host: str, now: datetime = NOW, **plan: Any) -> str:
+    async def plan(self, host: str, **plan: Any) -> str:
         """A room by its plan, live or scheduled; its id."""
         made = Plan(**({"topic": "Bees"} | plan))
         make = open_room if made.scheduled_at is None else schedule_room
         async with self.store.begin() as tx:
-            return (await make(tx, await self.member(tx, host), made, now)).id
+            return (await make(tx, await self.member(tx, host), made, NOW)).id
 
     async def member(self, tx: AsyncSession, name: str) -> Member:
         """The row of somebody."""

@@ -13,9 +13,13 @@ from deploy.club.store import RoomState, Seat, Visibility
 ALL_SEATS: tuple[Seat | None, ...] = (*get_args(Seat), None)
 
 
+def code_of(facts: Facts) -> str | None:
+    problem = refusal(facts)
+    return None if problem is None else problem.code
+
+
 def code(**facts: Any) -> str | None:
-    problem = refusal(Facts(**facts))
-    return problem and problem.code
+    return code_of(Facts(**facts))
 
 
 @pytest.mark.parametrize(
@@ -67,11 +71,6 @@ def test_a_block_hides_everything_but_ones_own_room(
     else:
         assert code_of(facts) == "no_such_room"
         assert not is_shown(facts)
-
-
-def code_of(facts: Facts) -> str | None:
-    problem = refusal(facts)
-    return problem and problem.code
 
 
 def test_who_is_no_member_enters_nothing() -> None:
