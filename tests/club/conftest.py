@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.club.settings import Settings
-from deploy.club.store import Store
+from deploy.club.store import Base, Store
 from tests.club import postgres as server
 from tests.club.web.site import SignedIn, Site, serving
 
@@ -45,7 +45,15 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _postgres_template(postgres: server.Postgres) -> str:
     name = postgres.new_database()
     asyncio.run(_migrate(postgres.url(name)))
+    # A copy is refused while anybody is connected to the original, and be it on the way out.
+    postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    postgres.disconnect(name)
     return name
+
+
+@pytest.fixture(scope="session")
+def _postgres_database(postgres: server.Postgres, _postgres_template: str) -> str:
+    return postgres.new_database(_postgres_template)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -56,10 +64,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
         yield f"sqlite+aiosqlite:///{path}"
         return
+    # Emptied after each test: a new one for each would take ten times as long.
     running: server.Postgres = request.getfixturevalue("postgres")
-    name = running.new_database(request.getfixturevalue("_postgres_template"))
+    name: str = request.getfixturevalue("_postgres_database")
     yield running.url(name)
-    running.run(f"DROP DATABASE {name} WITH (FORCE)")
+    running.disconnect(name)
+    tables = reversed(Base.metadata.sorted_tables)
+    running.run("; ".join(f"DELETE FROM {table.name}" for table in tables), name)
 
 
 @pytest.fixture

@@ -71,11 +71,17 @@ class Postgres:
         self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
-    def run(self, statement: str) -> str:
+    def disconnect(self, database: str) -> None:
+        """End everybody's connections to `database`."""
+        self.run(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        )
+
+    def run(self, statement: str, database: str = "postgres") -> str:
         """Run SQL as the superuser; what psql prints."""
         return self._call(
             "psql", "-XqtA", "-v", "ON_ERROR_STOP=1", "-U", USER,
-            "-h", str(self._folder), "-d", "postgres", "-c", statement,
+            "-h", str(self._folder), "-d", database, "-c", statement,
         )  # fmt: skip
 
     def create(self) -> None:
