@@ -40,7 +40,7 @@ else
 build: setup ## the compiled core alone (SFU_SANITIZE=1: into build/sanitize, under ASan and UBSan)
 endif
 
-demo: setup ## the daemon, a web page in front of it and two bots on stage
+demo: setup ## the daemon, the club in front of it and two bots on stage
 	$(BIN)/python -m deploy.club
 
 lint: setup ## ruff, mypy --strict, import contracts, tsc where Node is
