@@ -24,34 +24,48 @@ const TOASTS_MAX = 3;
  * @param {{busy: boolean, blocked: boolean, connected: boolean}} state
  */
 export function renderControls(you, room, { busy, blocked, connected }) {
+  const hadFocus = byId("bar").contains(document.activeElement);
   const isOnStage = you.present && you.role !== "listener";
   const mic = buttonById("mic");
   mic.hidden = !isOnStage;
   setLabel(mic, you.muted ? "unmute" : "mute");
   mic.classList.toggle("button-primary", you.muted);
   mic.classList.toggle("is-on-air", !you.muted);
-  mic.disabled = busy || you.mute_locked;
+  setEnabled(mic, !busy && !you.mute_locked);
   const hand = buttonById("hand");
   hand.hidden = !you.present || isOnStage || you.moderator;
   setLabel(hand, you.hand ? "lower_own_hand" : "raise_hand");
   hand.setAttribute("aria-pressed", String(you.hand));
-  hand.disabled = busy || (!you.hand && room.hands_locked);
+  setEnabled(hand, !busy && (you.hand || !room.hands_locked));
   const up = buttonById("go-up");
   up.hidden = !you.present || isOnStage || !you.moderator;
-  up.disabled = busy;
   buttonById("leave-stage").hidden = !isOnStage;
   buttonById("sound").hidden = !blocked;
   const text = connected ? standing(you, isOnStage, room) : t("connecting");
   if (byId("standing").textContent !== text) byId("standing").textContent = text;
-  renderCharge(you, room, busy);
+  renderCharge(you, room);
+  if (hadFocus && isHidden(document.activeElement)) (isOnStage ? mic : buttonById("leave")).focus();
+}
+
+/** @param {Element | null} element */
+function isHidden(element) {
+  return !(element instanceof HTMLElement) || element === document.body || element.hidden;
+}
+
+/**
+ * A button that cannot be used at the moment keeps the focus, which a disabled one would lose.
+ * @param {HTMLButtonElement} button
+ * @param {boolean} enabled
+ */
+function setEnabled(button, enabled) {
+  button.setAttribute("aria-disabled", String(!enabled));
 }
 
 /**
  * @param {You} you
  * @param {Room} room
- * @param {boolean} busy
  */
-function renderCharge(you, room, busy) {
+function renderCharge(you, room) {
   const may = new Set(you.may);
   byId("charge").hidden = !(isInCharge(you) || may.has("end"));
   const lock = buttonById("lock");
@@ -61,7 +75,6 @@ function renderCharge(you, room, busy) {
   hands.hidden = !may.has("lock_hands");
   setLabel(hands, room.hands_locked ? "unlock_hands" : "lock_hands");
   buttonById("end").hidden = !may.has("end");
-  for (const button of [lock, hands]) button.disabled = busy;
   byId("locked").hidden = !room.locked;
   byId("hands-closed").hidden = !room.hands_locked;
 }

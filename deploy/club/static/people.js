@@ -83,7 +83,18 @@ function renderList(list, people, template, render) {
     if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
     render(item, person);
   });
-  for (const item of kept.values()) item.remove();
+  for (const item of kept.values()) removeKeepingFocus(item, list);
+}
+
+/**
+ * Whoever stands on what goes away stands on what it was in then, not at the top of the page.
+ * @param {Element} gone
+ * @param {HTMLElement} around
+ */
+function removeKeepingFocus(gone, around) {
+  const hadFocus = gone.contains(document.activeElement);
+  gone.remove();
+  if (hadFocus) (around.querySelector("button") ?? around).focus();
 }
 
 /**
@@ -194,7 +205,7 @@ function renderActs(item, actions, person, act) {
     button.setAttribute("aria-label", `${t(action)}: ${person.name}`);
     if (place.children[index] !== button) place.insertBefore(button, place.children[index] ?? null);
   });
-  for (const button of kept.values()) button.remove();
+  for (const button of kept.values()) removeKeepingFocus(button, place);
 }
 
 /**

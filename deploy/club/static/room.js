@@ -71,7 +71,8 @@ class Visit {
   }
 
   toggleMicrophone() {
-    return this.#guarded(async () => {
+    if (this.#state.busy) return;
+    this.#guarded(async () => {
       if (!this.#you.muted) {
         this.#wantsToTalk = false;
         this.#microphone.setTalking(false);
@@ -86,7 +87,8 @@ class Visit {
   }
 
   toggleHand() {
-    return this.act(this.#you.hand ? "lower_hand" : "raise_hand");
+    if (this.#state.busy) return;
+    this.act(this.#you.hand ? "lower_hand" : "raise_hand");
   }
 
   toggleLock() {
