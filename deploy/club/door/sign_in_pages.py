@@ -149,13 +149,14 @@ def _set_pending(request: web.Request, response: web.StreamResponse, value: str)
 
 def _of_number(request: web.Request, phone: str) -> dict[str, Any]:
     """What the code's page says; the code itself in development only."""
-    sender = request.app[CLUB].sender
-    return {"phone": phone, "shown": sender.shown(phone) if isinstance(sender, LogSender) else None}
+    parts = request.app[CLUB]
+    shown = None
+    if parts.settings.is_development and isinstance(parts.sender, LogSender):
+        shown = parts.sender.shown(phone)
+    return {"phone": phone, "shown": shown}
 
 
-def _refused(
-    request: web.Request, template: str, refused: Refused, **context: Any
-) -> web.Response:
+def _refused(request: web.Request, template: str, refused: Refused, **context: Any) -> web.Response:
     """The form again, with what is wrong beside its field."""
     error = translate(visitor(request).locale, refused.text, refused.params)
     response = render(request, template, status=refused.status, error=error, **context)

@@ -1,4 +1,4 @@
-"""From a proven number into the club: an invitation's link, the newcomer's form, the place in line."""
+"""From a proven number into the club: an invitation's link, the newcomer's form, the line."""
 
 from __future__ import annotations
 
