@@ -91,7 +91,7 @@ async def test_a_room_made_now_is_in_everybodys_hall(
     assert "Bees &amp; &lt;b&gt;honey&lt;/b&gt;" in page.text
     assert "with Red" in page.text
     assert "On stage: Red, Green" in page.text
-    assert "2 on stage" in page.text and "1 listening" in page.text
+    assert "and 1 more" not in page.text and "1 listening" in page.text
     assert "Cooking and baking" in page.text
 
 
