@@ -32,6 +32,9 @@ function followChosenTimes(root) {
     if (!(local instanceof HTMLInputElement)) continue;
     const utc = local.form?.elements.namedItem(local.dataset.utc ?? "");
     if (!(utc instanceof HTMLInputElement)) continue;
+    // The server writes them in UTC, as it must where this does not run.
+    if (local.min) local.min = toLocalField(new Date(`${local.min}Z`));
+    if (local.max) local.max = toLocalField(new Date(`${local.max}Z`));
     if (utc.value && !local.value) local.value = toLocalField(new Date(utc.value));
     const follow = () => {
       const chosen = new Date(local.value);
