@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
+from deploy.club.room import sockets
 from deploy.club.settings import Settings
 from deploy.club.web import guard
 from deploy.club.web.chores import run_chores
@@ -69,6 +70,8 @@ def create_app(
         app[guard.ROUTES][added] = route
     app.router.add_get("/static/{hash}/{name:.+}", app[STATIC].serve)
     app.on_response_prepare.append(guard.add_headers)
+    app[sockets.SOCKETS] = set()
+    app.on_shutdown.append(sockets.close_all)
     app.cleanup_ctx.extend((_follow_daemon, run_chores))
     return app
 

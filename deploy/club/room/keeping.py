@@ -1,0 +1,193 @@
+"""What must become true by itself, whatever was killed when: looked at every few seconds.
+
+- What was spoken is written to the database.
+- Who lost the line and does not come back has left.
+- A room that nobody is in any more is over.
+- The daemon's rooms agree with what the database says of them: a room that is over is closed, and
+  who was removed from the room or from the club is not in it. That is where a process was killed
+  between writing something down and telling the daemon. `participant.remove` with the generation
+  that was seen, and not `room.sync`: a list of who may stay would send away who joins meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from control import Client
+from control.errors import ConnectionLost, ControlError, ErrorCode
+from deploy.club.hall.opening import end_room
+from deploy.club.refusal import Refused
+from deploy.club.room import seats, talk_log
+from deploy.club.room.acting import ENDED
+from deploy.club.room.following import Following
+from deploy.club.room.talk_log import TalkClock
+from deploy.club.store import Member, Room, RoomSeat, Store
+
+log = structlog.get_logger("club")
+
+KEEP_S: Final = 5.0
+# The daemon gives up a silent line after 30 s; then a page has this long to come back.
+ABSENT: Final = timedelta(seconds=90)
+# A room that the daemon has closed because it was empty, or lost, waits so long for somebody.
+EMPTY: Final = timedelta(seconds=120)
+# Databases bound the parameters of a query.
+ASKED_AT_ONCE: Final = 500
+# The last writing must not hold up the end of the process.
+LAST_S: Final = 2.0
+
+
+class Keeping:
+    """One process's share; several do the same work at once and nothing is done twice."""
+
+    def __init__(
+        self, store: Store, control: Client, following: Following, talk: TalkClock
+    ) -> None:
+        self._store = store
+        self._control = control
+        self._following = following
+        self._talk = talk
+        self._absent: dict[tuple[str, str], datetime] = {}
+        self._missing: dict[str, datetime] = {}
+
+    async def run(self, clock: Callable[[], datetime]) -> None:
+        """For ever; cancel to stop, which writes down what was spoken last."""
+        try:
+            while True:
+                await asyncio.sleep(KEEP_S)
+                await self.once(clock())
+        finally:
+            try:
+                async with asyncio.timeout(LAST_S):
+                    await self._attempt(self.write_talk, clock())
+            except TimeoutError:
+                log.warning("talk.not_written", rooms=len(self._talk.rooms()))
+
+    async def once(self, now: datetime) -> None:
+        """Do all of it. What cannot be done because something is away is done the next time."""
+        await self._attempt(self.write_talk, now)
+        if self._following.is_in_step and self._control.is_connected:
+            await self._attempt(self.note_absent, now)
+            await self._attempt(self.end_empty, now)
+            await self._attempt(self.reconcile, now)
+
+    async def write_talk(self, now: datetime) -> None:
+        """Write down what was spoken until now."""
+        until_ms = round(now.timestamp() * 1000)
+        for room_id in self._talk.rooms():
+            spells = self._talk.due(room_id, until_ms)
+            try:
+                async with self._store.begin() as tx:
+                    await talk_log.write(tx, room_id, spells, until_ms)
+            except BaseException:
+                self._talk.give_back(room_id, spells)
+                raise
+
+    async def note_absent(self, now: datetime) -> None:
+        """Who is in a room by the database and not by the daemon, and stays away, has left."""
+        async with self._store.begin() as tx:
+            inside = await seats.inside(tx, await _live_ids(tx))
+        away = {(room, member) for room, member in inside if not self._is_present(room, member)}
+        self._absent = {one: self._absent.get(one, now) for one in away}
+        for (room_id, member_id), since in self._absent.items():
+            if now - since >= ABSENT:
+                async with self._store.begin() as tx:
+                    await seats.went(tx, room_id, [member_id], since)
+
+    async def end_empty(self, now: datetime) -> None:
+        """A live room that the daemon does not have, and that nobody makes anew, is over."""
+        async with self._store.begin() as tx:
+            live = await _live_ids(tx)
+        missing = [one for one in live if one not in self._following.rooms]
+        self._missing = {one: self._missing.get(one, now) for one in missing}
+        for room_id, since in self._missing.items():
+            if now - since >= EMPTY:
+                async with self._store.begin() as tx:
+                    room = await tx.get(Room, room_id, with_for_update=True)
+                    if room is not None:
+                        await end_room(tx, room, now)
+                log.info("room.ended", room=room_id, reason="empty")
+
+    async def reconcile(self, now: datetime) -> None:
+        """Tell the daemon what it should have been told."""
+        known = list(self._following.rooms)
+        async with self._store.begin() as tx:
+            over = await _over(tx, known)
+            removed = await _removed(tx, known) | await self._expelled(tx)
+        for room_id in over:
+            await self._tell(self._control.room_close(room=room_id, reason=ENDED))
+        for room_id, member_id in removed:
+            scene = self._following.rooms.get(room_id)
+            state = scene.view.participants.get(member_id) if scene else None
+            if state is not None:
+                await self._tell(
+                    self._control.participant_remove(
+                        room=room_id, participant=member_id, if_generation=state.generation
+                    )
+                )
+
+    def _is_present(self, room_id: str, member_id: str) -> bool:
+        scene = self._following.rooms.get(room_id)
+        return scene is not None and member_id in scene.view.participants
+
+    async def _expelled(self, tx: AsyncSession) -> set[tuple[str, str]]:
+        """Participants who are no members any more."""
+        rooms_of: dict[str, list[str]] = {}
+        for room_id, scene in self._following.rooms.items():
+            for member_id in scene.view.participants:
+                rooms_of.setdefault(member_id, []).append(room_id)
+        gone: list[str] = []
+        for ids in batched(rooms_of, ASKED_AT_ONCE):
+            gone += await tx.scalars(
+                select(Member.id).where(Member.id.in_(ids), Member.standing != "member")
+            )
+        return {(room_id, member_id) for member_id in gone for room_id in rooms_of[member_id]}
+
+    async def _tell(self, call: Awaitable[object]) -> None:
+        try:
+            await call
+        except ControlError as error:
+            if error.code not in (ErrorCode.NOT_FOUND, ErrorCode.CONFLICT):
+                raise
+
+    async def _attempt(self, chore: Callable[[datetime], Awaitable[None]], now: datetime) -> None:
+        try:
+            await chore(now)
+        except (Refused, ControlError, ConnectionLost) as error:
+            log.info("keeping.postponed", chore=chore.__name__, reason=str(error))
+        except Exception:
+            log.exception("keeping.failed", chore=chore.__name__)
+
+
+async def _live_ids(tx: AsyncSession) -> list[str]:
+    return list(await tx.scalars(select(Room.id).where(Room.state == "live")))
+
+
+async def _over(tx: AsyncSession, room_ids: list[str]) -> list[str]:
+    rows = await tx.scalars(
+        select(Room.id).where(Room.id.in_(room_ids), Room.state.in_(("ended", "cancelled")))
+    )
+    return list(rows)
+
+
+async def _removed(tx: AsyncSession, room_ids: list[str]) -> set[tuple[str, str]]:
+    rows = await tx.execute(
+        select(RoomSeat.room_id, RoomSeat.member_id).where(
+            RoomSeat.room_id.in_(room_ids), RoomSeat.seat == "removed"
+        )
+    )
+    return {(room_id, member_id) for room_id, member_id in rows}
+
+
+def batched(ids: Iterable[str], size: int) -> Iterator[list[str]]:
+    """`ids` in lists of at most `size`."""
+    rest = iter(ids)
+    while batch := list(islice(rest, size)):
+        yield batch

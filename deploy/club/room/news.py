@@ -1,0 +1,25 @@
+"""What the club's bus tells the live rooms: notices for their pages, and who is out of the club."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deploy.club.people import notices
+from deploy.club.room.desk import Desk
+
+
+def tell_notice(desk: Desk, payload: dict[str, Any]) -> None:
+    """Tell the pages of those whom a notice is for, each in its language."""
+    kind, by, room_id = payload["kind"], payload["member"], payload["room"]
+    for member_id in payload["to"]:
+        for page in desk.of_member(member_id):
+            text = notices.sentence(kind, payload["name"], payload["topic"], page.translate)
+            href = notices.address(kind, by, room_id)
+            page.feed.add(json.dumps({"type": "notice", "kind": kind, "text": text, "href": href}))
+
+
+def tell_removed(desk: Desk, member_id: str) -> None:
+    """Close all live rooms for somebody who is no member any more."""
+    for page in desk.of_member(member_id):
+        page.tell_left("removed")
