@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import secrets
 import signal
 import sys
@@ -28,6 +27,7 @@ from deploy.club.door.signing_up import appoint
 from deploy.club.hall.opening import open_room
 from deploy.club.hall.plans import Plan
 from deploy.club.settings import Settings
+from deploy.club.web.logs import to_stderr
 from deploy.club.web.parts import utc_now
 from deploy.club.web.serving import Club, running
 
@@ -244,7 +244,7 @@ def parse_arguments(arguments: list[str] | None = None) -> Options:
 
 def main() -> None:
     """Command line entry."""
-    logging.basicConfig(level=logging.WARNING)
+    to_stderr(as_json=False)
     try:
         asyncio.run(run(parse_arguments()))
     except (DemoError, OptionError) as error:

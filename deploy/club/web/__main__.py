@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from control import Client
 from control.errors import ConnectionLost, ControlError
 from deploy.club.connecting import OptionError, client_of
 from deploy.club.settings import Settings
+from deploy.club.web.logs import to_stderr
 from deploy.club.web.options import Appointed, hosts_of, parse_arguments, settings_of
 from deploy.club.web.serving import running
 
@@ -63,7 +63,7 @@ async def _connect(control: Client) -> None:
 
 def main() -> None:
     """Command line entry."""
-    logging.basicConfig(level=logging.WARNING)
+    to_stderr(as_json=True)
     options = parse_arguments()
     try:
         control = client_of(options, "club")
