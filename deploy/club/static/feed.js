@@ -23,7 +23,7 @@ export class Feed {
    * @param {object} on
    * @param {(statement: Statement) => void} on.onStatement
    * @param {(open: boolean) => void} on.onLink whether news arrive
-   * @param {(reason: string) => void} on.onEnd the server does not want this page any more, and why
+   * @param {() => void} on.onEnd the server does not want this page any more
    */
   constructor(address, on) {
     this.#address = address;
@@ -59,9 +59,9 @@ export class Feed {
   /** @param {CloseEvent} event */
   #closed(event) {
     if (this.#ended) return;
-    if (event.reason === "replaced" || event.code === POLICY_VIOLATION) {
+    if (event.code === POLICY_VIOLATION) {
       this.#ended = true;
-      this.#on.onEnd(event.reason);
+      this.#on.onEnd();
       return;
     }
     this.#on.onLink(false);

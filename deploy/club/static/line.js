@@ -35,6 +35,7 @@ export class Line {
    * @param {object} on
    * @param {(state: LineState) => void} on.onState
    * @param {() => void} on.onBlocked
+   * @param {() => void} on.onJoined the server knows this page now
    * @param {(error: Error | null) => void} on.onRefused no further attempt is made; null: it never came back
    */
   constructor(api, microphone, on) {
@@ -94,6 +95,7 @@ export class Line {
       await connection.send(this.#microphone.track);
       const { answer } = await this.#api.join(await connection.offer());
       if (connection !== this.#connection) return;
+      this.#on.onJoined();
       await connection.accept(answer);
       // Neither a state nor an error may ever follow where UDP is blocked.
       this.#later(RESTART_MS * 3, () => this.#rejoinSoon());

@@ -24,7 +24,8 @@ class Visit {
   #announcer = new Announcer(byId("announcement"));
   #microphone = new Microphone((track) => this.#sendMicrophone(track));
   #line;
-  #feed;
+  /** @type {Feed | null} */
+  #feed = null;
   #isOver = false;
   #isDaemonUp = true;
   #isLinked = true;
@@ -49,17 +50,21 @@ class Visit {
     this.#line = new Line(api, this.#microphone, {
       onState: (state) => this.#followLine(state),
       onBlocked: () => this.#change({ blocked: true }),
+      onJoined: () => { this.#feed ??= this.#openFeed(); },
       onRefused: (error) => this.#end(error?.message ?? t("gave_up"), error === null),
     });
-    this.#feed = new Feed(api.socketAddress, {
+    this.#line.start();
+  }
+
+  #openFeed() {
+    return new Feed(this.#api.socketAddress, {
       onStatement: (statement) => this.#hear(statement),
       onLink: (open) => {
         this.#isLinked = open;
         this.#showTrouble();
       },
-      onEnd: (reason) => this.#end(t(reason === "replaced" ? "left_replaced" : "left_other"), true),
+      onEnd: () => this.#end(t("left_other"), true),
     });
-    this.#line.start();
   }
 
   /**
@@ -106,7 +111,7 @@ class Visit {
 
   networkChanged() {
     this.#line.networkChanged();
-    this.#feed.hurry();
+    this.#feed?.hurry();
   }
 
   /** @param {boolean} wanted */
@@ -127,7 +132,7 @@ class Visit {
 
   #close() {
     this.#isOver = true;
-    this.#feed.close();
+    this.#feed?.close();
     this.#line.close();
     this.#microphone.close();
   }
