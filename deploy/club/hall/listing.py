@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deploy.club.hall.access import Facts, visible
 from deploy.club.hall.ranking import Candidate, rank
 from deploy.club.hall.reminders import MISSED_AFTER
+from deploy.club.people.blocks import blocked_between
 from deploy.club.people.interests import interests_of
 from deploy.club.refusal import N_
 from deploy.club.store import (
@@ -122,12 +123,18 @@ async def card_of(tx: AsyncSession, room: Room, member: Member, facts: Facts) ->
     return (await _with_coming(tx, cards, member))[0]
 
 
-async def guests(tx: AsyncSession, room: Room, limit: int) -> list[Member]:
-    """Those who said that they will come, the first ones first."""
+async def guests(tx: AsyncSession, room: Room, member: Member, limit: int) -> list[Member]:
+    """Those who said that they will come, the first ones first; without those whom the member does
+    not meet.
+    """
     rows = await tx.scalars(
         select(Member)
         .join(Attendance, Attendance.member_id == Member.id)
-        .where(Attendance.room_id == room.id, Member.deleted_at.is_(None))
+        .where(
+            Attendance.room_id == room.id,
+            Member.standing == "member",
+            Member.id.not_in(await blocked_between(tx, member.id)),
+        )
         .order_by(Attendance.at, Member.id)
         .limit(limit)
     )

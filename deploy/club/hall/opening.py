@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.hall.friends import check_friends
 from deploy.club.hall.plans import Plan
 from deploy.club.people.notices import notify_all
 from deploy.club.refusal import N_, Refused
-from deploy.club.store import Attendance, Member, Room, RoomInterest, RoomSeat, RoomState
+from deploy.club.store import Attendance, Block, Member, Room, RoomInterest, RoomSeat, RoomState
 from deploy.club.tokens import new_id
 
 # Of one member at a time. Nobody hosts more; a script would.
@@ -107,11 +107,21 @@ async def call_off(tx: AsyncSession, room: Room, by: str | None, now: datetime) 
 
 
 async def coming(tx: AsyncSession, room_id: str) -> list[str]:
-    """Those who said that they will come, in the order in which they said so."""
+    """Those to tell of the room because they said that they will come, in the order in which they
+    said so; without those who have fallen out with one of its hosts since.
+    """
+    hosts = select(RoomSeat.member_id).where(RoomSeat.room_id == room_id, RoomSeat.seat == "host")
+    apart = union(
+        select(Block.blocked_id).where(Block.blocker_id.in_(hosts)),
+        select(Block.blocker_id).where(Block.blocked_id.in_(hosts)),
+    )
     return list(
         await tx.scalars(
             select(Attendance.member_id)
-            .where(Attendance.room_id == room_id)
+            .where(
+                Attendance.room_id == room_id,
+                or_(Attendance.member_id.in_(hosts), Attendance.member_id.not_in(apart)),
+            )
             .order_by(Attendance.at, Attendance.member_id)
         )
     )

@@ -166,7 +166,7 @@ async def details(request: web.Request, room_id: str) -> web.Response:
         room = await _find(tx, room_id)
         await may_see(tx, room, me)
         card = await listing.card_of(tx, room, me, await facts_of(tx, room, me))
-        guests = await listing.guests(tx, room, GUESTS_SHOWN)
+        guests = await listing.guests(tx, room, me, GUESTS_SHOWN)
         invited = await listing.invited(tx, room) if card.is_host else []
         seated = {each.id for each in (*invited, *card.hosts)}
         askable = [f for f in await friends(tx, me) if f.id not in seated] if card.is_host else []

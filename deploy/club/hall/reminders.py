@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deploy.club.hall.opening import call_off
+from deploy.club.hall.opening import call_off, coming
 from deploy.club.people.notices import notify_all
 from deploy.club.store import Attendance, Room
 
@@ -51,11 +51,12 @@ async def _remind(tx: AsyncSession, now: datetime) -> int:
         .returning(Attendance.room_id, Attendance.member_id)
         .execution_options(synchronize_session=False)
     )
-    people: dict[str, list[str]] = defaultdict(list)
+    people: dict[str, set[str]] = defaultdict(set)
     for room_id, member_id in marked:
-        people[room_id].append(member_id)
+        people[room_id].add(member_id)
     for room_id, members in sorted(people.items()):
-        await notify_all(tx, sorted(members), "reminder", {"room": room_id}, now)
+        told = [each for each in await coming(tx, room_id) if each in members]
+        await notify_all(tx, told, "reminder", {"room": room_id}, now)
     return sum(map(len, people.values()))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from deploy.club.hall import listing
 from deploy.club.hall.attending import will_come
 from deploy.club.hall.listing import Crowd, RoomCard
 from deploy.club.hall.reminders import MISSED_AFTER
 from deploy.club.people.interests import INTERESTS
+from deploy.club.store import Member, Room
 from tests.club.hall.club import NOW, TOMORROW, Club
 
 SLUGS = sorted(INTERESTS)
@@ -106,3 +108,16 @@ async def test_a_room_of_nobody_any_more_is_still_shown(club: Club) -> None:
         (await club.member(tx, "Red")).deleted_at = NOW
     (card,) = await hall(club, "Green")
     assert (card.room.id, card.hosts) == (room_id, ())
+
+
+async def test_guests_are_named_in_their_order_but_not_to_whom_they_do_not_meet(club: Club) -> None:
+    room_id = await club.plan("Red", scheduled_at=TOMORROW)
+    for minute, name in enumerate(("Green", "Blue")):
+        await club.of(name, room_id, will_come, NOW + timedelta(minutes=minute + 1))
+    await club.block("Green", "White")
+
+    async def guests(tx: Any, room: Room, member: Member) -> list[str]:
+        return [each.name for each in await listing.guests(tx, room, member, 10)]
+
+    assert await club.of("Red", room_id, guests) == ["Red", "Green", "Blue"]
+    assert await club.of("White", room_id, guests) == ["Red", "Blue"]

@@ -94,3 +94,16 @@ async def test_open_pages_are_told_at_once(club: Club) -> None:
         heard.append(payload)
     assert [each["kind"] for each in heard] == ["reminder"]
     assert heard[0]["to"] == [club.people["Red"].id]
+
+
+async def test_who_fell_out_with_a_host_is_told_no_more(club: Club) -> None:
+    room_id = await club.plan("Red", scheduled_at=TOMORROW)
+    for name in ("Blue", "Green", "White"):
+        await club.of(name, room_id, will_come, NOW)
+    await club.block("Blue", "Red")
+    await club.block("Red", "Green")
+    await run(club, DUE)
+    await club.of("Red", room_id, open_scheduled, TOMORROW)
+    assert await club.told("White") == [("reminder", room_id), ("room_open", room_id)]
+    assert await club.told("Blue") == []
+    assert await club.told("Green") == []
