@@ -10,7 +10,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.door.phones import phone_hash, read_phones
-from deploy.club.door.waiting import let_in, note
+from deploy.club.door.waiting import let_in
+from deploy.club.people.moderation import record
 from deploy.club.refusal import N_, Refused
 from deploy.club.settings import Door, Settings
 from deploy.club.store import AllowedNumber, Member
@@ -44,7 +45,8 @@ async def add(
     tx.add_all(AllowedNumber(phone_hash=key, added_by=host.id, added_at=now) for key in new)
     await tx.flush()
     admitted = await _admit(tx, settings, keys, now) if Door.CLOSED in settings.doors else 0
-    note(tx, host.id, "numbers.add", now, added=len(new), admitted=admitted)
+    detail = {"added": len(new), "admitted": admitted}
+    record(tx, host.id, "numbers.add", None, now, detail=detail)
     return Added(len(new), admitted)
 
 
@@ -61,7 +63,7 @@ async def remove(
         .returning(AllowedNumber.phone_hash)
     )
     if removed is not None:
-        note(tx, host.id, "numbers.remove", now)
+        record(tx, host.id, "numbers.remove", None, now)
     return removed is not None
 
 

@@ -33,7 +33,8 @@ async def find(tx: AsyncSession, token: str, now: datetime) -> Session | None:
     if member is not None and (member.standing == "removed" or member.deleted_at is not None):
         return None
     if now >= session.seen_at + SEEN_STEP:
-        session.seen_at = now
+        # Not by the row itself: a sign-out at the same moment shall win, and not fail the page.
+        await tx.execute(update(Session).where(Session.id == session.id).values(seen_at=now))
     return session
 
 

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.door.phones import phone_hash
 from deploy.club.people import notices
+from deploy.club.people.moderation import record
 from deploy.club.refusal import N_, Refused
 from deploy.club.settings import Settings
-from deploy.club.store import Member, ModerationEntry
-from deploy.club.tokens import new_id, normalise_phone
+from deploy.club.store import Member
+from deploy.club.tokens import normalise_phone
 
 # Of the list, on the hosts' page: who is let in next stands at its top.
 LISTED_MAX = 100
@@ -54,7 +55,7 @@ async def admit(
     member = await tx.get(Member, member_id)
     if member is None or not await let_in(tx, settings, member, now):
         raise not_waiting()
-    note(tx, host.id, "admit", now, subject_id=member.id)
+    record(tx, host.id, "admit", member.id, now)
     return member
 
 
@@ -110,28 +111,6 @@ async def let_in(
     if invited_by is not None:
         await notices.notify(tx, invited_by, "joined", {"member": member.id}, now)
     return True
-
-
-def note(
-    tx: AsyncSession,
-    actor_id: str,
-    action: str,
-    now: datetime,
-    *,
-    subject_id: str | None = None,
-    **detail: int | str,
-) -> None:
-    """Write down what a host of the club did at the door."""
-    tx.add(
-        ModerationEntry(
-            id=new_id("e"),
-            at=now,
-            actor_id=actor_id,
-            action=action,
-            subject_id=subject_id,
-            detail=detail,
-        )
-    )
 
 
 def not_waiting() -> Refused:
