@@ -38,7 +38,7 @@ class Session(Base):
     )
     phone_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), index=True)
     csrf: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     seen_at: Mapped[datetime] = mapped_column(index=True)
 
 

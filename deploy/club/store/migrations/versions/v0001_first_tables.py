@@ -269,6 +269,7 @@ def _sessions() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
+    op.create_index(op.f("ix_sessions_created_at"), "sessions", ["created_at"])
     op.create_index(op.f("ix_sessions_member_id"), "sessions", ["member_id"])
     op.create_index(op.f("ix_sessions_phone_hash"), "sessions", ["phone_hash"])
     op.create_index(op.f("ix_sessions_seen_at"), "sessions", ["seen_at"])
