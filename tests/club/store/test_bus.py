@@ -17,7 +17,7 @@ from tests.club.postgres import Postgres, running
 
 
 async def _next(listening: Listening) -> tuple[str, dict[str, object]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await anext(listening)
 
 

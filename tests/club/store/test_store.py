@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from deploy.club.settings import Settings
-from deploy.club.store import Follow, Member, Notice, Store
+from deploy.club.store import Base, Follow, Member, Notice, Store
 from deploy.club.store.migrate import config
 from tests.club.conftest import SECRET
 from tests.club.postgres import Postgres
@@ -130,3 +130,11 @@ async def test_processes_that_open_an_empty_database_at_once_take_turns(
 async def test_another_database_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="neither"):
         await Store.open(Settings(database_url="mysql://localhost/club", secret=b"x" * 32))
+
+
+def test_every_key_to_another_table_can_be_searched_by_an_index() -> None:
+    for table in Base.metadata.tables.values():
+        first = {next(iter(index.columns)).name for index in table.indexes}
+        first.add(next(iter(table.primary_key.columns)).name)
+        keys = {column.name for column in table.columns if column.foreign_keys}
+        assert keys <= first, f"{table.name}: {keys - first}"
