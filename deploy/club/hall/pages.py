@@ -157,8 +157,8 @@ async def calendar_file(request: web.Request) -> web.Response:
 
 
 async def details(request: web.Request, room_id: str) -> web.Response:
-    """The page of a room that is planned, over or cancelled; also for who may not come in, if they
-    may know of it. Raises Refused as `access.may_see`.
+    """The page of a room that is planned, over, cancelled, or live and locked; for who may know of
+    it. Raises Refused as `access.may_see`.
     """
     parts, me = request.app[CLUB], visitor(request).me
     now = parts.clock()

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from deploy.club.hall.opening import LIVE_MAX
+from deploy.club.hall.opening import LIVE_MAX, end_room
 from deploy.club.hall.pages import ROUTES
 from deploy.club.settings import Settings
 from deploy.club.store import Attendance, Follow, Room, RoomInterest, RoomSeat, Store
@@ -187,6 +187,21 @@ async def test_the_page_of_a_planned_room(site: Site, red: SignedIn, blue: Signe
     await red.post(f"/rooms/{room_id}/cancel", follow=False)
     gone = await blue.get(f"/rooms/{room_id}")
     assert gone.status == 200 and gone.has("cancelled") and not gone.has("will-come")
+
+
+async def test_the_page_of_a_room_that_is_over_or_locked(
+    site: Site, red: SignedIn, blue: SignedIn
+) -> None:
+    room_id = await make(red)
+    async with site.store.begin() as tx:
+        (await tx.get_one(Room, room_id)).is_locked = True
+    locked = await blue.get(f"/rooms/{room_id}")
+    assert locked.status == 200 and locked.has("locked") and not locked.has("ended")
+    async with site.store.begin() as tx:
+        await end_room(tx, await tx.get_one(Room, room_id), site.clock())
+    over = await red.get(f"/rooms/{room_id}")
+    assert over.has("ended") and over.has("log", href=f"/rooms/{room_id}/log")
+    assert not (await blue.get(f"/rooms/{room_id}")).has("log")
 
 
 async def test_a_room_for_invited_people_is_nobody_elses(
