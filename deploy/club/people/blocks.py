@@ -48,6 +48,7 @@ async def block(tx: AsyncSession, member_id: str, other_id: str, now: datetime) 
     """
     if other_id == member_id:
         raise Refused("yourself", 400, N_("You cannot block yourself."))
+    await named(tx, member_id, is_locked=True)
     await named(tx, other_id)
     if await tx.get(Block, (member_id, other_id)) is None:
         tx.add(Block(blocker_id=member_id, blocked_id=other_id, at=now))

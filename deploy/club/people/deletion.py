@@ -66,7 +66,8 @@ async def forget(tx: AsyncSession, member_id: str, now: datetime) -> None:
     Live rooms where the member is the only host end; scheduled ones are cancelled, and those who
     would have come are told. Open pages and live rooms hear of it by the bus.
     """
-    member = await tx.get(Member, member_id)
+    # Whoever is about to point to this member waits until there is nobody to point to.
+    member = await tx.get(Member, member_id, populate_existing=True, with_for_update=True)
     if member is None or member.deleted_at is not None:
         return
     await _leave_rooms(tx, member_id, now)

@@ -58,6 +58,7 @@ async def follow(tx: AsyncSession, member_id: str, other_id: str, now: datetime)
     """
     if other_id == member_id:
         raise Refused("yourself", 400, N_("You cannot follow yourself."))
+    await named(tx, member_id, is_locked=True)
     await named(tx, other_id)
     if await is_blocked(tx, member_id, other_id):
         raise Refused("not_found", 404, N_("There is nobody here."))

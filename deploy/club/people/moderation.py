@@ -142,6 +142,7 @@ async def report(
     if len(text) > REPORT_TEXT_MAX:
         message = N_("This text is too long: %(limit)d characters at most.")
         raise Refused("bad_text", 400, message, limit=REPORT_TEXT_MAX)
+    await named(tx, reporter_id, is_locked=True)
     await _check_open_reports(tx, reporter_id)
     known_room = room_id if room_id and await tx.get(Room, room_id) is not None else None
     made = Report(
@@ -223,7 +224,7 @@ async def remove_member(tx: AsyncSession, host: Member, member_id: str, now: dat
 async def _remove(tx: AsyncSession, host: Member, member_id: str, now: datetime) -> None:
     if member_id == host.id:
         raise Refused("yourself", 400, N_("You cannot remove yourself."))
-    member = await named(tx, member_id)
+    member = await named(tx, member_id, is_locked=True)
     if member.is_host:
         raise Refused("is_host", 403, N_("A host of the club can only be removed by its operator."))
     member.standing = "removed"

@@ -19,12 +19,24 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 
 
-async def named(tx: AsyncSession, member_id: str) -> Member:
+async def named(tx: AsyncSession, member_id: str, *, is_locked: bool = False) -> Member:
     """The member of the club with this id.
 
-    Refused `not_found` for who never was, is gone, was removed or still waits: they look the same.
+    `is_locked`: whoever changes what belongs to this member waits for others who do, so that a
+    button pressed twice at once is pressed once and then again. Refused `not_found` for who never
+    was, is gone, was removed or still waits: they look the same.
     """
-    member = await tx.get(Member, member_id)
+    if is_locked:
+        member = await tx.get(
+            Member,
+            member_id,
+            populate_existing=True,
+            # Rows that point to the member can still be written: two who follow each other at the
+            # same moment do not wait for one another.
+            with_for_update={"key_share": True},
+        )
+    else:
+        member = await tx.get(Member, member_id)
     if member is None or member.deleted_at is not None or member.standing != "member":
         raise Refused("not_found", 404, N_("There is nobody here."))
     return member

@@ -79,7 +79,7 @@ async def change_profile(
     tx: AsyncSession, member_id: str, name: str, bio: str, interests: Iterable[str]
 ) -> None:
     """What a member says of themselves. Refused: `bad_name`, `bad_bio`, `too_many_interests`."""
-    member = await named(tx, member_id)
+    member = await named(tx, member_id, is_locked=True)
     member.name = clean_name(name)
     member.bio = clean_bio(bio)
     await choose_interests(tx, member_id, interests)
@@ -92,7 +92,7 @@ async def change_picture(
 
     Each picture has an id of its own, so that browsers can keep it for ever.
     """
-    member = await named(tx, member_id)
+    member = await named(tx, member_id, is_locked=True)
     await tx.execute(delete(Picture).where(Picture.member_id == member_id))
     member.picture_id = None
     if jpeg is not None:
