@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -119,6 +121,17 @@ async def _wait_ready(daemon: Child, url: str) -> None:
     raise DemoError(f"the daemon was not ready after {START_TIMEOUT_S:.0f} s ({url})")
 
 
+def check_port(options: Options) -> None:
+    """Raises DemoError when the pages' port is taken, before anything else is started."""
+    try:
+        socket.create_server((options.host, options.port)).close()
+    except OSError as error:
+        raise DemoError(
+            f"cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)}; "
+            "choose another with --port"
+        ) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Furnished:
     """What a newcomer finds in the new club."""
@@ -179,15 +192,16 @@ async def run(options: Options) -> None:
         loop.add_signal_handler(name, stop.set)
     control = Client("127.0.0.1", options.control_port, name="club")
     async with AsyncExitStack() as ending:
+        check_port(options)
+        daemon = await start_daemon(options)
+        ending.push_async_callback(daemon.stop)
+        await control.connect()
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="rostrum-club-")))
         settings = demo_settings(options, folder)
         club = await ending.enter_async_context(
             running(settings, control, options.host, options.port)
         )
         furnished = await furnish(club)
-        daemon = await start_daemon(options)
-        ending.push_async_callback(daemon.stop)
-        await control.connect()
         if options.bots:
             ending.push_async_callback((await _start_bots(options, furnished.room)).stop)
         print(addresses(settings.base_url, furnished), flush=True)

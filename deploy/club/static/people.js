@@ -185,7 +185,7 @@ function faceOf(person) {
 
 /** @param {string} name */
 function initials(name) {
-  const words = name.split(/\s+/).filter(Boolean);
+  const words = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
   return words.slice(0, 2).map((word) => Array.from(word)[0]).join("").toUpperCase();
 }
 
