@@ -179,7 +179,7 @@ class Acting:
     async def _mute_other(self, deed: Deed) -> None:
         await self._mute(deed)
         async with self._store.begin() as tx:
-            _record(tx, deed)
+            await _record(tx, deed)
 
     async def _make_moderator(self, deed: Deed) -> None:
         await self._write_seat(deed, "moderator")
@@ -199,7 +199,7 @@ class Acting:
             if await tx.get(Member, deed.target) is not None:
                 await seats.give_seat(tx, deed.room_id, deed.target, "removed")
                 await seats.went(tx, deed.room_id, [deed.target], deed.now)
-                _record(tx, deed)
+                await _record(tx, deed)
         await self._control.participant_remove(
             room=deed.room_id,
             participant=deed.target,
@@ -230,7 +230,7 @@ class Acting:
         async with self._store.begin() as tx:
             room = await seats.live_room(tx, deed.room_id)
             room.is_locked = is_locked
-            _record(tx, deed)
+            await _record(tx, deed)
         await self._control.room_update(
             room=deed.room_id, metadata=room_metadata(is_locked=is_locked)
         )
@@ -240,7 +240,7 @@ class Acting:
         async with self._store.begin() as tx:
             room = await seats.live_room(tx, deed.room_id)
             room.are_hands_open = is_open
-            _record(tx, deed)
+            await _record(tx, deed)
         await self._control.room_update(
             room=deed.room_id, hand_policy="open" if is_open else "closed"
         )
@@ -249,7 +249,7 @@ class Acting:
         async with self._store.begin() as tx:
             room = await seats.live_room(tx, deed.room_id)
             await end_room(tx, room, deed.now)
-            _record(tx, deed)
+            await _record(tx, deed)
         try:
             await self._control.room_close(room=deed.room_id, reason=ENDED)
         except ControlError as error:
@@ -288,7 +288,7 @@ class Acting:
         async with self._store.begin() as tx:
             if await tx.get(Member, deed.target) is not None:
                 await seats.give_seat(tx, deed.room_id, deed.target, seat)
-                _record(tx, deed)
+                await _record(tx, deed)
 
 
 def _rank(seat: Seat | None, state: ParticipantState | None) -> Rank:
@@ -303,6 +303,8 @@ def _require_presence(action: Action, target: Rank) -> None:
         raise Refused("inside", 409, N_("They are in the room already."))
 
 
-def _record(tx: AsyncSession, deed: Deed) -> None:
-    subject = deed.target if deed.target != deed.actor.id else None
+async def _record(tx: AsyncSession, deed: Deed) -> None:
+    """In the log of moderation; who is no member of the club has no name there."""
+    is_named = deed.target != deed.actor.id and await tx.get(Member, deed.target) is not None
+    subject = deed.target if is_named else None
     record(tx, deed.actor.id, f"room.{deed.action}", subject, deed.now, room_id=deed.room_id)

@@ -1,0 +1,330 @@
+"""Live rooms over the club's own API: who gets in, what they do, what pages are told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from control.commands import ParticipantJoin, RoomCreate, TrackMute
+from control.types import LeaveReason, Role
+from tests.club.fake_daemon import FakeDaemon, someone
+from tests.club.room.house import House, Visit
+
+
+async def test_the_first_to_join_makes_the_room_and_hosts_are_its_moderators(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    (made,) = [one for one in daemon.commands if isinstance(one, RoomCreate)]
+    assert (made.room, made.orphan_policy) == (host.room, "keep")
+    you = await host.told("you")
+    assert (you["role"], you["moderator"], you["host"], you["muted"]) == (
+        *("moderator", True, True),
+        True,
+    )
+    assert {"end", "lock"} <= set(you["may"])
+    room = await host.told("room")
+    assert room["stage"] == [
+        dict(id=host.id, name="Red", picture=None, role="moderator", host=True, muted=True)
+        | {"away": False}
+    ]
+
+
+async def test_a_member_joins_as_a_muted_listener(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = await house.visit("Blue", host.room)
+    joined = await guest.join()
+    assert joined == {"answer": "answer to offer", "id": guest.id}
+    command = [one for one in daemon.commands if isinstance(one, ParticipantJoin)][-1]
+    assert (command.role, command.muted, command.name) == (Role.LISTENER, True, "Blue")
+    room = await host.told("room", audience_count=1)
+    assert room["audience"] == [{"id": guest.id, "name": "Blue", "picture": None}]
+    assert (await guest.told("quality"))["tier"] == "A1"
+    counts = house.live.counts(host.room)
+    assert counts is not None
+    assert (counts.speakers, counts.listeners, counts.names) == (1, 1, ("Red",))
+
+
+async def test_the_whole_way_of_a_hand(house: House, daemon: FakeDaemon, host: Visit) -> None:
+    """Hand, call, unmute, mute by the moderator, back to the audience."""
+    guest = await house.visit("Blue", host.room)
+    await guest.act("raise_hand")
+    await host.told(
+        "room", hands=[{"id": guest.id, "name": "Blue", "picture": None, "invited": False}]
+    )
+    assert (await guest.told("room"))["hands"] == [], "the queue is for moderators"
+    await host.act("call_up", guest)
+    await guest.told("you", role="speaker", muted=True, hand=False)
+    assert await house.seat(host.room, guest.id) == "speaker"
+    await guest.act("unmute")
+    await guest.told("you", muted=False)
+    await host.act("mute_other", guest)
+    await guest.told("you", muted=True)
+    await host.act("move_down", guest)
+    await guest.told("you", role="listener")
+    assert await house.seat(host.room, guest.id) == "invited"
+    mutes = [one for one in daemon.commands if isinstance(one, TrackMute)]
+    assert {one.actor for one in mutes} == {host.id}
+
+
+async def test_nobody_is_called_up_whose_hand_is_down_but_asked(house: House, host: Visit) -> None:
+    guest = await house.visit("Blue", host.room)
+    await host.act("call_up", guest)
+    asked = await guest.told("invited", invited=True)
+    assert asked["by"] == "Red"
+    assert (await guest.told("you"))["role"] == "listener"
+    await guest.act("decline")
+    await guest.told("invited", invited=False)
+    await host.act("invite", guest)
+    await guest.told("invited", invited=True)
+    await guest.act("accept")
+    await guest.told("you", role="speaker")
+    assert await house.seat(host.room, guest.id) == "speaker"
+    await guest.act("leave_stage")
+    await guest.told("you", role="listener")
+    await guest.act("accept", status=409)
+
+
+async def test_a_moderator_is_made_and_unmade(house: House, host: Visit) -> None:
+    guest = await house.visit("Blue", host.room)
+    await guest.act("raise_hand")
+    await host.act("call_up", guest)
+    await guest.act("lock", status=403)
+    await host.act("make_moderator", guest)
+    await guest.told("you", role="moderator", moderator=True, host=False)
+    await guest.act("move_down", host, status=403)
+    await guest.act("leave_stage")
+    await guest.told("you", role="listener", moderator=True)
+    await guest.act("call_up")
+    await guest.told("you", role="moderator", muted=True)
+    await host.act("unmake_moderator", guest)
+    await guest.told("you", role="speaker", moderator=False)
+    assert await house.seat(host.room, guest.id) == "speaker"
+
+
+async def test_who_is_removed_is_told_and_stays_out(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = await house.visit("Blue", host.room)
+    await host.act("remove", guest)
+    left = await guest.told("left")
+    assert (left["reason"], left["detail"]) == ("banned", "Red")
+    await guest.told_nothing_more()
+    assert (await guest.join(status=403))["error"]["code"] == "removed"
+    await guest.open()
+    assert (await guest.told("left", reason="removed"))["detail"] is None
+    await host.act("remove", guest, status=404)
+
+
+async def test_a_locked_room_takes_nobody_new_but_who_comes_back(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = await house.visit("Blue", host.room)
+    await host.act("lock")
+    await guest.told("locked", locked=True)
+    stranger = Visit(await house.site.signed_in("White"), host.room)
+    assert (await stranger.join(status=403))["error"]["code"] == "locked"
+    daemon.leave(host.room, guest.id, LeaveReason.ICE_FAILED)
+    assert (await guest.told("rejoin"))["reason"] == "ice_failed"
+    await guest.join()
+    await guest.leave()
+    assert (await guest.join(status=403))["error"]["code"] == "locked"
+    await host.act("unlock")
+    await host.told("locked", locked=False)
+    await stranger.join()
+
+
+async def test_hands_can_be_closed(house: House, host: Visit) -> None:
+    guest = await house.visit("Blue", host.room)
+    await host.act("lock_hands")
+    await guest.told("room", hands_locked=True)
+    assert (await guest.act("raise_hand", status=409))["error"]["code"] == "not_now"
+    await host.act("unlock_hands")
+    await guest.act("raise_hand")
+    await guest.told("you", hand=True)
+
+
+async def test_the_end_is_told_and_nobody_comes_back(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = await house.visit("Blue", host.room)
+    await guest.act("end", status=403)
+    await host.act("end")
+    for visit in (guest, host):
+        await visit.told("ended")
+        await visit.told_nothing_more()
+    assert host.room not in daemon.rooms
+    assert (await guest.join(status=409))["error"]["code"] == "over"
+    await guest.open()
+    await guest.told("ended")
+
+
+async def test_who_leaves_the_stage_with_the_room_comes_back_as_a_listener(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = await house.visit("Blue", host.room)
+    await guest.act("raise_hand")
+    await host.act("call_up", guest)
+    await guest.told("you", role="speaker")
+    daemon.leave(host.room, guest.id, LeaveReason.CONSENT_EXPIRED)
+    await guest.told("rejoin")
+    await guest.join()
+    await guest.told("you", role="speaker", muted=True)
+    await guest.leave()
+    assert (await guest.told("left"))["reason"] == "left"
+    assert guest.id not in daemon.rooms[host.room]
+    await guest.join()
+    assert daemon.rooms[host.room][guest.id].role is Role.LISTENER
+
+
+async def test_a_speaker_for_whom_there_is_no_place_comes_in_as_a_listener(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    blue = await house.site.signed_in("Blue")
+    room = await house.room(host.who, seats={blue.id: "speaker"})
+    daemon.stage_is_full = True
+    guest = await house.visit(blue, room)
+    assert (await guest.told("you"))["role"] == "listener"
+    moderator = Visit(host.who, room)
+    await moderator.join()
+    await guest.act("raise_hand")
+    assert (await moderator.act("call_up", guest, status=409))["error"]["code"] == "stage_full"
+    daemon.stage_is_full = False
+    await moderator.act("call_up", guest)
+    await guest.told("you", role="speaker")
+
+
+async def test_who_speaks_is_told_and_shown_to_the_hall(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    daemon.speak(host.room, host.id)
+    await host.told("speakers", speakers=[{"id": host.id, "level": 21}])
+    counts = house.live.counts(host.room)
+    assert counts is not None and counts.speaking == (host.id,)
+
+
+async def test_guests_of_other_backends_are_on_stage_too(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    daemon.enter(host.room, someone(Role.SPEAKER))
+    while len((await host.told("room"))["stage"]) < 2:
+        host.news.clear()
+    await host.act("mute_other", "guest")
+    await host.act("move_down", "guest")
+    assert daemon.rooms[host.room]["guest"].role is Role.LISTENER
+
+
+async def test_a_socket_that_comes_back_is_told_everything(house: House, host: Visit) -> None:
+    await host.close()
+    host.news.clear()
+    await host.open()
+    await host.told("daemon", up=True)
+    await host.told("you", present=True)
+    await host.told("room")
+    await host.told("locked", locked=False, hands_locked=False)
+    await host.told("speakers", speakers=[])
+
+
+async def test_a_page_that_opens_its_socket_without_being_in_the_room_is_asked_to_join(
+    house: House, host: Visit
+) -> None:
+    guest = Visit(await house.site.signed_in("Blue"), host.room)
+    await guest.open()
+    assert (await guest.told("rejoin"))["reason"] == "lost"
+
+
+async def test_a_second_page_takes_the_place_of_the_first(house: House, host: Visit) -> None:
+    second = await house.visit(host.who, host.room)
+    assert (await host.told("left"))["reason"] == "replaced"
+    await host.told_nothing_more()
+    await second.act("unmute")
+    await second.told("you", muted=False)
+
+
+async def test_another_network_is_no_new_session(house: House, host: Visit) -> None:
+    assert await host.restart_ice() == {"answer": "restarted again"}
+    stranger = Visit(await house.site.signed_in("White"), host.room)
+    assert (await stranger.restart_ice(status=404))["error"]["code"] == "not_inside"
+
+
+async def test_a_friend_is_asked_in(house: House, host: Visit) -> None:
+    friend = await house.site.signed_in("Blue", language="de")
+    other = await house.room(friend)
+    page = await house.visit(friend, other)
+    assert (await host.act("ping", friend.id, status=404))["error"]["code"] == "no_such_member"
+    await friend.post(f"/people/{host.id}/follow")
+    await host.told("notice", kind="followed")
+    await host.act("ping", friend.id)
+    told = await page.told("notice", kind="ping")
+    assert told["href"] == f"/rooms/{host.room}"
+    assert told["text"] == "Red bittet dich in „A topic“."
+    await Visit(friend, host.room).join()
+    assert (await host.act("ping", friend.id, status=409))["error"]["code"] == "inside"
+
+
+async def test_a_moderators_ping_into_a_room_for_the_invited_is_the_invitation(
+    house: House,
+) -> None:
+    who = await house.site.signed_in("Red")
+    host = await house.visit(who, await house.room(who, visibility="invited"))
+    friend = await house.site.signed_in("Blue")
+    await friend.post(f"/people/{who.id}/follow")
+    assert (await Visit(friend, host.room).join(status=403))["error"]["code"] == "invited_only"
+    await host.act("ping", friend.id)
+    await Visit(friend, host.room).join()
+
+
+async def test_who_is_removed_from_the_club_is_out_of_its_rooms(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = await house.visit("Blue", host.room)
+    steward = await house.site.signed_in("White", is_host=True)
+    await steward.post(f"/people/{guest.id}/remove")
+    assert (await guest.told("left"))["reason"] == "removed"
+    while guest.id in daemon.rooms[host.room]:
+        await host.told("room", audience_count=0)
+
+
+async def test_a_host_of_the_club_ends_any_room(house: House, host: Visit) -> None:
+    steward = await house.site.signed_in("White", is_host=True)
+    await Visit(steward, host.room).act("lock", status=403)
+    await Visit(steward, host.room).act("end")
+    await host.told("ended")
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("join", {}),
+        ("join", {"offer": ""}),
+        ("join", {"offer": 7}),
+        ("join", {"offer": "o" * 41_000}),
+        ("join", {"offer": "o", "role": "moderator"}),
+        ("act", {"action": "sing"}),
+        ("act", {"action": "mute", "target": ""}),
+        ("act", {"action": 1}),
+    ],
+)
+async def test_what_is_not_understood_is_a_bad_request(
+    house: House, host: Visit, verb: str, body: object
+) -> None:
+    page = await host.who.post_json(f"/rooms/{host.room}/{verb}", body)
+    assert (page.status, json.loads(page.text)["error"]["code"]) == (400, "bad_request")
+
+
+async def test_a_page_that_talks_on_its_socket_is_closed(house: House, host: Visit) -> None:
+    assert host.socket is not None
+    await host.socket.send_str("hello")
+    await host.told_nothing_more()
+    assert host.socket.close_code == 1008
+
+
+async def test_the_page_of_a_live_room_and_of_one_that_is_over(house: House, host: Visit) -> None:
+    page = await host.who.get(f"/rooms/{host.room}")
+    assert page.status == 200
+    assert page.has("stage") and page.has("hands") and page.has("leave")
+    await host.act("end")
+    page = await host.who.get(f"/rooms/{host.room}")
+    assert page.status == 200 and not page.has("stage")
+    assert (await host.who.get("/rooms/r-nothing")).status == 404
