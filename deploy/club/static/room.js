@@ -264,9 +264,10 @@ class Visit {
   }
 
   #showTrouble() {
-    if (this.#problem) showBanner(this.#problem);
+    // Without the audio server there can be no line: the cause is told, not what follows from it.
+    if (this.#isLinked && !this.#isDaemonUp) showBanner(t("daemon_away"));
+    else if (this.#problem) showBanner(this.#problem);
     else if (!this.#isLinked) showBanner(t("offline_listening"));
-    else if (!this.#isDaemonUp) showBanner(t("daemon_away"));
     else showBanner("");
   }
 
