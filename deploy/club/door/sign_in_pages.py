@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from deploy.club.door import codes, sessions
+from deploy.club.door import codes, onward, sessions
 from deploy.club.door.pace import AGAIN_AFTER, CODE_LIFE, Answer
 from deploy.club.door.pending import PENDING_COOKIE, seal, unseal
 from deploy.club.door.phones import phone_hash
@@ -88,7 +88,9 @@ async def try_code(request: web.Request) -> web.StreamResponse:
         token = await sessions.begin(tx, phone_hash(parts.settings, phone), now)
         session = await sessions.find(tx, token, now)
     is_known = session is not None and session.member_id is not None
-    response = see_other(request, "/" if is_known else "/welcome")
+    response = see_other(request, onward.onward(request) if is_known else "/welcome")
+    if is_known:
+        onward.forget(response)
     set_cookie(request, response, SESSION_COOKIE, token, max_age=_seconds(sessions.AGE_MAX))
     response.del_cookie(PENDING_COOKIE, path="/")
     return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from deploy.club.door import invitations, waiting
+from deploy.club.door import invitations, onward, waiting
 from deploy.club.door.signing_up import Form, enter, sign_up
 from deploy.club.refusal import Refused
 from deploy.club.settings import Door
@@ -69,7 +69,7 @@ async def welcome(request: web.Request) -> web.StreamResponse:
             await sign_up(tx, parts.settings, session, filled, parts.clock())
     except Refused as refused:
         return await _form(request, fields, slugs, refused)
-    return _done(request, "/")
+    return _done(request)
 
 
 async def place(request: web.Request) -> web.StreamResponse:
@@ -90,7 +90,7 @@ async def _enter(request: web.Request) -> web.StreamResponse:
             await enter(tx, parts.settings, member, code, parts.clock())
     except Refused as refused:
         return await _waiting(request, refused, code)
-    return _done(request, "/")
+    return _done(request)
 
 
 async def _form(
@@ -156,8 +156,9 @@ def _code_in(fields: dict[str, str]) -> str:
     return fields.get("invitation", "").rstrip("/").rpartition("/")[2]
 
 
-def _done(request: web.Request, path: str) -> web.Response:
-    response = see_other(request, path)
+def _done(request: web.Request) -> web.Response:
+    response = see_other(request, onward.onward(request))
+    onward.forget(response)
     response.del_cookie(INVITATION_COOKIE, path="/")
     return response
 

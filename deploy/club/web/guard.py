@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import hdrs, web
 
+from deploy.club.door import onward
 from deploy.club.refusal import N_, Refused
 from deploy.club.web.parts import CLUB
 from deploy.club.web.rendering import render, see_other, translate
@@ -92,7 +93,9 @@ def _turn_away(request: web.Request, who: Visitor, route: Route) -> web.StreamRe
             raise Refused("signed_out", 401, N_("Sign in first."))
         raise Refused("forbidden", 403, N_("That is not for you to do."))
     if who.standing is Standing.STRANGER:
-        return see_other(request, "/sign-in" if who.session is None else "/welcome")
+        response = see_other(request, "/sign-in" if who.session is None else "/welcome")
+        onward.remember(request, response)
+        return response
     if who.standing is Standing.WAITING:
         return see_other(request, "/waiting")
     raise Refused("forbidden", 403, N_("That is for the hosts of the club."))

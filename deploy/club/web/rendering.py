@@ -6,7 +6,7 @@ import base64
 import functools
 import hmac
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +137,9 @@ def _interests(locale: Locale) -> list[tuple[str, str]]:
 
 
 def _ago(locale: Locale, context: Context, moment: datetime) -> Markup:
-    passed = format_timedelta(
-        moment - context["now"], add_direction=True, locale=babel_locale(locale)
-    )
+    # What happened in this very moment is past: Babel would have it ahead.
+    ahead = (moment - context["now"]) or timedelta(seconds=-1)
+    passed = format_timedelta(ahead, add_direction=True, locale=babel_locale(locale))
     return _time(moment, passed, "ago")
 
 

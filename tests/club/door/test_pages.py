@@ -253,3 +253,37 @@ async def test_listed_numbers_get_in_at_once(site: Site) -> None:
 async def test_the_door_is_for_hosts(site: Site, address: str) -> None:
     red = await site.signed_in("Red")
     assert (await red.get(address)).status == 403
+
+
+async def test_signing_in_leads_to_the_page_that_asked_for_it(site: Site) -> None:
+    red = await site.signed_in("Red", is_host=True)
+    await red.post("/door/numbers", {"phone": PHONE})
+    browser = site.browser()
+    assert path(await browser.get("/invitations")) == "/sign-in"
+    assert path(await sign_in(browser)) == "/welcome"
+    assert path(await browser.post("/welcome", {"name": "Blue"})) == "/invitations"
+    site.clock.advance(AGAIN_AFTER.total_seconds())
+    other = site.browser()
+    await other.get("/upcoming?from=here")
+    assert path(await sign_in(other)) == "/upcoming?from=here"
+    await other.post("/sign-out")
+    await other.get("/pictures/p-1", headers={"Sec-Fetch-Dest": "image"})
+    site.clock.advance(AGAIN_AFTER.total_seconds())
+    code = await ask_for_code(other)
+    page = await other.post("/sign-in/code", {"code": code}, follow=False)
+    assert page.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize(
+    "address", ["//elsewhere.example/", "https://elsewhere.example/", "/\\x", ""]
+)
+async def test_no_cookie_leads_away_from_the_club(site: Site, address: str) -> None:
+    browser = site.browser()
+    await sign_in(browser)
+    await browser.post("/welcome", {"name": "Blue"})
+    site.clock.advance(AGAIN_AFTER.total_seconds())
+    other = site.browser()
+    code = await ask_for_code(other)
+    other.give_cookie("club-onward", address)
+    page = await other.post("/sign-in/code", {"code": code}, follow=False)
+    assert page.headers["Location"] == "/"

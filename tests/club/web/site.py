@@ -121,7 +121,11 @@ class Browser:
 
     def sign_in_with(self, token: str) -> None:
         """Take a session's cookie."""
-        self._http.cookie_jar.update_cookies({"club": token})
+        self.give_cookie("club", token)
+
+    def give_cookie(self, name: str, value: str) -> None:
+        """As if the site had set it."""
+        self._http.cookie_jar.update_cookies({name: value})
 
     async def _ask(self, method: str, path: str, **options: Any) -> Page:
         async with self._http.request(method, path, **options) as answer:
