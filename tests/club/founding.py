@@ -25,7 +25,6 @@ from deploy.club.store import (
     RoomSeat,
     RoomState,
     Seat,
-    Session,
     Store,
     Visibility,
 )
@@ -87,6 +86,12 @@ class Founder:
                     created_at=self.now,
                 ),
             )
+
+    async def newcomer(self) -> Founded:
+        """Somebody who proved a number and has given no name yet."""
+        async with self.store.begin() as tx:
+            phone = self._phone()
+            return await self._session(tx, "", "", phone, phone_hash(self.settings, phone))
 
     async def people(self, count: int, name: str = "guest") -> list[Founded]:
         """So many members, in one transaction."""
@@ -151,15 +156,23 @@ class Founder:
         async with self.store.begin() as tx:
             tx.add(Follow(follower_id=follower.id, followed_id=followed.id, at=self.now))
 
-    async def _person(self, tx: AsyncSession, interests: Iterable[str], member: Member) -> Founded:
+    def _phone(self) -> str:
         self._number += 1
-        phone = phone_of(self._number)
+        return phone_of(self._number)
+
+    async def _person(self, tx: AsyncSession, interests: Iterable[str], member: Member) -> Founded:
+        phone = self._phone()
         member.phone_hash = phone_hash(self.settings, phone)
         tx.add(member)
         await tx.flush()
         for slug in interests:
             tx.add(MemberInterest(member_id=member.id, slug=slug))
-        cookie = await sessions.begin(tx, member.phone_hash, self.now)
+        return await self._session(tx, member.id, member.name, phone, member.phone_hash)
+
+    async def _session(
+        self, tx: AsyncSession, id: str, name: str, phone: str, hashed: str
+    ) -> Founded:
+        cookie = await sessions.begin(tx, hashed, self.now)
         session = await sessions.find(tx, cookie, self.now)
-        assert isinstance(session, Session)
-        return Founded(member.id, member.name, phone, cookie, session.csrf)
+        assert session is not None
+        return Founded(id, name, phone, cookie, session.csrf)

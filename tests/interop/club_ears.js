@@ -7,6 +7,9 @@
   // The grain of `silence`: 5.3 ms. A tone arrives at 0.3.
   const METER_SAMPLES = 256;
   const SILENT_PEAK = 0.05;
+  const LOUD = 0.3;
+
+  const nowMs = () => performance.timeOrigin + performance.now();
 
   class Ears {
     constructor() {
@@ -30,11 +33,29 @@
     microphone() {
       this.microphoneRequests += 1;
       const oscillator = new OscillatorNode(this.audio, { frequency: window.toneHz ?? 440 });
-      const gain = new GainNode(this.audio, { gain: 0.3 });
+      this.gain = new GainNode(this.audio, { gain: LOUD });
       const out = new MediaStreamAudioDestinationNode(this.audio, { channelCount: 1 });
-      oscillator.connect(gain).connect(out);
+      oscillator.connect(this.gain).connect(out);
       oscillator.start();
       return out.stream;
+    }
+
+    // The person is silent, or speaks again; when that was, in ms of the machine's clock.
+    hush(isSilent) {
+      this.gain.gain.value = isSilent ? 0 : LOUD;
+      return nowMs();
+    }
+
+    // From now on, note when a member is first shown as speaking.
+    watchSpeaking(member) {
+      this.speakingSeenMs = null;
+      const look = () => {
+        const shown = document.querySelector(`[data-member="${member}"].is-speaking`);
+        if (shown) this.speakingSeenMs ??= nowMs();
+      };
+      new MutationObserver(look).observe(document.body, {
+        subtree: true, childList: true, attributes: true, attributeFilter: ["class"],
+      });
     }
 
     listen(connection) {

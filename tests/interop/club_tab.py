@@ -87,13 +87,23 @@ class Tab:
         """What the page shows of a member: the element with its id."""
         return self.page.locator(f'[data-member="{member}"]')
 
+    async def speak(self, language: str) -> None:
+        """Choose the language of the pages, as the foot of each page offers it."""
+        await self.go("/")
+        await self.page.locator(f'button[name="language"][value="{language}"]').click()
+        await expect(self.page.locator("html")).to_have_attribute("lang", language)
+
     async def sign_in(self, phone: str) -> None:
         """A number and the code that a club in development shows."""
         await self.go("/sign-in")
         await self.fill("phone", phone)
         await self.click("send")
+        await self.enter_code()
+
+    async def enter_code(self) -> None:
+        """The code that was just sent."""
         await self.page.wait_for_url("**/sign-in/code")
-        found = CODE.search(await self.page.inner_text("main"))
+        found = CODE.search(await self.hook("shown-code").inner_text())
         assert found is not None, "the page shows the code in development"
         await self.fill("code", found.group())
         await self.click("submit")
@@ -108,6 +118,68 @@ class Tab:
             await self.hook(f"interest-{slug}").check(force=True)
         await self.click("submit")
         await self.page.wait_for_url(lambda address: "/welcome" not in address)
+
+    async def schedule_in(self, minutes: int) -> None:
+        """Choose a time in the browser's own zone."""
+        local: str = await self.page.evaluate(
+            """minutes => {
+                const then = new Date(Date.now() + minutes * 60_000);
+                const shifted = new Date(then - then.getTimezoneOffset() * 60_000);
+                return shifted.toISOString().slice(0, 16);
+            }""",
+            minutes,
+        )
+        await self.fill("when", local)
+
+    async def until_shown(self, selector: str, text: str, *, path: str) -> None:
+        """Load a page until it says so: what another process or task does first."""
+
+        async def is_shown() -> bool:
+            await self.go(path)
+            return text in await self.page.inner_text(selector)
+
+        await until_equal(is_shown, True, timeout_s=WAIT_MS / 1000, holds=1)
+
+    async def enter(self, room: str) -> None:
+        """Into a live room, as far as its first statement."""
+        await self.go(room)
+        join = self.hook("join")
+        if await join.count() and await join.is_visible():
+            await join.click()
+        await expect(self.hook("leave").first).to_be_visible(timeout=WAIT_MS)
+
+    async def unmute(self) -> None:
+        """Speak."""
+        await self._press_mute("unmute")
+
+    async def mute(self) -> None:
+        """Speak no more."""
+        await self._press_mute("mute")
+
+    async def _press_mute(self, action: str) -> None:
+        button = self.page.locator(f'[data-test="mute"][data-action="{action}"]')
+        await button.click()
+        await expect(button).to_have_count(0, timeout=WAIT_MS)
+
+    async def act_on(self, member: str, action: str, within: str) -> None:
+        """Press a moderator's button beside somebody."""
+        row = self.hook(within).locator(f'[data-member="{member}"]')
+        await self.click(action, within=row)
+
+    async def offers_none(self, member: str, actions: Collection[str]) -> bool:
+        """Whether there is no such button beside somebody."""
+        found = [await self.hook(action, self.row(member)).count() for action in actions]
+        return not any(found)
+
+    async def watch_speaking(self, member: str) -> None:
+        """Note from now on when the page first shows that somebody speaks."""
+        await self.page.evaluate("member => window.ears.watchSpeaking(member)", member)
+
+    async def speaking_seen_ms(self) -> float:
+        """When that was, in ms of the machine's clock; waits for it."""
+        seen = await self.page.wait_for_function("() => window.ears.speakingSeenMs")
+        moment: float = await seen.json_value()
+        return moment
 
     async def hears(self, tones: Collection[int], among: Collection[int]) -> None:
         """Wait until of `among` exactly these tones sound in what is played, steadily."""
