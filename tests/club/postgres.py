@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGCONT, SIGINT, SIGSTOP
 
 import pytest
 
@@ -121,6 +121,21 @@ class Postgres:
             self._process.send_signal(SIGINT)
             self._process.wait(_WITHIN_S)
             self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server keeps its connections and says nothing, like one behind a broken line."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        pids = [pid, *map(int, children)]
+        for one in pids:
+            os.kill(one, SIGSTOP)
+        try:
+            yield
+        finally:
+            for one in pids:
+                os.kill(one, SIGCONT)
 
     def _call(self, program: str, *arguments: str) -> str:
         done = subprocess.run(

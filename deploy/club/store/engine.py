@@ -13,6 +13,8 @@ POOL_WAIT_S = 10.0
 POOL_SIZE = 10
 POOL_OVERFLOW = 10
 CONNECT_WITHIN_S = 5.0
+# No statement of the club's takes a second. One that is not answered was lost with its server.
+ANSWER_WITHIN_S = 10.0
 # While another process, a backup for example, writes in the same file.
 SQLITE_BUSY_MS = 10_000
 
@@ -27,7 +29,7 @@ def make_engine(url: str) -> AsyncEngine:
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_WAIT_S,
             pool_pre_ping=True,
-            connect_args={"timeout": CONNECT_WITHIN_S},
+            connect_args={"timeout": CONNECT_WITHIN_S, "command_timeout": ANSWER_WITHIN_S},
         )
     if driver == "sqlite+aiosqlite":
         # One connection: transactions stand in line here, fairly, and not in SQLite, which polls.

@@ -79,7 +79,7 @@ class Store:
                 await tx.flush()
                 await self.bus.within(tx)
                 await tx.commit()
-            except DBAPIError as error:
+            except (DBAPIError, TimeoutError) as error:  # the latter: the server says nothing
                 if _is_away(error):
                     raise _away() from error
                 raise

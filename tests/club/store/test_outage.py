@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from deploy.club.refusal import Refused
 from deploy.club.settings import Settings
-from deploy.club.store import Member, Store
+from deploy.club.store import Member, Store, engine
 from deploy.club.store import store as module
 from tests.club.conftest import SECRET
 from tests.club.postgres import Postgres, running
@@ -87,4 +87,35 @@ async def test_a_transaction_cut_in_the_middle_is_refused_and_leaves_nothing(
             await tx.scalar(select(func.count()).select_from(Member))
     assert refused.value.code == "store_away"
     await asyncio.to_thread(own_postgres.start)
+    assert await _count(away) == 1
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unanswered statements and connections are given up after half a second."""
+    monkeypatch.setattr(engine, "ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setattr(engine, "CONNECT_WITHIN_S", 0.5)
+    monkeypatch.setattr(module, "AWAY_S", 0.1)
+
+
+async def test_a_server_that_says_nothing_is_away_too(
+    impatient: None, away: Store, own_postgres: Postgres
+) -> None:
+    with own_postgres.frozen():
+        with pytest.raises(Refused) as refused:
+            await _count(away)
+        assert refused.value.code == "store_away"
+    assert await _count(away) == 1
+
+
+async def test_a_transaction_that_is_not_answered_is_refused_and_leaves_nothing(
+    impatient: None, away: Store, own_postgres: Postgres
+) -> None:
+    with pytest.raises(Refused) as refused:
+        async with away.begin() as tx:
+            tx.add(Member(id="m-blue", name="Blue", standing="member", created_at=NOON))
+            await tx.flush()
+            with own_postgres.frozen():
+                await tx.scalar(select(func.count()).select_from(Member))
+    assert refused.value.code == "store_away"
     assert await _count(away) == 1
