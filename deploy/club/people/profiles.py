@@ -30,9 +30,10 @@ class Profile:
     member: Member
     inviter: Member | None  # whoever it was, gone or not; None for who came without invitation
     interests: frozenset[str]
-    following: Sequence[Member]
+    following: Sequence[Member]  # the SHOWN_MAX of them followed last
     following_count: int
     followers_count: int
+    is_following_cut: bool  # there are more than `following`
     is_me: bool
     is_followed: bool  # by who looks
     is_blocked: bool  # by who looks
@@ -56,6 +57,7 @@ async def profile(tx: AsyncSession, viewer: Member, member_id: str) -> Profile:
         following=[one for one in following if one.id not in apart],
         following_count=following_count,
         followers_count=followers_count,
+        is_following_cut=following_count > SHOWN_MAX,
         is_me=member_id == viewer.id,
         is_followed=await tx.get(Follow, (viewer.id, member_id)) is not None,
         is_blocked=await tx.get(Block, (viewer.id, member_id)) is not None,

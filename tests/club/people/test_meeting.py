@@ -125,7 +125,9 @@ async def test_a_profile_does_not_show_people_that_the_viewer_does_not_meet(
     await founder.follow(red, blue)
     await founder.block(blue, white)
     assert [one.id for one in (await seen(store, red, red)).following] == [blue.id]
-    assert (await seen(store, white, red)).following == []
+    hidden = await seen(store, white, red)
+    # Nor does it tell that somebody is left out.
+    assert (hidden.following, hidden.is_following_cut) == ([], False)
 
 
 async def test_the_chain_goes_up_to_who_came_without_invitation(
