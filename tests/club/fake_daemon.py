@@ -38,7 +38,7 @@ from control.commands import (
     TrackUnmute,
 )
 from control.endpoint import TcpEndpoint
-from control.errors import ControlError, ErrorCode, exhausted, not_found
+from control.errors import ControlError, ErrorCode, exhausted, invalid, not_found
 from control.events import (
     EventBody,
     HandLowered,
@@ -76,6 +76,7 @@ class FakeDaemon:
         self.epoch = epoch
         self.server = Server(self, epoch=epoch)
         self.stage_is_full = False
+        self.refuses_joins = False
         self._generation = 0
         self._obeys: dict[type[AnyCommand], Callable[[Any], Any]] = {
             RoomCreate: self._create,
@@ -201,6 +202,8 @@ class FakeDaemon:
 
     def _join(self, command: ParticipantJoin) -> JoinResult:
         people = self._room(command.room)
+        if self.refuses_joins:
+            raise invalid("offer", "it is none")
         if self.stage_is_full and command.role.is_on_stage:
             raise exhausted("max_speakers", "the stage is full")
         if command.participant in people:
@@ -233,9 +236,7 @@ class FakeDaemon:
     def _update(self, command: ParticipantUpdate) -> ParticipantResult:
         state = self._state(command.room, command.participant)
         changed = self._put(command.room, state, metadata=command.metadata)
-        self.publish(
-            command.room, ParticipantUpdated(participant=state.participant, state=changed)
-        )
+        self.publish(command.room, ParticipantUpdated(participant=state.participant, state=changed))
         return ParticipantResult(participant=changed)
 
     def _set_role(self, command: ParticipantSetRole) -> ParticipantResult:

@@ -115,6 +115,8 @@ class Acting:
         async with self._store.begin() as tx:
             await seats.give_up_seat(tx, room_id, member.id)
             await seats.went(tx, room_id, [member.id], now)
+        if not self._control.is_connected:
+            return
         try:
             await self._control.participant_remove(room=room_id, participant=member.id, reason=LEFT)
         except ControlError as error:

@@ -1,0 +1,201 @@
+"""The daemon and the club come and go; nobody loses a seat, and nobody is told wrong things."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from control.commands import ParticipantRemove, RoomClose, RoomCreate
+from control.types import LeaveReason
+from deploy.club.room import seats
+from deploy.club.room.keeping import ABSENT, EMPTY, KEEP_S
+from deploy.club.settings import Settings
+from deploy.club.store import Member, Room, Store, Talk
+from tests.club.fake_daemon import FakeDaemon, fake_daemon, port_of
+from tests.club.room.house import House, Visit, open_house, until
+
+
+async def test_a_daemon_that_comes_back_empty_has_its_rooms_made_anew(
+    store: Store, settings: Settings
+) -> None:
+    """Pages see it go, requests fail at once; then everybody is asked to join, with their seats and
+    the room's locks.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        async with fake_daemon() as first:
+            port = port_of(first)
+            house = await stack.enter_async_context(open_house(store, settings, first))
+            who = await house.site.signed_in("Red")
+            host = await house.visit(who, await house.room(who))
+            guest = await house.visit("Blue", host.room)
+            await guest.act("raise_hand")
+            await host.act("call_up", guest)
+            await host.act("lock")
+            await host.act("lock_hands")
+        await host.told("daemon", up=False)
+        assert (await guest.act("mute", status=503))["error"]["code"] == "unavailable"
+        async with asyncio.timeout(2):
+            await guest.leave()
+        await has_left(house, guest)
+        second = await stack.enter_async_context(fake_daemon(port=port, epoch="epoch-2"))
+        assert (await host.told("rejoin"))["reason"] == "lost"
+        await host.join()
+        (made,) = [one for one in second.commands if isinstance(one, RoomCreate)]
+        assert (made.hand_policy, made.metadata) == ("closed", {"locked": True})
+        await host.told("you", role="moderator", present=True)
+        assert (await host.told("locked"))["locked"]
+
+
+async def has_left(house: House, guest: Visit) -> None:
+    """Who left while the daemon was away has left."""
+    async with house.store.begin() as tx:
+        assert not await seats.is_inside(tx, guest.room, guest.id)
+
+
+async def test_a_club_that_is_killed_finds_everybody_where_they_were(
+    store: Store, settings: Settings, daemon: FakeDaemon
+) -> None:
+    """Nobody is asked to join again, and the daemon is told nothing."""
+    async with open_house(store, settings, daemon) as house:
+        who = await house.site.signed_in("Red")
+        host = await house.visit(who, await house.room(who))
+        guest = await house.visit("Blue", host.room)
+        await guest.act("raise_hand")
+        told = len(daemon.commands)
+        members = [host.who.member, guest.who.member]
+    daemon.speak(host.room, host.id)
+    async with open_house(store, settings, daemon) as house:
+        visits = []
+        for member in members:
+            visit = Visit(await house.site.browser_of(member), host.room)
+            await visit.open()
+            await visit.told("you", present=True)
+            await visit.told("speakers", speakers=[{"id": host.id, "level": 21}])
+            visits.append(visit)
+        assert (await visits[0].told("room"))["hands"][0]["id"] == guest.id
+        assert not any("rejoin" in visit.news for visit in visits)
+        await house.keep()
+        changing = [one for one in daemon.commands[told:] if one.mutates]
+        assert changing == []
+        await visits[0].act("call_up", visits[1])
+        await visits[1].told("you", role="speaker")
+
+
+async def test_two_processes_tell_the_same(
+    store: Store, settings: Settings, daemon: FakeDaemon
+) -> None:
+    async with (
+        open_house(store, settings, daemon) as one,
+        open_house(store, settings, daemon) as other,
+    ):
+        who = await one.site.signed_in("Red")
+        host = await one.visit(who, await one.room(who))
+        guest = await other.visit("Blue", host.room)
+        await guest.act("raise_hand")
+        await host.act("call_up", guest)
+        await guest.told("you", role="speaker")
+        await host.act("make_moderator", guest)
+        await guest.told("you", moderator=True)
+        await guest.act("lock")
+        await host.told("locked", locked=True)
+        await until(lambda: one.live.counts(host.room) == other.live.counts(host.room))
+        await host.act("end")
+        await guest.told("ended")
+
+
+async def test_what_was_written_down_and_not_told_is_told_later(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    """As after a process was killed between the two."""
+    guest = await house.visit("Blue", host.room)
+    deleted = await house.visit("White", host.room)
+    async with house.store.begin() as tx:
+        await seats.give_seat(tx, host.room, guest.id, "removed")
+        member = await tx.get(Member, deleted.id)
+        assert member is not None
+        member.standing = "removed"
+    await house.keep()
+    assert set(daemon.rooms[host.room]) == {host.id}
+    await guest.told("left")
+    async with house.store.begin() as tx:
+        room = await tx.get(Room, host.room)
+        assert room is not None
+        room.state = "ended"
+    await house.keep()
+    assert daemon.count(RoomClose) == 1
+    await host.told("ended")
+
+
+async def test_who_comes_back_while_they_are_sent_away_stays(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    """The removal names the generation that was seen."""
+    guest = await house.visit("Blue", host.room)
+    async with house.store.begin() as tx:
+        await seats.give_seat(tx, host.room, guest.id, "removed")
+    seen = daemon.rooms[host.room][guest.id].generation
+    await house.keep()
+    removal = [one for one in daemon.commands if isinstance(one, ParticipantRemove)][-1]
+    assert removal.if_generation == seen
+
+
+async def test_who_stays_away_has_left_and_who_comes_back_has_not(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = await house.visit("Blue", host.room)
+    other = await house.visit("White", host.room)
+    for visit in (guest, other):
+        daemon.leave(host.room, visit.id, LeaveReason.CONSENT_EXPIRED)
+        await visit.told("rejoin")
+    await house.keep()
+    lost_at = house.clock()
+    await other.join()
+    await other.told("you", present=True)
+    await house.keep(ABSENT.total_seconds() - KEEP_S)
+    assert await left_at(house, guest) is None
+    await house.keep(KEEP_S)
+    assert await left_at(house, guest) == lost_at
+    assert await left_at(house, other) is None
+    assert await left_at(house, host) is None
+
+
+async def left_at(house: House, visit: Visit) -> object:
+    """When the log says that they left."""
+    async with house.store.begin() as tx:
+        row = await tx.get(Talk, (visit.room, visit.id))
+        assert row is not None
+        return row.left_at
+
+
+async def test_a_room_that_nobody_is_in_any_more_is_over(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    other = await house.room(host.who)
+    await house.keep()
+    daemon.close(host.room, "empty")
+    await host.told("rejoin", reason="empty")
+    await house.keep(EMPTY.total_seconds())
+    assert await state_of(house, other) == "ended"
+    assert await state_of(house, host.room) == "live"
+    await house.keep(EMPTY.total_seconds())
+    assert await state_of(house, host.room) == "ended"
+
+
+async def state_of(house: House, room_id: str) -> str:
+    """Of a room in the database."""
+    async with house.store.begin() as tx:
+        room = await tx.get(Room, room_id)
+        assert room is not None
+        return room.state
+
+
+async def test_a_join_that_the_daemon_refuses_leaves_no_trace(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = Visit(await house.site.signed_in("Blue"), host.room)
+    daemon.refuses_joins = True
+    assert (await guest.join(status=400))["error"]["code"] == "bad_offer"
+    async with house.store.begin() as tx:
+        assert await tx.get(Talk, (host.room, guest.id)) is None
+    assert (await host.join(status=400))["error"]["code"] == "bad_offer"
+    assert await left_at(house, host) is None
