@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 # What keys HMAC-SHA256 is as long as its output.
 SECRET_BYTES_MIN = 32
+URL_SCHEMES = frozenset({"http", "https"})
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -29,14 +30,18 @@ class Settings:
     doors: frozenset[Door] = frozenset({Door.CLOSED, Door.INVITATION})
     invitations_each: int = 5
     name: str = "Rostrum Club"
+    code_gateway_url: str = ""  # takes codes for text messages; without one they go to the log
+    code_gateway_key: str = field(default="", repr=False)
     trusted_proxies: int = 0  # how many of the last X-Forwarded-For entries are our own proxies'
 
     def __post_init__(self) -> None:
         if len(self.secret) < SECRET_BYTES_MIN:
             raise ValueError(f"the secret must have at least {SECRET_BYTES_MIN} bytes")
         parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+        if parts.scheme not in URL_SCHEMES or not parts.netloc or parts.path:
             raise ValueError(f"not an address of a site's root: {self.base_url}")
+        if self.code_gateway_url and urlsplit(self.code_gateway_url).scheme not in URL_SCHEMES:
+            raise ValueError(f"not an address of a gateway: {self.code_gateway_url}")
         if self.trusted_proxies < 0 or self.invitations_each < 0:
             raise ValueError("a count below zero")
 

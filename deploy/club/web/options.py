@@ -28,6 +28,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deploy.club.web", description="The club's web server.")
     add_options(parser)
     _add_site_options(parser)
+    _add_door_options(parser)
     parser.add_argument("--host", default="127.0.0.1", help="where the pages are served")
     parser.add_argument("--port", type=int, default=8080, help="the pages' port")
     return parser.parse_args(arguments)
@@ -47,10 +48,16 @@ def settings_of(options: argparse.Namespace) -> Settings:
             doors=doors,
             invitations_each=options.invitations,
             name=options.name,
+            code_gateway_url=options.code_gateway,
+            code_gateway_key=_key_of(options.code_gateway_key_file),
             trusted_proxies=options.trusted_proxies,
         )
     except (ArgumentError, ValueError) as error:
         raise OptionError(str(error)) from None
+
+
+def _key_of(path: Path | None) -> str:
+    return "" if path is None else read_secret(path).decode()
 
 
 def hosts_of(options: argparse.Namespace) -> tuple[Appointed, ...]:
@@ -92,13 +99,6 @@ def _add_site_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", default="Rostrum Club", help="what the club is called")
     parser.add_argument(
-        "--door",
-        action="append",
-        choices=[door.value for door in Door],
-        help="a way in; may be given twice, and both stand open by default",
-    )
-    parser.add_argument("--invitations", type=int, default=5, metavar="N", help="of each member")
-    parser.add_argument(
         "--trusted-proxies", type=int, default=0, metavar="N", help="proxies in front of it"
     )
     parser.add_argument(
@@ -106,4 +106,23 @@ def _add_site_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="who are hosts of the club: in each line a telephone number and a name",
+    )
+
+
+def _add_door_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--door",
+        action="append",
+        choices=[door.value for door in Door],
+        help="a way in; may be given twice, and both stand open by default",
+    )
+    parser.add_argument("--invitations", type=int, default=5, metavar="N", help="of each member")
+    parser.add_argument(
+        "--code-gateway",
+        default="",
+        metavar="URL",
+        help="takes codes as JSON and sends them as text messages; without it they go to the log",
+    )
+    parser.add_argument(
+        "--code-gateway-key-file", type=Path, metavar="FILE", help="a file with its bearer key"
     )

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from control import Client
 from deploy.club.connecting import OptionError
-from deploy.club.door.sender import LogSender
+from deploy.club.door.gateway import sender_of
 from deploy.club.door.signing_up import appoint
 from deploy.club.room.live import LiveRooms
 from deploy.club.settings import Settings
@@ -51,15 +51,18 @@ async def running(
             for one in appointed:
                 await appoint(tx, settings, one.phone, one.name, utc_now())
         live = LiveRooms(control, store, clock=utc_now)
-        sender = LogSender(is_development=settings.is_development)
-        app = create_app(settings, store, live, sender)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-        await runner.setup()
-        try:
-            await _listen(runner, host, port)
-            yield Club(settings, store)
-        finally:
-            await runner.cleanup()
+        async with sender_of(settings) as sender:
+            runner = web.AppRunner(
+                create_app(settings, store, live, sender),
+                access_log=None,
+                shutdown_timeout=SHUTDOWN_S,
+            )
+            await runner.setup()
+            try:
+                await _listen(runner, host, port)
+                yield Club(settings, store)
+            finally:
+                await runner.cleanup()
     finally:
         await store.close()
         await control.close()

@@ -82,6 +82,8 @@ async def test_a_wrong_key_ends_it_with_a_line_that_says_so(daemon: Daemon, tmp_
         (["--secret-file", "TMP/short"], "club: the secret must have at least 32 bytes"),
         (["--hosts-file", "TMP/hosts"], "club: TMP/hosts, line 1: That is no telephone number"),
         (["--base-url", "club.example"], "club: not an address of a site's root: club.example"),
+        (["--code-gateway", "sms.example"], "club: not an address of a gateway: sms.example"),
+        (["--code-gateway-key-file", "TMP/none"], "club: TMP/none: No such file"),
         (["--database", "mysql://x"], "club: the database: "),
         (["--database", "nonsense"], "club: "),
         (["--database", "sqlite+aiosqlite:///TMP/a folder"], "club: the database: "),
