@@ -1,0 +1,162 @@
+"""The live room's page keeps its line up, its keyboard's place, and what the person wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.club.founding import Founded, Founder
+from tests.interop.club_process import club_here, settings_for
+from tests.interop.club_tab import WAIT_MS, Tab
+from tests.interop.daemon import Daemon, Ports
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+RED, BLUE = 440, 740
+TONES = (RED, BLUE)
+# An ICE restart moves a session that goes on; a new one has to be set up and is heard as a gap.
+SILENCE_S_MAX = 0.3
+ACTIVE = "() => document.activeElement?.dataset.test ?? document.activeElement?.id ?? ''"
+
+
+@dataclass
+class Evening:
+    """A club with a live room of Red's, and the daemon, which may be restarted."""
+
+    base_url: str
+    browser: Browser
+    ports: Ports
+    people: dict[str, Founded]
+    room: str
+    daemon: Daemon
+
+    async def enter(self, name: str, hz: int) -> Tab:
+        """A tab in the room."""
+        cookie = self.people[name].cookie
+        tab = await Tab.open(self.browser, self.base_url, name, hz, cookie=cookie)
+        await tab.enter(f"/rooms/{self.room}")
+        await expect(tab.hook("standing")).not_to_have_text("Connecting…", timeout=WAIT_MS)
+        return tab
+
+    async def restart_daemon(self) -> None:
+        """As its keeper does after a crash: all its rooms are forgotten."""
+        self.daemon.process.kill()
+        self.daemon.process.wait()
+        self.daemon.log.unlink()
+        self.daemon = await asyncio.to_thread(Daemon.start, ports=self.ports)
+
+
+@asynccontextmanager
+async def an_evening(browser: Browser, folder: Path) -> AsyncIterator[Evening]:
+    """With Red, who hosts, and Blue."""
+    settings = settings_for(f"sqlite+aiosqlite:///{folder / 'club.sqlite'}")
+    ports = Ports.free()
+    daemon = Daemon.start(ports=ports)
+    async with AsyncExitStack() as stack:
+        club = await stack.enter_async_context(club_here(settings, daemon))
+        founder = Founder(club.store, settings)
+        people = {name: await founder.person(name) for name in ("Red", "Blue")}
+        room = await founder.room(people["Red"], "Tea and toast")
+        made = Evening(settings.base_url, browser, ports, people, room, daemon)
+        try:
+            yield made
+        finally:
+            made.daemon.stop()
+
+
+@pytest.fixture
+async def evening(browser: Browser, tmp_path: Path) -> AsyncIterator[Evening]:
+    async with an_evening(browser, tmp_path) as made:
+        yield made
+
+
+def restarts(page: Page) -> list[int]:
+    """The statuses of all answers to a restart of ICE, as they come."""
+    told: list[int] = []
+    page.on(
+        "response",
+        lambda answer: told.append(answer.status) if answer.url.endswith("/restart-ice") else None,
+    )
+    return told
+
+
+async def test_another_network_restarts_ice_and_nothing_is_missed(evening: Evening) -> None:
+    """Both who speaks and who listens come over another network in the middle of it."""
+    red, blue = await evening.enter("Red", RED), await evening.enter("Blue", BLUE)
+    await red.unmute()
+    await blue.hears({RED}, TONES)
+    await blue.longest_silence()
+    for tab in (red, blue):
+        told = restarts(tab.page)
+        await tab.evaluate("() => { dispatchEvent(new Event('online')); }")
+        await expect(tab.hook("banner")).to_be_visible(timeout=WAIT_MS)
+        await expect(tab.hook("banner")).to_be_hidden(timeout=WAIT_MS)
+        assert told == [200]
+    assert await blue.longest_silence() <= SILENCE_S_MAX
+    await blue.hears({RED}, TONES)
+
+
+async def test_who_talked_goes_on_talking_after_the_audio_server_was_gone(
+    evening: Evening,
+) -> None:
+    """Pages join again by themselves; nobody presses anything, nobody is asked anything twice."""
+    red, blue = await evening.enter("Red", RED), await evening.enter("Blue", BLUE)
+    await red.unmute()
+    await blue.hears({RED}, TONES)
+    await evening.restart_daemon()
+    await expect(blue.hook("banner")).to_be_visible(timeout=WAIT_MS)
+    for tab in (red, blue):
+        await expect(tab.hook("banner")).to_be_hidden(timeout=2 * WAIT_MS)
+    await blue.hears({RED}, TONES)
+    assert await red.microphone_requests() == 1
+    assert await blue.microphone_requests() == 0
+
+
+async def test_a_room_opened_elsewhere_goes_on_there_alone(evening: Evening) -> None:
+    """The older page says so and does not fight for the place."""
+    first = await evening.enter("Red", RED)
+    second = await evening.enter("Red", RED)
+    await expect(first.hook("farewell-text")).to_contain_text("another place", timeout=WAIT_MS)
+    await asyncio.sleep(2.0)  # longer than a page waits before it joins again
+    await expect(second.hook("farewell")).to_be_hidden()
+    await expect(second.hook("standing")).to_have_text("You are on stage, muted.")
+
+
+async def test_the_keyboard_keeps_its_place(evening: Evening) -> None:
+    """A button that was pressed is still under the finger; one that went away leaves it near."""
+    red, blue = await evening.enter("Red", RED), await evening.enter("Blue", BLUE)
+    await blue.hook("hand").focus()
+    await blue.page.keyboard.press("Enter")
+    await expect(blue.hook("hand")).to_have_attribute("aria-pressed", "true", timeout=WAIT_MS)
+    assert await blue.evaluate(ACTIVE) == "hand"
+    call_up = red.hook("call-up", red.hook("hands"))
+    await call_up.focus(timeout=WAIT_MS)
+    await red.page.keyboard.press("Enter")
+    await expect(red.hook("stage")).to_contain_text("Blue", timeout=WAIT_MS)
+    await expect(blue.hook("mute")).to_be_visible(timeout=WAIT_MS)
+    assert await blue.evaluate(ACTIVE) == "mute"
+    await red.hook("make-moderator", red.row(evening.people["Blue"].id)).focus()
+    await red.page.keyboard.press("Enter")
+    await expect(red.hook("unmake-moderator")).to_be_visible(timeout=WAIT_MS)
+    held = await red.evaluate("() => document.activeElement?.closest('[data-member]')?.id ?? null")
+    assert held is not None, "the focus is still on Blue's card"
+
+
+async def test_without_a_microphone_the_page_says_so_and_stays_muted(evening: Evening) -> None:
+    """Nobody is on air with nothing to be heard."""
+    red = await evening.enter("Red", RED)
+    await red.evaluate(
+        """() => {
+            navigator.mediaDevices.getUserMedia = () =>
+                Promise.reject(new DOMException("", "NotAllowedError"));
+        }"""
+    )
+    await red.click("mute")
+    await expect(red.hook("toast")).to_contain_text("not allowed", timeout=WAIT_MS)
+    await expect(red.hook("standing")).to_have_text("You are on stage, muted.")
