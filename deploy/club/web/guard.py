@@ -12,7 +12,13 @@ from deploy.club.refusal import N_, Refused
 from deploy.club.web.parts import CLUB
 from deploy.club.web.rendering import render, see_other, translate
 from deploy.club.web.routes import Handler, Route, Standing
-from deploy.club.web.visitor import Visitor, is_own_form, recognise, visitor
+from deploy.club.web.visitor import (
+    Visitor,
+    client_address,
+    is_own_form,
+    recognise,
+    visitor,
+)
 
 log = structlog.get_logger()
 
@@ -76,7 +82,8 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     if _is_socket(request):
         _check_origin(request)
     if request.method not in SAFE_METHODS:
-        request = _sized(request, route)
+        _check_pace(request, who)
+        _check_size(request, route)
         await _check_form(request)
     return await handler(request)
 
@@ -112,13 +119,19 @@ def _check_origin(request: web.Request) -> None:
         raise Refused("foreign", 403, N_("That came from another site."))
 
 
-def _sized(request: web.Request, route: Route) -> web.Request:
+def _check_pace(request: web.Request, who: Visitor) -> None:
+    """Whatever changes something is counted, beside what its own handler counts."""
+    parts = request.app[CLUB]
+    key = who.member.id if who.member is not None else client_address(request)
+    parts.limits.take("change", key, parts.clock())
+
+
+def _check_size(request: web.Request, route: Route) -> None:
     """Refuse a body beyond the route's limit before it is read."""
     if request.content_length is None and request.can_read_body:
         raise Refused("length_required", 411, N_("The request does not say how long it is."))
     if (request.content_length or 0) > route.body_bytes_max:
         raise Refused("too_large", 413, N_("That is too large."))
-    return request
 
 
 async def _check_form(request: web.Request) -> None:

@@ -29,6 +29,7 @@ class Rate:
 # Keys are an address for strangers (a household or an office shares one) and a member's id for
 # members.
 RATES: dict[str, Rate] = {
+    "change": Rate(240, 60),  # everything that changes something, together
     "code.send": Rate(20, 3600),  # by address; by number the door counts itself
     "code.try": Rate(60, 600),  # by address; a code has tries of its own
     "sign_up": Rate(20, 3600),  # by address
@@ -41,13 +42,10 @@ RATES: dict[str, Rate] = {
     "report": Rate(10, 3600),
     "export": Rate(5, 3600),
     "room.new": Rate(10, 3600),
-    "room.change": Rate(60, 600),
-    "attend": Rate(120, 3600),
     "ping": Rate(20, 3600),
     "join": Rate(30, 60),
     "act": Rate(60, 30),
     "socket": Rate(60, 60),
-    "page": Rate(600, 60),
 }
 
 

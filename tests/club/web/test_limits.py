@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,13 @@ def test_waiting_saves_up_no_more_than_one_burst() -> None:
     refused(counted)
     granted = [refused(counted, later_s=3600) is None for _ in range(3)]
     assert granted == [True, True, False]
+
+
+def test_every_rate_is_that_of_something() -> None:
+    club = Path(limits.__file__).parent.parent
+    sources = [path.read_text() for path in club.rglob("*.py") if path.name != "limits.py"]
+    for kind in limits.RATES:
+        assert any(f'"{kind}"' in source for source in sources), kind
 
 
 def test_a_kind_without_a_rate_is_a_bug() -> None:
