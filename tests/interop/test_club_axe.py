@@ -98,7 +98,7 @@ async def test_pages_are_small(furnished: Town, browser: Browser) -> None:
     for path, cookie, limit in (("/", None, FIRST_PAGE_BYTES_MAX), (room, blue, ROOM_BYTES_MAX)):
         tab = await Tab.open(browser, furnished.base_url, path, cookie=cookie)
         responses: list[Response] = []
-        tab.page.on("response", responses.append)
+        tab.page.on("response", lambda response, to=responses: to.append(response))
         await tab.go(path)
         await tab.page.wait_for_load_state("networkidle")
         total = 0
