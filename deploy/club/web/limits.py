@@ -42,6 +42,8 @@ RATES: dict[str, Rate] = {
     "report": Rate(10, 3600),
     "export": Rate(5, 3600),
     "room.new": Rate(10, 3600),
+    "room.change": Rate(60, 600),
+    "attend": Rate(120, 3600),
     "ping": Rate(20, 3600),
     "join": Rate(30, 60),
     "act": Rate(60, 30),
