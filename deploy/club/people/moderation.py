@@ -195,11 +195,11 @@ async def resolve(
     Refused: `not_found`, `bad_outcome`, `resolved` by somebody else meanwhile, and as
     `remove_member` where that is the outcome.
     """
-    if outcome not in OUTCOMES:
-        raise Refused("bad_outcome", 400, N_("Please choose what to do."))
     found = await tx.get(Report, report_id, with_for_update=True)
     if found is None:
         raise Refused("not_found", 404, N_("There is no such report."))
+    if outcome not in OUTCOMES:
+        raise Refused("bad_outcome", 400, N_("Please choose what to do."))
     if found.resolved_at is not None:
         raise Refused("resolved", 409, N_("Somebody has dealt with this report already."))
     reported = await tx.get(Member, found.reported_id)
