@@ -74,7 +74,8 @@ class FakeDaemon:
         self.states: dict[str, RoomState] = {}
         self.commands: list[AnyCommand] = []
         self.epoch = epoch
-        self.server = Server(self, epoch=epoch)
+        self.now_ms = 1_700_000_000_000  # stands still until a test moves it
+        self.server = Server(self, epoch=epoch, wall_ms=lambda: self.now_ms)
         self.stage_is_full = False
         self.refuses_joins = False
         self._generation = 0

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Final, ParamSpec
 
 import structlog
 from sqlalchemy import select
@@ -32,6 +32,8 @@ from deploy.club.room.talk_log import TalkClock
 from deploy.club.store import Member, Room, RoomSeat, Store
 
 log = structlog.get_logger("club")
+
+P = ParamSpec("P")
 
 KEEP_S: Final = 5.0
 # The daemon gives up a silent line after 30 s; then a page has this long to come back.
@@ -53,7 +55,7 @@ class Keeping:
         self._store = store
         self._control = control
         self._following = following
-        self._talk = talk
+        self.talk = talk
         self._absent: dict[tuple[str, str], datetime] = {}
         self._missing: dict[str, datetime] = {}
 
@@ -66,28 +68,28 @@ class Keeping:
         finally:
             try:
                 async with asyncio.timeout(LAST_S):
-                    await self._attempt(self.write_talk, clock())
+                    await self._attempt(self.write_talk)
             except TimeoutError:
-                log.warning("talk.not_written", rooms=len(self._talk.rooms()))
+                log.warning("talk.not_written", rooms=len(self.talk.rooms()))
 
     async def once(self, now: datetime) -> None:
         """Do all of it. What cannot be done because something is away is done the next time."""
-        await self._attempt(self.write_talk, now)
+        await self._attempt(self.write_talk)
         if self._following.is_in_step and self._control.is_connected:
             await self._attempt(self.note_absent, now)
             await self._attempt(self.end_empty, now)
-            await self._attempt(self.reconcile, now)
+            await self._attempt(self.reconcile)
 
-    async def write_talk(self, now: datetime) -> None:
-        """Write down what was spoken until now."""
-        until_ms = round(now.timestamp() * 1000)
-        for room_id in self._talk.rooms():
-            spells = self._talk.due(room_id, until_ms)
+    async def write_talk(self) -> None:
+        """Write down what was spoken until the last that was heard."""
+        until_ms = self.talk.at_ms
+        for room_id in self.talk.rooms():
+            spells = self.talk.due(room_id)
             try:
                 async with self._store.begin() as tx:
                     await talk_log.write(tx, room_id, spells, until_ms)
             except BaseException:
-                self._talk.give_back(room_id, spells)
+                self.talk.give_back(room_id, spells)
                 raise
 
     async def note_absent(self, now: datetime) -> None:
@@ -115,7 +117,7 @@ class Keeping:
                         await end_room(tx, room, now)
                 log.info("room.ended", room=room_id, reason="empty")
 
-    async def reconcile(self, now: datetime) -> None:
+    async def reconcile(self) -> None:
         """Tell the daemon what it should have been told."""
         known = list(self._following.rooms)
         async with self._store.begin() as tx:
@@ -157,13 +159,19 @@ class Keeping:
             if error.code not in (ErrorCode.NOT_FOUND, ErrorCode.CONFLICT):
                 raise
 
-    async def _attempt(self, chore: Callable[[datetime], Awaitable[None]], now: datetime) -> None:
+    async def _attempt(
+        self, chore: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
         try:
-            await chore(now)
+            await chore(*args, **kwargs)
         except (Refused, ControlError, ConnectionLost) as error:
-            log.info("keeping.postponed", chore=chore.__name__, reason=str(error))
+            log.info("keeping.postponed", chore=_name(chore), reason=str(error))
         except Exception:
-            log.exception("keeping.failed", chore=chore.__name__)
+            log.exception("keeping.failed", chore=_name(chore))
+
+
+def _name(chore: Callable[..., object]) -> str:
+    return getattr(chore, "__name__", "chore")
 
 
 async def _live_ids(tx: AsyncSession) -> list[str]:

@@ -31,6 +31,7 @@ from deploy.club.room.captions import Recogniser
 from deploy.club.room.desk import PAGES_MAX, Desk, Page, Translate, untranslated
 from deploy.club.room.entering import Entering
 from deploy.club.room.following import Following
+from deploy.club.room.hearing import Hearing
 from deploy.club.room.keeping import Keeping
 from deploy.club.room.news import tell_notice, tell_removed
 from deploy.club.room.refusals import away, refused
@@ -72,8 +73,9 @@ class LiveRooms:
         self._clock = clock
         self._desk = Desk(pages_max)
         talk = TalkClock()
-        self._telling = Telling(self._desk, talk, self._scene, self._wall_ms, captions)
+        self._telling = Telling(self._desk, self._scene, captions)
         self._following = Following(control, self._telling)
+        self._hearing = Hearing(control, talk)
         self._acting = Acting(store, control)
         self._entering = Entering(store, control)
         self.keeping = Keeping(store, control, self._following, talk)
@@ -82,6 +84,7 @@ class LiveRooms:
         """Follow the daemon, the bus and the clock, for ever; cancel to stop."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._following.run())
+            tasks.create_task(self._hearing.run())
             tasks.create_task(self.keeping.run(self._clock))
             tasks.create_task(self._watch())
             tasks.create_task(self._hear_bus())
@@ -233,6 +236,3 @@ class LiveRooms:
 
     def _scene(self, room_id: str) -> Scene | None:
         return self._following.rooms.get(room_id)
-
-    def _wall_ms(self) -> int:
-        return round(self._clock().timestamp() * 1000)

@@ -62,7 +62,7 @@ async def show_log(request: web.Request) -> web.StreamResponse:
     """GET /rooms/{id}/log: who spoke how long. For its hosts, and those of the club."""
     parts, me = request.app[CLUB], visitor(request).me
     room_id = request.match_info["id"]
-    await parts.live.keeping.write_talk(parts.clock())
+    await parts.live.keeping.write_talk()
     async with parts.store.begin() as tx:
         room = await seats.room_of(tx, room_id)
         if not me.is_host and await seats.seat_of(tx, room_id, me.id) != "host":

@@ -3,8 +3,9 @@
 `TalkClock` is pure and counts for one process. Several processes follow the same events, and any of
 them may be killed: `write` therefore adds to the database only what lies behind the moment up to
 which the room was counted already, and moves that moment on, in one transaction. The moments are
-those of the daemon's clock, the same for everybody, so nothing is counted twice, and what one
-process missed another one adds if it heard it.
+those of the daemon's clock in its events, the same for everybody, and `hearing` begins with all
+events that the daemon still holds. So nothing is counted twice, and nothing is missed unless the
+club is away for longer than that.
 """
 
 from __future__ import annotations
@@ -51,9 +52,12 @@ class Spoken:
 
 
 class TalkClock:
-    """Rooms in which somebody has spoken and that were not written down to the end."""
+    """Rooms in which somebody has spoken and that were not written down to the end. `at_ms` is the
+    moment of the last event: what comes after it is not known yet.
+    """
 
     def __init__(self) -> None:
+        self.at_ms = 0
         self._floors: dict[str, _Floor] = {}
 
     def rooms(self) -> list[str]:
@@ -62,6 +66,7 @@ class TalkClock:
 
     def hear(self, room_id: str, speaking: Collection[str], at_ms: int) -> None:
         """From `at_ms` on these speak, and nobody else."""
+        self.at_ms = max(self.at_ms, at_ms)
         floor = self._floors.get(room_id)
         if floor is None:
             if not speaking:
@@ -74,9 +79,14 @@ class TalkClock:
                 pause_ms = at_ms - floor.ended.get(member_id, at_ms - PAUSE_MS)
                 floor.since[member_id] = (at_ms, pause_ms >= PAUSE_MS)
 
-    def due(self, room_id: str, at_ms: int) -> list[Spell]:
+    def fall_silent(self) -> None:
+        """Events were missed: nobody is known to have spoken after the last one."""
+        for room_id in self.rooms():
+            self.hear(room_id, (), self.at_ms)
+
+    def due(self, room_id: str) -> list[Spell]:
         """All that was spoken until `at_ms` and not yet given; who speaks on begins anew there."""
-        floor = self._floors[room_id]
+        floor, at_ms = self._floors[room_id], self.at_ms
         for member_id in list(floor.since):
             self._stop(floor, member_id, at_ms)
             floor.since[member_id] = (max(at_ms, floor.ended[member_id]), False)

@@ -30,7 +30,6 @@ from deploy.club.room.captions import CAPTION_CHARS_MAX, Captions, Recogniser
 from deploy.club.room.desk import Desk, Page
 from deploy.club.room.feed import Topic
 from deploy.club.room.scenes import Scene
-from deploy.club.room.talk_log import TalkClock
 
 # After these a page is out; after any other reason it may come back by itself.
 FINAL_REASONS: Final = (LeaveReason.REMOVED, LeaveReason.BANNED)
@@ -41,23 +40,17 @@ AUDIENCE_PAUSE_S: Final = 0.5
 
 
 class Telling:
-    """`scene_of` gives the rooms as this process sees them now; `wall_ms` is the time in unix ms,
-    for what no event tells the time of.
-    """
+    """`scene_of` gives the rooms as this process sees them now."""
 
     def __init__(
         self,
         desk: Desk,
-        talk: TalkClock,
         scene_of: Callable[[str], Scene | None],
-        wall_ms: Callable[[], int],
         recogniser: Recogniser | None = None,
     ) -> None:
         self.is_daemon_up = False
         self._desk = desk
-        self._talk = talk
         self._scene_of = scene_of
-        self._wall_ms = wall_ms
         self._captions = Captions(recogniser, self._caption)
         self._gathering: set[str] = set()
 
@@ -66,7 +59,7 @@ class Telling:
         room_id, body = scene.view.room.room, event.body
         match body:
             case SpeakersChanged():
-                self._speakers(scene, event.at)
+                self._speakers(scene)
                 return
             case QualityChanged():
                 page = self._desk.find(room_id, body.participant)
@@ -75,7 +68,7 @@ class Telling:
                 return
             case RoomClosed():
                 scene.changed()
-                self._closed(scene, body.reason, event.at)
+                self._closed(scene, body.reason)
                 return
             case RoomUpdated():
                 for page in self._desk.of_room(room_id):
@@ -94,12 +87,9 @@ class Telling:
 
     def in_step(self, rooms: dict[str, Scene]) -> None:
         """All rooms were asked for anew."""
-        now_ms = self._wall_ms()
-        for room_id in {*self._talk.rooms(), *self._captions.rooms(), *rooms}:
+        for room_id in {*self._captions.rooms(), *rooms}:
             scene = rooms.get(room_id)
-            speaking = list(scene.view.speakers) if scene else []
-            self._talk.hear(room_id, speaking, now_ms)
-            self._captions.hear(room_id, speaking)
+            self._captions.hear(room_id, list(scene.view.speakers) if scene else [])
         for page in self._desk:
             self.everything(page)
             if not self.is_present(page):
@@ -164,8 +154,8 @@ class Telling:
         elif reason is not LeaveReason.ROOM_CLOSED:
             page.tell_rejoin(reason)
 
-    def _closed(self, scene: Scene, reason: str, at_ms: int) -> None:
-        self._speakers(scene, at_ms)
+    def _closed(self, scene: Scene, reason: str) -> None:
+        self._speakers(scene)
         for page in self._desk.of_room(scene.view.room.room):
             if reason in PASSING:
                 self._you(scene, page)
@@ -173,9 +163,8 @@ class Telling:
             else:
                 page.tell_ended(reason)
 
-    def _speakers(self, scene: Scene, at_ms: int) -> None:
+    def _speakers(self, scene: Scene) -> None:
         room_id, speaking = scene.view.room.room, list(scene.view.speakers)
-        self._talk.hear(room_id, speaking, at_ms)
         self._captions.hear(room_id, speaking)
         for page in self._desk.of_room(room_id):
             page.feed.post(Topic.SPEAKERS, scene.speakers)

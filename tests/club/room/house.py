@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -150,8 +149,8 @@ class House:
 async def open_house(
     store: Store, settings: Settings, daemon: FakeDaemon, clock: Clock | None = None
 ) -> AsyncIterator[House]:
-    """The club, in step with `daemon`, whose clock is this machine's; the club's stands still."""
-    clock = clock or Clock(datetime.now(UTC))
+    """The club, in step with `daemon`."""
+    clock = clock or Clock()
     control = Client("127.0.0.1", port_of(daemon))
     live = LiveRooms(control, store, clock=clock)
     try:
