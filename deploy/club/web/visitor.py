@@ -127,13 +127,14 @@ def _stranger(request: web.Request) -> Visitor:
 
 
 def _known(request: web.Request, session: Session, member: Member | None) -> Visitor:
+    # What was chosen in this browser, perhaps before signing in, is the later choice.
     language = request.cookies.get(LANGUAGE_COOKIE)
     return Visitor(
         member=member,
         session=session,
         standing=standing_of(member),
         locale=choose_locale(
-            (member.language if member is not None else None) or language,
+            language or (member.language if member is not None else None),
             request.headers.get("Accept-Language", ""),
         ),
         csrf=session.csrf,

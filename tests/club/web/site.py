@@ -127,6 +127,11 @@ class Browser:
         """As if the site had set it."""
         self._http.cookie_jar.update_cookies({name: value})
 
+    def take_cookies(self, other: Browser) -> None:
+        """Those of another browser, beside its own."""
+        for cookie in other._http.cookie_jar:
+            self._http.cookie_jar.update_cookies({cookie.key: cookie.value})
+
     async def _ask(self, method: str, path: str, **options: Any) -> Page:
         async with self._http.request(method, path, **options) as answer:
             body = await answer.read()

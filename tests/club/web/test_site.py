@@ -22,6 +22,22 @@ async def test_the_language_that_was_chosen_wins(site: Site) -> None:
     assert '<html lang="de">' in (await browser.get("/")).text
 
 
+async def test_a_members_language_goes_along_and_one_chosen_in_this_browser_goes_first(
+    site: Site,
+) -> None:
+    red = await site.signed_in("Red", language="de")
+    assert '<html lang="de">' in (await red.get("/nowhere")).text
+    await red.post("/language", {"language": "en"})
+    assert '<html lang="en">' in (await red.get("/nowhere")).text
+    elsewhere = await site.browser_of(red.member)
+    assert '<html lang="en">' in (await elsewhere.get("/nowhere")).text
+    blue = await site.signed_in("Blue")
+    before = site.browser()
+    await before.post("/language", {"language": "de"})
+    blue.browser.take_cookies(before)
+    assert '<html lang="de">' in (await blue.get("/nowhere")).text
+
+
 async def test_no_page_may_run_or_show_what_is_not_the_sites_own(site: Site) -> None:
     page = await site.browser().get("/")
     policy = page.headers["Content-Security-Policy"]
