@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.people.named import named
 from deploy.club.refusal import N_, Refused
-from deploy.club.store import Block, Follow, Member
+from deploy.club.store import Block, Follow, Member, Notice
 
 
 async def blocked_between(tx: AsyncSession, member_id: str) -> set[str]:
@@ -42,7 +42,8 @@ async def blocked_by(tx: AsyncSession, member_id: str) -> Sequence[Member]:
 
 
 async def block(tx: AsyncSession, member_id: str, other_id: str, now: datetime) -> None:
-    """From now on the two do not meet, and neither follows the other any more.
+    """From now on the two do not meet, neither follows the other any more, and what one caused the
+    other to be told is gone.
 
     Doing it again changes nothing. Refused `not_found` for nobody, `yourself` for oneself.
     """
@@ -60,6 +61,9 @@ async def block(tx: AsyncSession, member_id: str, other_id: str, now: datetime) 
             )
         )
     )
+    caused_by = Notice.payload["member"].as_string()
+    for told, by in ((member_id, other_id), (other_id, member_id)):
+        await tx.execute(delete(Notice).where(Notice.member_id == told, caused_by == by))
 
 
 async def unblock(tx: AsyncSession, member_id: str, other_id: str) -> None:

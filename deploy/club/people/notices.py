@@ -145,15 +145,14 @@ async def unread(tx: AsyncSession, member_id: str) -> int:
 
 
 async def latest(tx: AsyncSession, member_id: str, limit: int = SHOWN_MAX) -> list[Told]:
-    """The newest notices of the member, newest first, without those of blocked people."""
-    apart = await blocked_between(tx, member_id)
+    """The newest notices of the member, newest first."""
     rows = await tx.scalars(
         select(Notice)
         .where(Notice.member_id == member_id)
         .order_by(Notice.created_at.desc(), Notice.id)
         .limit(limit)
     )
-    kept = [one for one in rows if one.payload.get("member") not in apart and one.kind in KINDS]
+    kept = [one for one in rows if one.kind in KINDS]
     names = await _names(tx, kept)
     topics = await _topics(tx, kept)
     return [_told(one, names, topics) for one in kept]

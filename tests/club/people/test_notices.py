@@ -84,6 +84,7 @@ async def test_who_does_not_want_to_meet_tells_each_other_nothing(
         await blocks.block(tx, red.id, blue.id, NOW)
         for one, other in ((red, blue), (blue, red), (red, white)):
             await notices.notify(tx, one.id, "followed", {"member": other.id}, NOW)
+        assert await notices.unread(tx, red.id) == 1
     assert await told(store, red.id) == ["guest 3 follows you."]
     assert await told(store, blue.id) == []
 
