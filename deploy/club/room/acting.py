@@ -102,7 +102,8 @@ class Acting:
         if is_own:
             require(rank, action, club_host=actor.is_host)
         else:
-            _require_presence(action, other_rank)
+            if rank is not Rank.OUTSIDE or actor.is_host:
+                _require_presence(action, other_rank)
             require(rank, action, other_rank, club_host=actor.is_host)
         deed = Deed(room_id, actor, action, other, state, now)
         await (self._own if is_own else self._others)[action](deed)
@@ -298,11 +299,13 @@ def _rank(seat: Seat | None, state: ParticipantState | None) -> Rank:
 
 
 def _require_presence(action: Action, target: Rank) -> None:
-    """Say that somebody has gone rather than that it is forbidden; and the other way round."""
+    """Say that somebody has gone rather than that it is forbidden; and the other way round. Only to
+    who is inside: others do not learn who is.
+    """
     if target is Rank.OUTSIDE and action is not Action.PING:
         raise not_inside()
     if target is not Rank.OUTSIDE and action is Action.PING:
-        raise Refused("inside", 409, N_("They are in the room already."))
+        raise Refused("inside", 403, N_("They are in the room already."))
 
 
 async def _record(tx: AsyncSession, deed: Deed) -> None:

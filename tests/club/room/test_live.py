@@ -260,7 +260,12 @@ async def test_a_friend_is_asked_in(house: House, host: Visit) -> None:
     assert told["href"] == f"/rooms/{host.room}"
     assert told["text"] == "Red bittet dich in „A topic“."
     await Visit(friend, host.room).join()
-    assert (await host.act("ping", friend.id, status=409))["error"]["code"] == "inside"
+    assert (await host.act("ping", friend.id, status=403))["error"]["code"] == "inside"
+    outsider = Visit(await house.site.signed_in("White"), host.room)
+    for action in ("ping", "remove"):
+        for target in (friend.id, "m-nobody"):
+            said = await outsider.act(action, target, status=403)
+            assert said["error"]["code"] == "forbidden", "they learn nothing of who is there"
 
 
 async def test_a_moderators_ping_into_a_room_for_the_invited_is_the_invitation(
