@@ -33,7 +33,7 @@ from deploy.club.web.logs import to_stderr
 from deploy.club.web.parts import utc_now
 from deploy.club.web.serving import Club, running
 
-# A number that belongs to nobody: its exchange is one for tests.
+# Nothing is sent there: in development the page shows the code.
 HOST_PHONE = "+4915120000001"
 HOST_NAME = "Demo host"
 START_TIMEOUT_S = 15.0

@@ -46,11 +46,6 @@ class Settings:
             raise ValueError("a count below zero")
 
     @property
-    def origin(self) -> str:
-        """What a browser of a page of ours says in `Origin`."""
-        return self.base_url
-
-    @property
     def is_cookie_secure(self) -> bool:
         """Whether cookies go over TLS only: always, but for http on this machine."""
         parts = urlsplit(self.base_url)

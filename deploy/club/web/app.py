@@ -66,8 +66,9 @@ def create_app(
     app[STATIC] = StaticFiles()
     app[guard.ROUTES] = {}
     for route in (*all_routes(), *more):
-        added = app.router.add_route(route.method, route.path, route.handler)
-        app[guard.ROUTES][added] = route
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            added = app.router.add_route(method, route.path, route.handler)
+            app[guard.ROUTES][added] = route
     app.router.add_get("/static/{hash}/{name:.+}", app[STATIC].serve)
     app.on_response_prepare.append(guard.add_headers)
     app[sockets.SOCKETS] = set()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import structlog
 from aiohttp import hdrs, web
 
@@ -23,6 +21,7 @@ from deploy.club.web.visitor import (
 log = structlog.get_logger()
 
 ROUTES: web.AppKey[dict[web.AbstractRoute, Route]] = web.AppKey("routes", dict)
+SCHEMES = ("http", "https")
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 # How soon a page tries again when something is away.
 RETRY_AFTER_S = 5
@@ -46,6 +45,9 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """On every response, however it came about."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.path != "/":
+        # Profiles and invitations are for those who got the link, not for search engines.
+        response.headers.setdefault("X-Robots-Tag", "noindex, nofollow")
     if request.app[CLUB].settings.base_url.startswith("https:"):
         response.headers.setdefault("Strict-Transport-Security", HSTS)
 
@@ -73,7 +75,7 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Recognise the visitor; refuse too little standing, forged forms, and bodies too large."""
     if request.path.startswith("/static/"):
         return await handler(request)
-    who = await recognise(request)
+    who = await recognise(request, is_page=not is_json(request))
     route = request.app[ROUTES].get(request.match_info.route)
     if route is None:
         return await handler(request)
@@ -114,8 +116,8 @@ def _is_socket(request: web.Request) -> bool:
 
 def _check_origin(request: web.Request) -> None:
     """Browsers let any site open a WebSocket to any other, with its cookies."""
-    origin = request.headers.get(hdrs.ORIGIN, "")
-    if origin != request.app[CLUB].settings.origin and urlsplit(origin).netloc != request.host:
+    own = {request.app[CLUB].settings.base_url, *(f"{s}://{request.host}" for s in SCHEMES)}
+    if request.headers.get(hdrs.ORIGIN, "") not in own:
         raise Refused("foreign", 403, N_("That came from another site."))
 
 

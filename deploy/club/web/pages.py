@@ -7,6 +7,7 @@ from typing import cast
 from aiohttp import web
 from yarl import URL
 
+from deploy.club.door import onward
 from deploy.club.refusal import N_, Refused
 from deploy.club.store import Member
 from deploy.club.web.forms import form
@@ -54,10 +55,12 @@ async def language(request: web.Request) -> web.StreamResponse:
 
 def _came_from(request: web.Request) -> str:
     """The page that holds the form, if it is one of ours."""
-    referrer = URL(request.headers.get("Referer", ""))
-    if referrer.host is not None and referrer.authority == request.host:
-        return referrer.raw_path_qs
-    return "/"
+    try:
+        referrer = URL(request.headers.get("Referer", ""))
+        path = referrer.raw_path_qs if referrer.authority == request.host else "/"
+    except ValueError:
+        return "/"
+    return path if onward.is_ours(path) else "/"
 
 
 ROUTES: tuple[Route, ...] = (

@@ -54,8 +54,10 @@ def visitor(request: web.Request) -> Visitor:
     return found if found is not None else _stranger(request)
 
 
-async def recognise(request: web.Request) -> Visitor:
-    """Look the visitor up by the session's cookie, once for each request."""
+async def recognise(request: web.Request, *, is_page: bool) -> Visitor:
+    """Look the visitor up by the session's cookie, once for each request. What the head of a page
+    shows is looked up for pages only.
+    """
     parts = request.app[CLUB]
     token = request.cookies.get(SESSION_COOKIE, "")
     found = _stranger(request)
@@ -68,7 +70,7 @@ async def recognise(request: web.Request) -> Visitor:
                 if session.member_id is not None:
                     member = await tx.get(Member, session.member_id)
                 found = _known(request, session, member)
-                if found.standing >= Standing.MEMBER and member is not None:
+                if is_page and found.standing >= Standing.MEMBER and member is not None:
                     unread = await notices.unread(tx, member.id)
                     found = replace(found, unread=unread)
     request[_VISITOR] = found

@@ -84,25 +84,30 @@ class Browser:
 
     async def get(self, path: str, *, follow: bool = True, **options: Any) -> Page:
         """GET `path`."""
-        return await self._ask("GET", path, allow_redirects=follow, **options)
+        return await self.ask("GET", path, allow_redirects=follow, **options)
 
     async def post(
-        self, path: str, data: Any = None, *, follow: bool = True, csrf: str | None = None
+        self,
+        path: str,
+        data: Any = None,
+        *,
+        follow: bool = True,
+        csrf: str | None = None,
+        **options: Any,
     ) -> Page:
         """Post a form, with the CSRF token that the visitor has (or another one)."""
-        fields = aiohttp.FormData() if isinstance(data, aiohttp.FormData) else dict(data or {})
         token = csrf if csrf is not None else await self.csrf()
         if isinstance(data, aiohttp.FormData):
             data.add_field("csrf", token)
-            fields = data
+            fields: Any = data
         else:
-            cast(dict[str, Any], fields)["csrf"] = token
-        return await self._ask("POST", path, data=fields, allow_redirects=follow)
+            fields = dict(data or {}) | {"csrf": token}
+        return await self.ask("POST", path, data=fields, allow_redirects=follow, **options)
 
     async def post_json(self, path: str, body: Any, *, csrf: str | None = None) -> Page:
         """Post JSON as the site's scripts do."""
         token = csrf if csrf is not None else await self.csrf()
-        return await self._ask("POST", path, json=body, headers={"X-CSRF": token})
+        return await self.ask("POST", path, json=body, headers={"X-CSRF": token})
 
     async def socket(self, path: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
         """Open a WebSocket from a page of the site."""
@@ -132,7 +137,8 @@ class Browser:
         for cookie in other._http.cookie_jar:
             self._http.cookie_jar.update_cookies({cookie.key: cookie.value})
 
-    async def _ask(self, method: str, path: str, **options: Any) -> Page:
+    async def ask(self, method: str, path: str, **options: Any) -> Page:
+        """Any request."""
         async with self._http.request(method, path, **options) as answer:
             body = await answer.read()
             text = body.decode(errors="replace")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.club.web.site import Site
 
 
@@ -36,6 +38,30 @@ async def test_a_members_language_goes_along_and_one_chosen_in_this_browser_goes
     await before.post("/language", {"language": "de"})
     blue.browser.take_cookies(before)
     assert '<html lang="de">' in (await blue.get("/nowhere")).text
+
+
+@pytest.mark.parametrize("path", ["//elsewhere.example/x", "///elsewhere.example"])
+async def test_choosing_a_language_leads_to_no_other_site(site: Site, path: str) -> None:
+    browser = site.browser()
+    answer = await browser.post(
+        "/language", {"language": "de"}, follow=False, headers={"Referer": site.url + path}
+    )
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    answer = await browser.post(
+        "/language", {"language": "de"}, follow=False, headers={"Referer": site.url + "/sign-in"}
+    )
+    assert answer.headers["Location"] == "/sign-in"
+    for foreign in ("https://elsewhere.example/sign-in", "http://[", "x"):
+        answer = await browser.post(
+            "/language", {"language": "de"}, follow=False, headers={"Referer": foreign}
+        )
+        assert (answer.status, answer.headers["Location"]) == (303, "/")
+
+
+async def test_who_asks_for_the_head_of_a_page_gets_it(site: Site) -> None:
+    red = await site.signed_in("Red")
+    assert (await red.browser.ask("HEAD", "/hall")).status == 200
+    assert (await site.browser().ask("HEAD", "/hall", allow_redirects=False)).status == 303
 
 
 async def test_no_page_may_run_or_show_what_is_not_the_sites_own(site: Site) -> None:
