@@ -151,11 +151,8 @@ def _set_pending(request: web.Request, response: web.StreamResponse, value: str)
 
 def _of_number(request: web.Request, phone: str) -> dict[str, Any]:
     """What the code's page says; the code itself in development only."""
-    parts = request.app[CLUB]
-    shown = None
-    if parts.settings.is_development and isinstance(parts.sender, LogSender):
-        shown = parts.sender.shown(phone)
-    return {"phone": phone, "shown": shown}
+    sender = request.app[CLUB].sender
+    return {"phone": phone, "shown": sender.shown(phone) if isinstance(sender, LogSender) else None}
 
 
 def _refused(request: web.Request, template: str, refused: Refused, **context: Any) -> web.Response:

@@ -80,6 +80,16 @@ async def test_neither_number_nor_code_is_in_the_table(store: Store) -> None:
     assert code not in (row.code_hash, row.phone_hash)
 
 
+async def test_two_numbers_with_one_code_cannot_be_told_by_the_table(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.club.door.codes.new_code", lambda: "123456")
+    async with store.begin() as tx:
+        for number in (1, 2):
+            await issue(tx, SETTINGS, phone_of(number), NOW)
+        assert len(set(await tx.scalars(select(LoginCode.code_hash)))) == 2
+
+
 async def test_members_and_strangers_are_treated_the_same(store: Store) -> None:
     async with store.begin() as tx:
         await host(tx, 7)

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from deploy.club.door.pace import AGAIN_AFTER, CODE_LIFE, TRIES_MAX
 from deploy.club.settings import Settings
 from deploy.club.store import Member, Store
+from deploy.club.web.limits import Limits, Rate
 from tests.club.web.site import Browser, Page, Site, serving
 
 PHONE = "+4915120000001"
@@ -167,6 +168,64 @@ async def test_the_code_is_asked_for_only_where_one_was_sent(site: Site) -> None
     code = await ask_for_code(browser)
     site.clock.advance(CODE_LIFE.total_seconds())
     assert path(await browser.post("/sign-in/code", {"code": code})) == "/sign-in"
+
+
+async def test_nobody_makes_the_cookie_of_a_number_themselves(site: Site) -> None:
+    victim, browser = site.browser(), site.browser()
+    code = await ask_for_code(victim)
+    until = int(site.clock().timestamp()) + 60
+    for value in (f"{PHONE[1:]}.{until}.{'0' * 64}", f"{PHONE[1:]}.{until}", "...", "x" * 200):
+        browser.give_cookie("club-number", value)
+        page = await browser.post("/sign-in/code", {"code": code})
+        assert path(page) == "/sign-in"
+
+
+async def test_signing_in_again_ends_the_session_before_it(site: Site) -> None:
+    browser = site.browser()
+    code = await ask_for_code(browser)
+    red = await site.signed_in("Red")
+    browser.sign_in_with(red.browser.cookie("club"))
+    assert (await browser.get("/invitations")).url.endswith("/invitations")
+    assert path(await browser.post("/sign-in/code", {"code": code})) == "/welcome"
+    assert path(await red.get("/invitations")) == "/sign-in"
+
+
+async def test_a_code_that_was_used_leaves_no_number_in_the_browser(site: Site) -> None:
+    browser = site.browser()
+    await sign_in(browser)
+    assert browser.cookie("club-number") == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "address", "fields"),
+    [
+        ("code.send", "POST", "/sign-in", {"phone": "+4915120000002"}),
+        ("code.try", "POST", "/sign-in/code", {"code": "000000"}),
+        ("sign_up", "POST", "/welcome", {"name": ""}),
+        ("invitation.look", "GET", "/i/i-nothing", {}),
+    ],
+)
+async def test_an_address_is_held_to_its_limits(
+    store: Store, settings: Settings, kind: str, method: str, address: str, fields: dict[str, str]
+) -> None:
+    async with serving(store, settings, limits=Limits({kind: Rate(2, 3600)})) as site:
+        browser = site.browser()
+        code = await ask_for_code(browser)
+        if kind == "sign_up":
+            await browser.post("/sign-in/code", {"code": code})
+        seen = []
+        for _ in range(3):
+            page = await (
+                browser.get(address) if method == "GET" else browser.post(address, fields)
+            )
+            seen.append(page.status)
+            site.clock.advance(AGAIN_AFTER.total_seconds())
+        # Asking for a code to begin with was one of its kind.
+        first = 1 if kind == "code.send" else 2
+        assert 429 not in seen[:first]
+        assert seen[-1] == 429
+        other = await site.browser().get("/")
+        assert other.status == 200
 
 
 async def test_codes_are_not_shown_outside_development(store: Store, settings: Settings) -> None:

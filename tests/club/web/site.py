@@ -137,6 +137,10 @@ class Browser:
         for cookie in other._http.cookie_jar:
             self._http.cookie_jar.update_cookies({cookie.key: cookie.value})
 
+    def cookie(self, name: str) -> str:
+        """What the site keeps in this browser under `name`; empty for nothing."""
+        return next((kept.value for kept in self._http.cookie_jar if kept.key == name), "")
+
     async def ask(self, method: str, path: str, **options: Any) -> Page:
         """Any request."""
         async with self._http.request(method, path, **options) as answer:
