@@ -133,6 +133,7 @@ async def test_a_visit_from_the_invitation_to_the_stage_and_out(
     await expect(on_stage).to_have_class(re.compile("is-speaking"), timeout=WAIT_MS)
     await guest.mute()
     await host.click("remove", within=on_stage)
+    await host.click("remove-yes")
     await expect(guest.hook("farewell-text")).to_contain_text("removed", timeout=WAIT_MS)
     assert await demo.stop() == 0
 

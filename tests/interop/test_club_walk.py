@@ -223,6 +223,7 @@ async def _a_moderator_moderates(red: Tab, blue: Tab, green: Tab, ids: dict[str,
 async def _somebody_is_removed(red: Tab, green: Tab, room: str, ids: dict[str, str]) -> None:
     """And does not come back."""
     await red.act_on(ids["Green"], "remove", "audience")
+    await red.click("remove-yes")
     await expect(green.hook("farewell-text")).to_contain_text("removed", timeout=WAIT_MS)
     await expect(red.hook("audience")).not_to_contain_text("Green", timeout=WAIT_MS)
     await green.hears(set(), TONES)

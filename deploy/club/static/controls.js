@@ -157,12 +157,23 @@ export function showCaption({ name, text }) {
 }
 
 /**
+ * Ask whoever is in charge whether they mean it.
+ * @param {string} name
+ * @param {() => void} onYes
+ */
+export function askToRemove(name, onYes) {
+  byId("remove-title").textContent = t("remove_whom", { name });
+  buttonById("remove-yes").onclick = onYes;
+  dialogById("remove-dialog").showModal();
+}
+
+/**
  * The visit is over: why, and where to go from here.
  * @param {string} text
  * @param {boolean} mayReturn
  */
 export function showEnd(text, mayReturn) {
-  for (const dialog of ["end-dialog", "ping-dialog"]) dialogById(dialog).close();
+  for (const dialog of ["end-dialog", "remove-dialog", "ping-dialog"]) dialogById(dialog).close();
   byId("room-view").hidden = true;
   byId("bar").hidden = true;
   byId("banner").hidden = true;

@@ -67,7 +67,7 @@ export class Line {
     this.#rejoinSoon();
   }
 
-  /** The network has changed: the old path is not waited for. */
+  /** The network has changed: the old path is not waited for. Nothing is said unless it does break. */
   networkChanged() {
     if (this.#ended) return;
     if (this.#state === "connected" || this.#state === "disturbed") this.#restart();
@@ -107,7 +107,6 @@ export class Line {
   async #restart() {
     const connection = this.#connection;
     if (!connection) return;
-    this.#become("disturbed");
     try {
       const { answer } = await this.#api.restartIce(await connection.restart());
       if (connection !== this.#connection) return;
@@ -138,7 +137,9 @@ export class Line {
       this.#become("disturbed");
       this.#later(DISTURBED_MS, () => this.#restart());
     } else if (state === "failed") {
-      if (this.#state === "connected") this.#restart();
+      const wasUp = this.#state === "connected";
+      this.#become("disturbed");
+      if (wasUp) this.#restart();
       else this.#rejoinSoon();
     } else if (state === "closed") {
       this.#rejoinSoon();

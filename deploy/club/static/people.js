@@ -10,7 +10,7 @@ import { t } from "./texts.js";
  * @typedef {import("./statements.js").OnStage} OnStage
  * @typedef {import("./statements.js").YouStatement} You
  * @typedef {import("./statements.js").RoomStatement} Room
- * @typedef {(action: string, target: string) => void} Act
+ * @typedef {(action: string, person: Person) => void} Act
  */
 
 // The alphabet of ids: the last character chooses the colour, as in templates/parts.html.
@@ -200,7 +200,7 @@ function renderActs(item, actions, person, act) {
   /** @type {Map<string, Element>} */
   const kept = new Map(Array.from(place.children, (button) => [button.getAttribute("data-action") ?? "", button]));
   actions.forEach((action, index) => {
-    const button = kept.get(action) ?? newButton(action, person.id, act, place.dataset.style === "icons");
+    const button = kept.get(action) ?? newButton(action, () => act(action, person), place.dataset.style === "icons");
     kept.delete(action);
     button.setAttribute("aria-label", `${t(action)}: ${person.name}`);
     if (place.children[index] !== button) place.insertBefore(button, place.children[index] ?? null);
@@ -210,11 +210,10 @@ function renderActs(item, actions, person, act) {
 
 /**
  * @param {string} action
- * @param {string} target
- * @param {Act} act
+ * @param {() => void} onClick
  * @param {boolean} asIcon
  */
-function newButton(action, target, act, asIcon) {
+function newButton(action, onClick, asIcon) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = `button button-small${action === "remove" ? " button-danger" : ""}`;
@@ -227,7 +226,7 @@ function newButton(action, target, act, asIcon) {
   } else {
     button.textContent = t(action);
   }
-  button.addEventListener("click", () => act(action, target));
+  button.addEventListener("click", onClick);
   return button;
 }
 

@@ -4,7 +4,7 @@
 import { Announcer } from "./announcer.js";
 import { RoomApi } from "./api.js";
 import {
-  renderControls, renderInvitation, renderQuality, showBanner, showCaption, showEnd, showToast,
+  askToRemove, renderControls, renderInvitation, renderQuality, showBanner, showCaption, showEnd, showToast,
 } from "./controls.js";
 import { buttonById, byId, dialogById } from "./elements.js";
 import { Feed } from "./feed.js";
@@ -278,7 +278,11 @@ class Visit {
   }
 
   #render() {
-    renderPeople(this.#room, this.#you, (action, target) => this.act(action, target));
+    renderPeople(this.#room, this.#you, (action, { id, name }) => {
+      const act = () => { this.act(action, id); };
+      if (action === "remove") askToRemove(name, act);
+      else act();
+    });
     renderControls(this.#you, this.#room, this.#state);
   }
 
