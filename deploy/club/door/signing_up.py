@@ -42,18 +42,8 @@ async def sign_up(
     name, slugs = clean_name(form.name), known(form.interests)
     if session.member_id is not None:
         raise _signed_up()
-    member = Member(
-        id=new_id("m"),
-        phone_hash=session.phone_hash,
-        name=name,
-        language=form.language,
-        standing="waiting",
-        waiting_since=now,
-        created_at=now,
-    )
     try:
-        async with tx.begin_nested():
-            tx.add(member)
+        member = await _waiting(tx, session.phone_hash, name, now, language=form.language)
     except IntegrityError:
         # The same form was sent twice, and the other one was quicker.
         raise _signed_up() from None
@@ -89,24 +79,38 @@ async def appoint(
     Somebody who never signed up is called `name` until they say otherwise; others keep theirs.
     """
     key = phone_hash(settings, phone)
-    member = await tx.scalar(select(Member).where(Member.phone_hash == key))
+    known = select(Member).where(Member.phone_hash == key)
+    member = await tx.scalar(known)
     if member is None:
-        member = Member(
-            id=new_id("m"),
-            phone_hash=key,
-            name=clean_name(name),
-            standing="waiting",
-            waiting_since=now,
-            created_at=now,
-        )
-        tx.add(member)
-        await tx.flush()
-        await sessions.belong(tx, key, member.id)
+        try:
+            member = await _waiting(tx, key, clean_name(name), now)
+        except IntegrityError:
+            # Several processes of the club start at once with the same hosts.
+            member = (await tx.scalars(known)).one()
+    await sessions.belong(tx, key, member.id)
     await let_in(tx, settings, member, now)
     if member.standing == "removed":
         member.standing = "member"
     member.is_host = True
     await tx.flush()
+    return member
+
+
+async def _waiting(
+    tx: AsyncSession, key: str, name: str, now: datetime, *, language: str = "en"
+) -> Member:
+    """Somebody new, at the end of the line. IntegrityError when the number has an owner."""
+    member = Member(
+        id=new_id("m"),
+        phone_hash=key,
+        name=name,
+        language=language,
+        standing="waiting",
+        waiting_since=now,
+        created_at=now,
+    )
+    async with tx.begin_nested():
+        tx.add(member)
     return member
 
 

@@ -125,3 +125,11 @@ async def test_a_sign_out_beside_another_request_of_the_session_wins(store: Stor
     await asyncio.gather(leave(), look(), look())
     async with store.begin() as tx:
         assert await sessions.find(tx, token, NOW) is None
+
+
+async def test_processes_that_start_at_once_appoint_one_host(store: Store) -> None:
+    async def start() -> str:
+        async with store.begin() as tx:
+            return (await host(tx)).id
+
+    assert len(set(await asyncio.gather(*(start() for _ in range(AT_ONCE))))) == 1
