@@ -55,11 +55,14 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
         await founder.follow(blue, red)
         room = await founder.room(red, "In two houses")
         await store.close()
-        callers = [
-            await stack.enter_async_context(Caller(club.settings.base_url, person))
-            for club, person in zip(clubs, (red, blue), strict=True)
-        ]
-        yield Pair(*clubs, *callers, room)
+        first, second = clubs
+        yield Pair(
+            first,
+            second,
+            await stack.enter_async_context(Caller(first.settings.base_url, red)),
+            await stack.enter_async_context(Caller(second.settings.base_url, blue)),
+            room,
+        )
 
 
 def ids(people: list[dict[str, Any]]) -> list[str]:
