@@ -124,6 +124,21 @@ class Acting:
             if error.code is not ErrorCode.NOT_FOUND:
                 raise
 
+    async def succeed(self, room_id: str, state: ParticipantState, now: datetime) -> None:
+        """Somebody on stage becomes a moderator, because nobody is one."""
+        async with self._store.begin() as tx:
+            await seats.give_seat(tx, room_id, state.participant, "moderator")
+            record(tx, None, "room.make_moderator", state.participant, now, room_id=room_id)
+        await self._control.participant_update(
+            room=room_id,
+            participant=state.participant,
+            metadata=metadata_of("moderator", state.metadata.get("picture")),
+            if_generation=state.generation,
+        )
+        await self._control.participant_set_role(
+            room=room_id, participant=state.participant, role=Role.MODERATOR
+        )
+
     # What one does to oneself.
 
     async def _raise_hand(self, deed: Deed) -> None:

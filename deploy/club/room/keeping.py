@@ -2,7 +2,8 @@
 
 - What was spoken is written to the database.
 - Who lost the line and does not come back has left.
-- A room that nobody is in any more is over.
+- A room that nobody is in any more is over; one that nobody is in charge of any more gets the one
+  for a moderator who has been on stage longest.
 - The daemon's rooms agree with what the database says of them: a room that is over is closed, and
   who was removed from the room or from the club is not in it. That is where a process was killed
   between writing something down and telling the daemon. `participant.remove` with the generation
@@ -26,8 +27,9 @@ from control.errors import ConnectionLost, ControlError, ErrorCode
 from deploy.club.hall.opening import end_room
 from deploy.club.refusal import Refused
 from deploy.club.room import seats, talk_log
-from deploy.club.room.acting import ENDED
+from deploy.club.room.acting import ENDED, Acting
 from deploy.club.room.following import Following
+from deploy.club.room.succession import successor
 from deploy.club.room.talk_log import TalkClock
 from deploy.club.store import Member, Room, RoomSeat, Store
 
@@ -40,6 +42,8 @@ KEEP_S: Final = 5.0
 ABSENT: Final = timedelta(seconds=90)
 # A room that the daemon has closed because it was empty, or lost, waits so long for somebody.
 EMPTY: Final = timedelta(seconds=120)
+# A room without anybody in charge waits so long for them to come back.
+LEADERLESS: Final = timedelta(seconds=60)
 # Databases bound the parameters of a query.
 ASKED_AT_ONCE: Final = 500
 # The last writing must not hold up the end of the process.
@@ -50,14 +54,21 @@ class Keeping:
     """One process's share; several do the same work at once and nothing is done twice."""
 
     def __init__(
-        self, store: Store, control: Client, following: Following, talk: TalkClock
+        self,
+        store: Store,
+        control: Client,
+        following: Following,
+        acting: Acting,
+        talk: TalkClock,
     ) -> None:
         self._store = store
         self._control = control
         self._following = following
+        self._acting = acting
         self.talk = talk
         self._absent: dict[tuple[str, str], datetime] = {}
         self._missing: dict[str, datetime] = {}
+        self._leaderless: dict[str, datetime] = {}
 
     async def run(self, clock: Callable[[], datetime]) -> None:
         """For ever; cancel to stop, which writes down what was spoken last."""
@@ -78,6 +89,7 @@ class Keeping:
         if self._following.is_in_step and self._control.is_connected:
             await self._attempt(self.note_absent, now)
             await self._attempt(self.end_empty, now)
+            await self._attempt(self.find_successors, now)
             await self._attempt(self.reconcile)
 
     async def write_talk(self) -> None:
@@ -116,6 +128,25 @@ class Keeping:
                     if room is not None:
                         await end_room(tx, room, now)
                 log.info("room.ended", room=room_id, reason="empty")
+
+    async def find_successors(self, now: datetime) -> None:
+        """Put somebody in charge of rooms where nobody has been for a while."""
+        without = [room for room, scene in self._following.rooms.items() if not scene.is_led]
+        self._leaderless = {one: self._leaderless.get(one, now) for one in without}
+        for room_id, since in self._leaderless.items():
+            scene = self._following.rooms.get(room_id)
+            if scene is None or now - since < LEADERLESS:
+                continue
+            people = scene.view.participants
+            async with self._store.begin() as tx:
+                room = await tx.get(Room, room_id)
+                held = await seats.seats_of(tx, room_id)
+                on_stage = [one.participant for one in people.values() if one.role.is_on_stage]
+                members = await tx.scalars(select(Member.id).where(Member.id.in_(on_stage)))
+                found = successor(people.values(), held, set(members))
+            if room is not None and room.state == "live" and found is not None:
+                await self._tell(self._acting.succeed(room_id, found, now))
+                log.info("room.succession", room=room_id)
 
     async def reconcile(self) -> None:
         """Tell the daemon what it should have been told."""

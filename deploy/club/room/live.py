@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import structlog
 
@@ -44,6 +45,8 @@ log = structlog.get_logger("club")
 
 # How soon pages learn that the daemon is away.
 WATCH_S: Final = 0.5
+# After a fault of our own.
+RESTART_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +81,16 @@ class LiveRooms:
         self._hearing = Hearing(control, talk)
         self._acting = Acting(store, control)
         self._entering = Entering(store, control)
-        self.keeping = Keeping(store, control, self._following, talk)
+        self.keeping = Keeping(store, control, self._following, self._acting, talk)
 
     async def run(self) -> None:
         """Follow the daemon, the bus and the clock, for ever; cancel to stop."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._following.run())
-            tasks.create_task(self._hearing.run())
-            tasks.create_task(self.keeping.run(self._clock))
-            tasks.create_task(self._watch())
-            tasks.create_task(self._hear_bus())
+            tasks.create_task(_insist(self._following.run))
+            tasks.create_task(_insist(self._hearing.run))
+            tasks.create_task(_insist(partial(self.keeping.run, self._clock)))
+            tasks.create_task(_insist(self._watch))
+            tasks.create_task(_insist(self._hear_bus))
 
     @property
     def is_in_step(self) -> bool:
@@ -236,3 +239,14 @@ class LiveRooms:
 
     def _scene(self, room_id: str) -> Scene | None:
         return self._following.rooms.get(room_id)
+
+
+async def _insist(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do it for ever: a fault in one of these is logged, and must not end the others."""
+    while True:
+        try:
+            await work()
+            log.error("live.ended", work=str(work))
+        except Exception:
+            log.exception("live.failed")
+        await asyncio.sleep(RESTART_S)

@@ -127,6 +127,12 @@ class Scene:
         tier = state.tier if state else "C"
         return json.dumps({"type": "quality", "tier": tier, "cause": cause})
 
+    @property
+    def is_led(self) -> bool:
+        """Whether anybody who is there shows as being in charge."""
+        people = self.view.participants.values()
+        return any(shown_rank(one) >= Rank.MODERATOR for one in people)
+
     def shows_hands_to(self, member_id: str) -> bool:
         """Only who can call up sees who wants to speak."""
         return shown_rank(self.view.participants.get(member_id)) >= Rank.MODERATOR

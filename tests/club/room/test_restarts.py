@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 
 from control.commands import ParticipantRemove, RoomClose, RoomCreate
-from control.types import LeaveReason
+from control.types import LeaveReason, Role
 from deploy.club.room import seats
-from deploy.club.room.keeping import ABSENT, EMPTY, KEEP_S
+from deploy.club.room.keeping import ABSENT, EMPTY, KEEP_S, LEADERLESS
 from deploy.club.settings import Settings
 from deploy.club.store import Member, Room, Store, Talk
-from tests.club.fake_daemon import FakeDaemon, fake_daemon, port_of
+from tests.club.fake_daemon import FakeDaemon, fake_daemon, port_of, someone
 from tests.club.room.house import House, Visit, open_house, until
 
 
@@ -179,6 +179,28 @@ async def test_a_room_that_nobody_is_in_any_more_is_over(
     assert await state_of(house, host.room) == "live"
     await house.keep(EMPTY.total_seconds())
     assert await state_of(house, host.room) == "ended"
+
+
+async def test_who_was_on_stage_longest_is_in_charge_when_nobody_is(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    second, third = [await house.visit(name, host.room) for name in ("Blue", "White")]
+    daemon.enter(host.room, someone(Role.MODERATOR))  # of another backend, and no member
+    for visit in (third, second):
+        await visit.act("raise_hand")
+        await host.act("call_up", visit)
+    await third.told("you", role="speaker")
+    await host.leave()
+    await second.told("room", audience_count=0)
+    await house.keep()
+    await house.keep(LEADERLESS.total_seconds() - 1)
+    assert await house.seat(host.room, second.id) == "speaker"
+    await house.keep(1)
+    await second.told("you", role="moderator", moderator=True)
+    assert await house.seat(host.room, third.id) == "speaker"
+    await second.act("call_up", third, status=403)
+    await host.join()
+    await second.act("remove", host, status=403)
 
 
 async def state_of(house: House, room_id: str) -> str:
