@@ -54,14 +54,15 @@ class Evening:
 
 @asynccontextmanager
 async def an_evening(browser: Browser, folder: Path) -> AsyncIterator[Evening]:
-    """With Red, who hosts, and Blue."""
+    """With Red, who hosts, Blue, and Green, who follows Red."""
     settings = settings_for(f"sqlite+aiosqlite:///{folder / 'club.sqlite'}")
     ports = Ports.free()
     daemon = Daemon.start(ports=ports)
     async with AsyncExitStack() as stack:
         club = await stack.enter_async_context(club_here(settings, daemon))
         founder = Founder(club.store, settings)
-        people = {name: await founder.person(name) for name in ("Red", "Blue")}
+        people = {name: await founder.person(name) for name in ("Red", "Blue", "Green")}
+        await founder.follow(people["Green"], people["Red"])
         room = await founder.room(people["Red"], "Tea and toast")
         made = Evening(settings.base_url, browser, ports, people, room, daemon)
         try:
@@ -154,3 +155,53 @@ async def test_without_a_microphone_the_page_says_so_and_stays_muted(evening: Ev
     await red.click("mute")
     await expect(red.hook("toast")).to_contain_text("not allowed", timeout=WAIT_MS)
     await expect(red.hook("standing")).to_have_text("You are on stage, muted.")
+
+
+async def test_who_is_in_charge_has_the_room_in_hand(evening: Evening) -> None:
+    """No hands, a locked door, and a way onto the stage that is asked for."""
+    red, blue = await evening.enter("Red", RED), await evening.enter("Blue", BLUE)
+    await expect(blue.hook("lock")).to_be_hidden()
+    await red.click("lock-hands")
+    await expect(blue.hook("hand")).to_be_disabled(timeout=WAIT_MS)
+    await expect(blue.hook("standing")).to_contain_text("No hands are taken")
+    await red.click("invite", red.row(evening.people["Blue"].id))
+    await expect(blue.page.locator("#invitation")).to_contain_text("Red asks you", timeout=WAIT_MS)
+    await blue.click("accept")
+    await expect(blue.hook("standing")).to_contain_text("You are on stage", timeout=WAIT_MS)
+    await expect(blue.page.locator("#invitation")).to_be_hidden()
+    await blue.click("leave-stage")
+    await expect(blue.hook("standing")).to_contain_text("You are listening", timeout=WAIT_MS)
+    await red.click("lock")
+    await expect(blue.page.locator("#locked")).to_be_visible(timeout=WAIT_MS)
+    green = await Tab.open(
+        evening.browser, evening.base_url, "Green", cookie=evening.people["Green"].cookie
+    )
+    await green.go(f"/rooms/{evening.room}")
+    await expect(green.hook("locked")).to_contain_text("This room is locked")
+    await red.click("lock")
+    await expect(blue.page.locator("#locked")).to_be_hidden(timeout=WAIT_MS)
+    await green.enter(f"/rooms/{evening.room}")
+
+
+async def test_a_friend_is_asked_in_and_told_where_they_are(evening: Evening) -> None:
+    """A ping reaches whoever follows, also on a live room's page; others are not on the list."""
+    red = await evening.enter("Red", RED)
+    await red.click("ping")
+    friends = red.page.locator("#ping-dialog li")
+    await expect(friends).to_have_count(1)
+    await red.click("ping-friend", friends.filter(has_text="Green"))
+    await expect(red.hook("ping-friend")).to_have_text("Asked", timeout=WAIT_MS)
+    await red.page.keyboard.press("Escape")
+    await expect(red.page.locator("#ping-dialog")).to_be_hidden()
+    green = await Tab.open(
+        evening.browser, evening.base_url, "Green", cookie=evening.people["Green"].cookie
+    )
+    await green.go("/notices")
+    await green.page.get_by_role("link", name="Tea and toast").click()
+    await expect(green.hook("standing")).to_have_text("You are listening.", timeout=WAIT_MS)
+    blue = await Tab.open(
+        evening.browser, evening.base_url, "Blue", cookie=evening.people["Blue"].cookie
+    )
+    await blue.go(f"/people/{evening.people['Green'].id}")
+    await blue.click("follow")
+    await expect(green.hook("toast")).to_have_text("Blue follows you.", timeout=WAIT_MS)
