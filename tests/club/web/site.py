@@ -74,12 +74,15 @@ class Browser:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._sockets: list[aiohttp.ClientWebSocketResponse] = []
         self._http = aiohttp.ClientSession(
             cookie_jar=aiohttp.CookieJar(unsafe=True), base_url=site.url
         )
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close its connections: a socket that is left to the collector is a warning there."""
+        for socket in self._sockets:
+            await socket.close()
         await self._http.close()
 
     async def get(self, path: str, *, follow: bool = True, **options: Any) -> Page:
@@ -115,6 +118,7 @@ class Browser:
         opened: aiohttp.ClientWebSocketResponse = await self._http.ws_connect(
             path, headers=headers, **options
         )
+        self._sockets.append(opened)
         return opened
 
     async def csrf(self) -> str:
