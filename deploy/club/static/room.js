@@ -312,12 +312,8 @@ function errorText(error) {
   return error instanceof Error && error.message ? error.message : t("failed");
 }
 
-function start() {
-  const main = byId("main");
-  const { room = "", csrf = "", topic = "" } = main.dataset;
-  const visit = new Visit(new RoomApi(room, csrf));
-  const goToHall = () => location.assign("/hall");
-
+/** @param {Visit} visit */
+function bindOwnButtons(visit) {
   buttonById("mic").addEventListener("click", () => visit.toggleMicrophone());
   buttonById("hand").addEventListener("click", () => visit.toggleHand());
   buttonById("go-up").addEventListener("click", () => visit.act("call_up"));
@@ -325,10 +321,18 @@ function start() {
   buttonById("sound").addEventListener("click", () => visit.resumeSound());
   buttonById("accept").addEventListener("click", () => visit.act("accept"));
   buttonById("decline").addEventListener("click", () => visit.act("decline"));
+  buttonById("leave").addEventListener("click", () => visit.leave().finally(() => location.assign("/hall")));
+  buttonById("return").addEventListener("click", () => location.reload());
+  const announce = byId("announce");
+  if (!(announce instanceof HTMLInputElement)) return;
+  announce.checked = visit.announcesSpeakers;
+  announce.addEventListener("change", () => visit.announceSpeakers(announce.checked));
+}
+
+/** @param {Visit} visit */
+function bindRoomButtons(visit) {
   buttonById("lock").addEventListener("click", () => visit.toggleLock());
   buttonById("lock-hands").addEventListener("click", () => visit.toggleHands());
-  buttonById("leave").addEventListener("click", () => visit.leave().finally(goToHall));
-  buttonById("return").addEventListener("click", () => location.reload());
   buttonById("end").addEventListener("click", () => dialogById("end-dialog").showModal());
   buttonById("end-yes").addEventListener("click", () => visit.act("end"));
   buttonById("ping").addEventListener("click", () => dialogById("ping-dialog").showModal());
@@ -339,19 +343,15 @@ function start() {
       if (await visit.act("ping", button.dataset.friend)) button.textContent = t("pinged");
     });
   }
-  const announce = byId("announce");
-  if (announce instanceof HTMLInputElement) {
-    announce.checked = visit.announcesSpeakers;
-    announce.addEventListener("change", () => visit.announceSpeakers(announce.checked));
-  }
+}
+
+/** @param {Visit} visit */
+function bindBrowser(visit) {
   addEventListener("online", () => visit.networkChanged());
   followNetwork(() => visit.networkChanged());
   addEventListener("pagehide", () => { visit.leave(); });
   // Kept by the browser and shown again, the page is a new visit.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
-  if ("mediaSession" in navigator) {
-    navigator.mediaSession.metadata = new MediaMetadata({ title: topic, artist: document.title });
-  }
 }
 
 /**
@@ -366,6 +366,18 @@ function followNetwork(onChange) {
     if (network.type !== type) onChange();
     type = network.type;
   });
+}
+
+function start() {
+  const { room = "", csrf = "", topic = "" } = byId("main").dataset;
+  const visit = new Visit(new RoomApi(room, csrf));
+  bindOwnButtons(visit);
+  bindRoomButtons(visit);
+  bindBrowser(visit);
+  // What a phone shows on its locked screen.
+  if ("mediaSession" in navigator) {
+    navigator.mediaSession.metadata = new MediaMetadata({ title: topic, artist: document.title });
+  }
 }
 
 start();
