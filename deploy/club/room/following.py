@@ -43,6 +43,7 @@ class Following:
     def __init__(self, control: Client, listener: Listener) -> None:
         self.rooms: dict[str, Scene] = {}
         self.is_in_step = False
+        self._is_missed = False
         self._control = control
         self._listener = listener
 
@@ -54,13 +55,19 @@ class Following:
                 await self._control.connect()
                 await self._follow()
             except ControlError as error:
-                log.warning("daemon.refuses", code=error.code, message=error.message)
+                self._miss(f"{error.code}: {error.message}")
                 if error.code in (ErrorCode.UNAUTHENTICATED, ErrorCode.PERMISSION_DENIED):
                     wait_s = REFUSED_RETRY_S
             except (ConnectionLost, ProtocolError) as error:
-                log.info("daemon.away", reason=str(error))
+                self._miss(str(error))
             self.is_in_step = False
             await asyncio.sleep(wait_s)
+
+    def _miss(self, reason: str) -> None:
+        """Log that the daemon is away, once."""
+        if not self._is_missed:
+            log.warning("daemon.away", reason=reason)
+            self._is_missed = True
 
     async def _follow(self) -> None:
         async with self._control.events() as events:
@@ -84,6 +91,9 @@ class Following:
             page = result.next_page
         self.rooms = rooms
         self.is_in_step = True
+        if self._is_missed:
+            log.info("daemon.back", rooms=len(rooms))
+            self._is_missed = False
         self._listener.in_step(rooms)
 
     async def _take(self, room_id: str, event: Event) -> None:

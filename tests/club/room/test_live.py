@@ -7,6 +7,7 @@ import json
 import pytest
 
 from control.commands import ParticipantJoin, RoomCreate, TrackMute
+from control.events import QualityChanged
 from control.types import LeaveReason, Role
 from tests.club.fake_daemon import FakeDaemon, someone
 from tests.club.room.house import House, Visit
@@ -84,6 +85,32 @@ async def test_nobody_is_called_up_whose_hand_is_down_but_asked(house: House, ho
     await guest.act("leave_stage")
     await guest.told("you", role="listener")
     await guest.act("accept", status=409)
+
+
+async def test_hands_are_lowered_by_oneself_and_by_moderators(house: House, host: Visit) -> None:
+    guest = await house.visit("Blue", host.room)
+    other = await house.visit("White", host.room)
+    await guest.act("raise_hand")
+    await guest.told("you", hand=True)
+    await other.act("lower_hand", guest, status=403)
+    await guest.act("lower_hand")
+    await guest.told("you", hand=False)
+    await guest.act("raise_hand")
+    await guest.told("you", hand=True)
+    await host.act("lower_hand", guest)
+    await guest.told("you", hand=False)
+
+
+async def test_a_page_is_told_what_its_line_carries_and_why(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    guest = await house.visit("Blue", host.room)
+    change = QualityChanged(participant=guest.id, tier="B3", previous="A1", cause="loss")
+    daemon.publish(host.room, change)
+    assert (await guest.told("quality", tier="B3"))["cause"] == "loss"
+    await host.act("unmute")
+    await host.told("you", muted=False)
+    assert host.news["quality"]["tier"] == "A1", "one listener's line is nobody else's"
 
 
 async def test_a_moderator_is_made_and_unmade(house: House, host: Visit) -> None:
@@ -289,6 +316,16 @@ async def test_who_is_removed_from_the_club_is_out_of_its_rooms(
     assert (await guest.told("left"))["reason"] == "removed"
     while guest.id in daemon.rooms[host.room]:
         await host.told("room", audience_count=0)
+
+
+async def test_a_room_that_the_daemon_does_not_have_can_be_ended(house: House) -> None:
+    who = await house.site.signed_in("Red")
+    steward = await house.site.signed_in("White", is_host=True)
+    room = await house.room(who)
+    assert house.live.counts(room) is None
+    assert (await Visit(who, room).act("end", status=403))["error"]["code"] == "forbidden"
+    await Visit(steward, room).act("end")
+    assert (await Visit(who, room).join(status=409))["error"]["code"] == "over"
 
 
 async def test_a_host_of_the_club_ends_any_room(house: House, host: Visit) -> None:

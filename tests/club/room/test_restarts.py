@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import NoReturn
 
+import pytest
+
+from control import Client
 from control.commands import ParticipantRemove, RoomClose, RoomCreate
 from control.types import LeaveReason, Role
-from deploy.club.room import seats
+from deploy.club.refusal import Refused
+from deploy.club.room import live as live_rooms
+from deploy.club.room import seats, talk_log
 from deploy.club.room.keeping import ABSENT, EMPTY, KEEP_S, LEADERLESS
+from deploy.club.room.live import LiveRooms
 from deploy.club.settings import Settings
 from deploy.club.store import Member, Room, Store, Talk
 from tests.club.fake_daemon import FakeDaemon, fake_daemon, port_of, someone
 from tests.club.room.house import House, Visit, open_house, until
+from tests.club.web.site import Clock, serving
 
 
 async def test_a_daemon_that_comes_back_empty_has_its_rooms_made_anew(
@@ -44,6 +52,67 @@ async def test_a_daemon_that_comes_back_empty_has_its_rooms_made_anew(
         assert (made.hand_policy, made.metadata) == ("closed", {"locked": True})
         await host.told("you", role="moderator", present=True)
         assert (await host.told("locked"))["locked"]
+
+
+async def test_a_club_that_starts_before_its_daemon_finds_it(
+    store: Store, settings: Settings, unused_tcp_port: int
+) -> None:
+    control = Client("127.0.0.1", unused_tcp_port)
+    live = LiveRooms(control, store, clock=Clock())
+    async with serving(store, settings, live=live) as site:
+        who = await site.signed_in("Red")
+        async with store.begin() as tx:
+            tx.add(Room(id="r-1", topic="A topic", created_by=who.id, state="live"))
+        visit = Visit(who, "r-1")
+        assert (await visit.join(status=503))["error"]["code"] == "unavailable"
+        await visit.open()
+        await visit.told("daemon", up=False)
+        async with fake_daemon(port=unused_tcp_port):
+            await visit.told("daemon", up=True)
+            assert (await visit.told("rejoin"))["reason"] == "lost"
+            await visit.join()
+            await visit.told("you", present=True)
+    await control.close()
+
+
+async def test_what_cannot_be_written_now_is_written_later(
+    house: House, daemon: FakeDaemon, host: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.speak(host.room, host.id)
+    daemon.now_ms += 7_000
+    daemon.speak(host.room)
+    await until(lambda: house.live.keeping.talk.at_ms == daemon.now_ms)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "begin", no_store)
+        await house.keep()
+    await house.keep()
+    async with house.store.begin() as tx:
+        ((talk, _),) = await talk_log.log_of(tx, host.room)
+    assert talk.spoken_ms == 7_000
+
+
+def no_store() -> NoReturn:
+    """As while the database is away."""
+    raise Refused("store_away", 503, "away")
+
+
+async def test_a_fault_in_one_task_is_logged_and_ends_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_rooms, "RESTART_S", 0.0)
+    tries: list[int] = []
+
+    async def work() -> None:
+        tries.append(len(tries))
+        if len(tries) < 3:
+            raise ValueError("a fault")
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(live_rooms._insist(work))
+    await until(lambda: len(tries) == 3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def has_left(house: House, guest: Visit) -> None:
