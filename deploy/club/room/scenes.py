@@ -11,7 +11,14 @@ import json
 from typing import Any
 
 from control.roomview import RoomView
-from control.types import Metadata, ParticipantState, ParticipantStatus, Role, RoomState
+from control.types import (
+    ActiveSpeaker,
+    Metadata,
+    ParticipantState,
+    ParticipantStatus,
+    Role,
+    RoomState,
+)
 from deploy.club.room.authority import Rank, own_actions
 from deploy.club.store import Seat
 
@@ -64,6 +71,7 @@ class Scene:
         self.view = view
         self.stage = self._stage_ids()
         self._texts: dict[bool, str] = {}  # by whether it shows hands
+        self._speakers: tuple[list[ActiveSpeaker], str] | None = None
 
     def changed(self) -> frozenset[str]:
         """Statements are made anew. Returns who is on stage now or was before."""
@@ -79,10 +87,11 @@ class Scene:
 
     def speakers(self) -> str:
         """Who speaks now, the dominant first."""
-        speaking = [
-            {"id": one.participant, "level": one.level} for one in self.view.speakers.values()
-        ]
-        return json.dumps({"type": "speakers", "speakers": speaking})
+        now = self.view.room.speakers
+        if self._speakers is None or self._speakers[0] is not now:
+            speaking = [{"id": one.participant, "level": one.level} for one in now]
+            self._speakers = now, json.dumps({"type": "speakers", "speakers": speaking})
+        return self._speakers[1]
 
     def locked(self) -> str:
         """Whether newcomers and hands are taken."""

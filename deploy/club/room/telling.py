@@ -13,6 +13,8 @@ from typing import Final
 
 from control.events import (
     Event,
+    HandLowered,
+    HandRaised,
     ParticipantJoined,
     ParticipantLeft,
     QualityChanged,
@@ -76,11 +78,9 @@ class Telling:
         stage = scene.changed()
         participant = getattr(body, "participant", None)
         self._participant(scene, event, participant)
-        if (
-            participant is None
-            or participant in stage
-            or body.method.startswith(("hand.", "role."))
-        ):
+        if isinstance(body, HandRaised | HandLowered):
+            self._hands(scene)
+        elif participant is None or participant in stage:
             self._room(room_id)
         else:
             self._gather(room_id)
@@ -194,6 +194,12 @@ class Telling:
         scene = self._scene_of(room_id)
         if scene is not None:
             for page in self._desk.of_room(room_id):
+                self._room_to(scene, page)
+
+    def _hands(self, scene: Scene) -> None:
+        """Nobody else is told of hands."""
+        for page in self._desk.of_room(scene.view.room.room):
+            if scene.shows_hands_to(page.member_id):
                 self._room_to(scene, page)
 
     def _room_to(self, scene: Scene, page: Page) -> None:

@@ -11,6 +11,7 @@ import pytest
 from control.events import (
     Event,
     EventBody,
+    HandRaised,
     ParticipantJoined,
     ParticipantLeft,
     RoleChanged,
@@ -163,6 +164,18 @@ async def test_changes_of_the_audience_are_gathered_and_of_the_stage_are_not() -
         ParticipantLeft(participant="guest-1", reason=LeaveReason.CLIENT_LEFT, generation=1)
     )
     assert len((await pages.told())["room"]["stage"]) == 1, "who leaves the stage is missed at once"
+
+
+async def test_hands_are_told_to_who_sees_them_only() -> None:
+    pages = Pages(RED, seated("blue"), seated("white"))
+    leader = Page("lobby", "red")
+    pages.desk.add(leader)
+    pages.happens(HandRaised(participant="white", raised_at=7))
+    pages.happens(HandRaised(participant="blue", raised_at=8))
+    told = await pages.told()
+    assert set(told) == {"you"} and told["you"]["hand"]
+    (statement,) = await leader.feed.take()
+    assert [one["id"] for one in json.loads(statement)["hands"]] == ["white", "blue"]
 
 
 async def test_a_farewell_of_a_connection_that_was_replaced_is_not_told() -> None:
