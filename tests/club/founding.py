@@ -5,7 +5,8 @@ For what a test is not about: it begins with people who came in long ago.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -55,6 +56,17 @@ class Founder:
         self.settings = settings
         self.now = now or datetime.now(UTC)
         self._number = 0
+        self._shared: AsyncSession | None = None
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[AsyncSession]:
+        """All that is made inside is one transaction, which is much quicker."""
+        async with self.store.begin() as tx:
+            self._shared = tx
+            try:
+                yield tx
+            finally:
+                self._shared = None
 
     async def person(
         self,
@@ -68,7 +80,7 @@ class Founder:
         language: str = "en",
     ) -> Founded:
         """Somebody with a number of their own."""
-        async with self.store.begin() as tx:
+        async with self._begin() as tx:
             return await self._person(
                 tx,
                 interests,
@@ -89,13 +101,13 @@ class Founder:
 
     async def newcomer(self) -> Founded:
         """Somebody who proved a number and has given no name yet."""
-        async with self.store.begin() as tx:
+        async with self._begin() as tx:
             phone = self._phone()
             return await self._session(tx, "", "", phone, phone_hash(self.settings, phone))
 
     async def people(self, count: int, name: str = "guest") -> list[Founded]:
         """So many members, in one transaction."""
-        async with self.store.begin() as tx:
+        async with self._begin() as tx:
             return [
                 await self._person(
                     tx,
@@ -137,7 +149,7 @@ class Founder:
             ended_at=self.now if state == "ended" else None,
             is_locked=is_locked,
         )
-        async with self.store.begin() as tx:
+        async with self._begin() as tx:
             tx.add(room)
             await tx.flush()
             for member, seat in ({host.id: "host"} | (seats or {})).items():
@@ -148,13 +160,22 @@ class Founder:
 
     async def block(self, blocker: Founded, blocked: Founded) -> None:
         """One does not want to meet the other."""
-        async with self.store.begin() as tx:
+        async with self._begin() as tx:
             tx.add(Block(blocker_id=blocker.id, blocked_id=blocked.id, at=self.now))
 
     async def follow(self, follower: Founded, followed: Founded) -> None:
         """One wants to know of the other."""
-        async with self.store.begin() as tx:
+        async with self._begin() as tx:
             tx.add(Follow(follower_id=follower.id, followed_id=followed.id, at=self.now))
+
+    @asynccontextmanager
+    async def _begin(self) -> AsyncIterator[AsyncSession]:
+        if self._shared is not None:
+            yield self._shared
+            await self._shared.flush()
+            return
+        async with self.store.begin() as tx:
+            yield tx
 
     def _phone(self) -> str:
         self._number += 1

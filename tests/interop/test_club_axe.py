@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ async def test_pages_are_small(furnished: Town, browser: Browser) -> None:
     for path, cookie, limit in (("/", None, FIRST_PAGE_BYTES_MAX), (room, blue, ROOM_BYTES_MAX)):
         tab = await Tab.open(browser, furnished.base_url, path, cookie=cookie)
         responses: list[Response] = []
-        tab.page.on("response", lambda response, to=responses: to.append(response))
+        tab.page.on("response", _into(responses))
         await tab.go(path)
         await tab.page.wait_for_load_state("networkidle")
         total = 0
@@ -108,3 +108,10 @@ async def test_pages_are_small(furnished: Town, browser: Browser) -> None:
         print(f"\n{path}: {total / 1024:.0f} KiB in {len(responses)} responses")
         assert 0 < total <= limit
         await tab.close()
+
+
+def _into(responses: list[Response]) -> Callable[[Response], None]:
+    def take(response: Response) -> None:
+        responses.append(response)
+
+    return take
