@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import structlog
 from aiohttp import web
 
+from deploy.club.door import pages as door_pages
+from deploy.club.hall import pages as hall_pages
+from deploy.club.people import pages as people_pages
+from deploy.club.room import pages as room_pages
 from deploy.club.room import sockets
 from deploy.club.settings import Settings
 from deploy.club.web import guard
+from deploy.club.web import pages as web_pages
 from deploy.club.web.chores import run_chores
 from deploy.club.web.limits import Limits
 from deploy.club.web.parts import CLUB, Parts, utc_now
@@ -26,24 +29,14 @@ if TYPE_CHECKING:
     from deploy.club.room.live import LiveRooms
     from deploy.club.store import Store
 
-log = structlog.get_logger()
-
-PARTS = ("web", "door", "people", "hall", "room")
+PARTS = (web_pages, door_pages, people_pages, hall_pages, room_pages)
 # The largest body of any route, a picture; each route has its own, smaller limit.
 BODY_BYTES_MAX = 3 * 1024 * 1024
 
 
 def all_routes() -> tuple[Route, ...]:
     """Every route of every part."""
-    routes: list[Route] = []
-    for part in PARTS:
-        try:
-            module = importlib.import_module(f"deploy.club.{part}.pages")
-        except ModuleNotFoundError as error:
-            log.warning("part.missing", part=part, error=str(error))
-            continue
-        routes.extend(module.ROUTES)
-    return tuple(routes)
+    return tuple(route for part in PARTS for route in part.ROUTES)
 
 
 def create_app(
