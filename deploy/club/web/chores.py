@@ -23,7 +23,7 @@ Chore = Callable[[AsyncSession, datetime], Awaitable[object]]
 # Reminders are due to the minute.
 EVERY_S = 20.0
 CHORES: tuple[tuple[Chore, timedelta], ...] = (
-    (reminders.run_due, timedelta(seconds=EVERY_S)),
+    (reminders.run_due, timedelta(0)),
     (codes.sweep, timedelta(hours=1)),
     (sessions.sweep, timedelta(hours=1)),
 )
