@@ -109,20 +109,31 @@ class Acting:
         await (self._own if is_own else self._others)[action](deed)
         return action
 
-    async def leave(self, room_id: str, member: Member, now: datetime) -> None:
+    async def leave(
+        self, room_id: str, member: Member, generation: int | None, now: datetime
+    ) -> None:
         """Go quietly. Whoever was a speaker comes back as a listener; nothing happens to who is
-        not in the room. While the daemon is away it is not waited for.
+        not in the room, nor to who has come again since that `generation`. While the daemon is away
+        it is not waited for.
         """
+        if self._control.is_connected and not await self._hang_up(room_id, member, generation):
+            return
         async with self._store.begin() as tx:
             await seats.give_up_seat(tx, room_id, member.id)
             await seats.went(tx, room_id, [member.id], now)
-        if not self._control.is_connected:
-            return
+
+    async def _hang_up(self, room_id: str, member: Member, generation: int | None) -> bool:
+        """Whether the member is not there any more."""
         try:
-            await self._control.participant_remove(room=room_id, participant=member.id, reason=LEFT)
+            await self._control.participant_remove(
+                room=room_id, participant=member.id, reason=LEFT, if_generation=generation
+            )
         except ControlError as error:
+            if error.code is ErrorCode.CONFLICT:
+                return False
             if error.code is not ErrorCode.NOT_FOUND:
                 raise
+        return True
 
     async def succeed(self, room_id: str, state: ParticipantState, now: datetime) -> None:
         """Somebody on stage becomes a moderator, because nobody is one."""

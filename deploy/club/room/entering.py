@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +20,16 @@ EMPTY_TIMEOUT_S: Final = 60
 TRIES: Final = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a page gets for its offer. `generation` tells this time in the room from others of the
+    same member.
+    """
+
+    answer: str
+    generation: int
+
+
 def role_of(seat: Seat | None) -> Role:
     """With which role the holder of a seat comes in."""
     if seat in ("host", "moderator"):
@@ -33,7 +44,7 @@ class Entering:
         self._store = store
         self._control = control
 
-    async def join(self, room_id: str, member: Member, offer: str, now: datetime) -> str:
+    async def join(self, room_id: str, member: Member, offer: str, now: datetime) -> Joined:
         """The answer to an offer. Refused as `may_enter`; ControlError and ConnectionLost as the
         daemon's client raises them, and nothing has changed then.
         """
@@ -51,7 +62,7 @@ class Entering:
                     await seats.never_came(tx, room_id, member.id, now)
             raise
 
-    async def _enter(self, room: Room, member: Member, seat: Seat | None, offer: str) -> str:
+    async def _enter(self, room: Room, member: Member, seat: Seat | None, offer: str) -> Joined:
         """With the room made first, if the daemon has none of that name."""
         role = role_of(seat)
         for _ in range(TRIES):
@@ -68,7 +79,7 @@ class Entering:
 
     async def _join(
         self, room: Room, member: Member, seat: Seat | None, role: Role, offer: str
-    ) -> str:
+    ) -> Joined:
         # Muted: whoever is on stage opens the microphone by an own click.
         joined = await self._control.participant_join(
             room=room.id,
@@ -79,7 +90,7 @@ class Entering:
             metadata=metadata_of(seat, member.picture_id),
             muted=True,
         )
-        return joined.answer
+        return Joined(joined.answer, joined.participant.generation)
 
     async def _make(self, room: Room) -> None:
         policy: HandPolicy = "open" if room.are_hands_open else "closed"

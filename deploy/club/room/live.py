@@ -30,7 +30,7 @@ from deploy.club.room.acting import ENDED, Acting
 from deploy.club.room.authority import Action
 from deploy.club.room.captions import Recogniser
 from deploy.club.room.desk import PAGES_MAX, Desk, Page, Translate, untranslated
-from deploy.club.room.entering import Entering
+from deploy.club.room.entering import Entering, Joined
 from deploy.club.room.following import Following
 from deploy.club.room.hearing import Hearing
 from deploy.club.room.keeping import Keeping
@@ -97,8 +97,8 @@ class LiveRooms:
         """Whether this process has the daemon's rooms before it as they are now."""
         return self._following.is_in_step and self._control.is_connected
 
-    async def join(self, room_id: str, member: Member, offer: str) -> str:
-        """The answer for a page's offer: the member is in the room now, muted, in the role that
+    async def join(self, room_id: str, member: Member, offer: str) -> Joined:
+        """The answer to a page's offer: the member is in the room now, muted, in the role that
         their seat gives. Whoever was there already is replaced by themselves.
 
         Refused as `hall.access.may_enter`, and `full`, `bad_offer`, `removed`, `unavailable`.
@@ -123,12 +123,12 @@ class LiveRooms:
             for page in self._desk.of_room(room_id):
                 page.tell_ended(ENDED)
 
-    async def leave(self, room_id: str, member: Member) -> None:
-        """Go quietly. It holds even where the daemon cannot be told now: the page hangs up, and the
-        daemon notices that.
+    async def leave(self, room_id: str, member: Member, generation: int | None = None) -> None:
+        """Go quietly; with a `generation` only if it is that one which is there. It holds even
+        where the daemon cannot be told now: the page hangs up, and the daemon notices that.
         """
         with contextlib.suppress(ConnectionLost, ControlError):
-            await self._acting.leave(room_id, member, self._clock())
+            await self._acting.leave(room_id, member, generation, self._clock())
 
     async def attach(
         self, room_id: str, member: Member, translate: Translate = untranslated

@@ -39,6 +39,12 @@ class OfferBody(msgspec.Struct, forbid_unknown_fields=True):
     offer: Annotated[str, Meta(min_length=1, max_length=OFFER_CHARS_MAX)]
 
 
+class LeaveBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A goodbye, of that time in the room that a join began."""
+
+    generation: Annotated[int, Meta(ge=0)] | None = None
+
+
 class ActBody(msgspec.Struct, forbid_unknown_fields=True):
     """A click on a button."""
 
@@ -75,8 +81,8 @@ async def join(request: web.Request) -> web.StreamResponse:
     """POST /rooms/{id}/join: an offer for an answer."""
     parts, me = _taking(request, "join")
     body = await read_json(request, OfferBody)
-    answer = await parts.live.join(request.match_info["id"], me, body.offer)
-    return _json({"answer": answer, "id": me.id})
+    joined = await parts.live.join(request.match_info["id"], me, body.offer)
+    return _json({"answer": joined.answer, "id": me.id, "generation": joined.generation})
 
 
 async def restart_ice(request: web.Request) -> web.StreamResponse:
@@ -99,7 +105,8 @@ async def act(request: web.Request) -> web.StreamResponse:
 async def leave(request: web.Request) -> web.StreamResponse:
     """POST /rooms/{id}/leave: also sent when the tab closes."""
     parts, me = _taking(request, "join")
-    await parts.live.leave(request.match_info["id"], me)
+    body = await read_json(request, LeaveBody)
+    await parts.live.leave(request.match_info["id"], me, body.generation)
     return _json({})
 
 
@@ -132,7 +139,7 @@ def _taking(request: web.Request, kind: str) -> tuple[Parts, Member]:
     return parts, me
 
 
-def _json(body: dict[str, str]) -> web.Response:
+def _json(body: dict[str, object]) -> web.Response:
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 
 

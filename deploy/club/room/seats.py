@@ -11,6 +11,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.hall.access import no_such_room
@@ -50,12 +51,14 @@ async def seats_of(tx: AsyncSession, room_id: str) -> dict[str, Seat]:
 
 async def give_seat(tx: AsyncSession, room_id: str, member_id: str, seat: Seat) -> None:
     """The member has this seat from now on, in place of another."""
-    row = await tx.get(RoomSeat, (room_id, member_id), populate_existing=True)
-    if row is None:
-        tx.add(RoomSeat(room_id=room_id, member_id=member_id, seat=seat))
-    else:
-        row.seat = seat
-    await tx.flush()
+    is_new = await tx.get(RoomSeat, (room_id, member_id), populate_existing=True) is None
+    if is_new and await _added(tx, RoomSeat(room_id=room_id, member_id=member_id, seat=seat)):
+        return
+    await tx.execute(
+        update(RoomSeat)
+        .where(RoomSeat.room_id == room_id, RoomSeat.member_id == member_id)
+        .values(seat=seat)
+    )
 
 
 async def give_up_seat(tx: AsyncSession, room_id: str, member_id: str) -> None:
@@ -71,12 +74,14 @@ async def give_up_seat(tx: AsyncSession, room_id: str, member_id: str) -> None:
 
 async def came(tx: AsyncSession, room_id: str, member_id: str, now: datetime) -> None:
     """The member is in the room; of who was in it before, the first time stands."""
-    row = await tx.get(Talk, (room_id, member_id), populate_existing=True)
-    if row is None:
-        tx.add(Talk(room_id=room_id, member_id=member_id, joined_at=now))
-    else:
-        row.left_at = None
-    await tx.flush()
+    is_new = await tx.get(Talk, (room_id, member_id), populate_existing=True) is None
+    if is_new and await _added(tx, Talk(room_id=room_id, member_id=member_id, joined_at=now)):
+        return
+    await tx.execute(
+        update(Talk)
+        .where(Talk.room_id == room_id, Talk.member_id == member_id)
+        .values(left_at=None)
+    )
 
 
 async def went(tx: AsyncSession, room_id: str, member_ids: Collection[str], now: datetime) -> None:
@@ -111,3 +116,13 @@ async def inside(tx: AsyncSession, room_ids: Collection[str]) -> set[tuple[str, 
         )
     )
     return {(room_id, member_id) for room_id, member_id in rows}
+
+
+async def _added(tx: AsyncSession, row: RoomSeat | Talk) -> bool:
+    """Add a row; False if somebody else did at the same moment."""
+    try:
+        async with tx.begin_nested():
+            tx.add(row)
+    except IntegrityError:
+        return False
+    return True

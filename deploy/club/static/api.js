@@ -23,6 +23,8 @@ export class ApiError extends Error {
 export class RoomApi {
   #path;
   #csrf;
+  /** Which of this member's times in the room is this page's, once it has joined. @type {number | undefined} */
+  #generation;
 
   /**
    * @param {string} room
@@ -40,10 +42,12 @@ export class RoomApi {
 
   /**
    * @param {string} offer
-   * @returns {Promise<{answer: string, id: string}>}
+   * @returns {Promise<{answer: string, id: string, generation: number}>}
    */
-  join(offer) {
-    return this.#post("join", { offer });
+  async join(offer) {
+    const joined = await this.#post("join", { offer });
+    this.#generation = joined.generation;
+    return joined;
   }
 
   /**
@@ -62,9 +66,12 @@ export class RoomApi {
     return this.#post("act", target === null ? { action } : { action, target });
   }
 
-  /** The one request that must survive a closing tab, so nobody waits for its answer. */
+  /**
+   * The one request that must survive a closing tab, so nobody waits for its answer. It names the time that it ends: a page
+   * that was loaded anew may be in the room before this arrives.
+   */
   leave() {
-    return this.#fetch("leave", {}, true).catch(() => undefined);
+    return this.#fetch("leave", { generation: this.#generation }, true).catch(() => undefined);
   }
 
   /**

@@ -44,9 +44,9 @@ class Visit:
             body["target"] = target if isinstance(target, str) else target.id
         return await self._ask("act", body, status)
 
-    async def leave(self) -> None:
+    async def leave(self, generation: int | None = None) -> None:
         """Go."""
-        await self._ask("leave", {}, 200)
+        await self._ask("leave", {} if generation is None else {"generation": generation}, 200)
 
     async def restart_ice(self, status: int = 200) -> Any:
         """Come over another network."""

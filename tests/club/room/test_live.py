@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from control.commands import ParticipantJoin, RoomCreate, TrackMute
 from control.events import QualityChanged
 from control.types import LeaveReason, Role
+from deploy.club.room import seats
+from deploy.club.store import Seat
 from tests.club.fake_daemon import FakeDaemon, someone
 from tests.club.room.house import House, Visit
 
@@ -36,7 +39,8 @@ async def test_a_member_joins_as_a_muted_listener(
 ) -> None:
     guest = await house.visit("Blue", host.room)
     joined = await guest.join()
-    assert joined == {"answer": "answer to offer", "id": guest.id}
+    generation = daemon.rooms[host.room][guest.id].generation
+    assert joined == {"answer": "answer to offer", "id": guest.id, "generation": generation}
     command = [one for one in daemon.commands if isinstance(one, ParticipantJoin)][-1]
     assert (command.role, command.muted, command.name) == (Role.LISTENER, True, "Blue")
     room = await host.told("room", audience_count=1)
@@ -203,6 +207,41 @@ async def test_who_leaves_the_stage_with_the_room_comes_back_as_a_listener(
     assert guest.id not in daemon.rooms[host.room]
     await guest.join()
     assert daemon.rooms[host.room][guest.id].role is Role.LISTENER
+
+
+async def test_a_late_goodbye_ends_nobodys_next_visit(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    """A page that is loaded anew may be in before the old one's goodbye arrives."""
+    guest = Visit(await house.site.signed_in("Blue"), host.room)
+    first = (await guest.join())["generation"]
+    second = (await guest.join())["generation"]
+    await guest.leave(first)
+    assert daemon.rooms[host.room][guest.id].generation == second
+    async with house.store.begin() as tx:
+        assert await seats.is_inside(tx, host.room, guest.id)
+    await guest.leave(second)
+    assert guest.id not in daemon.rooms[host.room]
+    async with house.store.begin() as tx:
+        assert not await seats.is_inside(tx, host.room, guest.id)
+    await guest.leave(second)
+
+
+async def test_who_joins_twice_at_once_is_in_the_room_once(house: House, host: Visit) -> None:
+    guest = Visit(await house.site.signed_in("Blue"), host.room)
+    await asyncio.gather(*(guest.join() for _ in range(4)))
+    await host.told("room", audience_count=1)
+
+
+async def test_a_seat_that_is_given_twice_at_once_is_given(house: House, host: Visit) -> None:
+    blue = await house.site.signed_in("Blue")
+
+    async def give(seat: Seat) -> None:
+        async with house.store.begin() as tx:
+            await seats.give_seat(tx, host.room, blue.id, seat)
+
+    await asyncio.gather(*(give("speaker") for _ in range(4)))
+    assert await house.seat(host.room, blue.id) == "speaker"
 
 
 async def test_a_speaker_for_whom_there_is_no_place_comes_in_as_a_listener(
