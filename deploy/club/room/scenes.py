@@ -105,6 +105,7 @@ class Scene:
             {
                 "type": "you",
                 "id": member_id,
+                "generation": state.generation if state else None,
                 "present": state is not None,
                 "role": state.role if state else Role.LISTENER,
                 "moderator": rank >= Rank.MODERATOR,

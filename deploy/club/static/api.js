@@ -25,6 +25,9 @@ export class RoomApi {
   #csrf;
   /** Which of this member's times in the room is this page's, once it has joined. @type {number | undefined} */
   #generation;
+  /** Joins of this page, and how many of them are not answered yet. */
+  #joins = 0;
+  #pending = 0;
 
   /**
    * @param {string} room
@@ -45,9 +48,23 @@ export class RoomApi {
    * @returns {Promise<{answer: string, id: string, generation: number}>}
    */
   async join(offer) {
-    const joined = await this.#post("join", { offer });
-    this.#generation = joined.generation;
-    return joined;
+    this.#pending += 1;
+    const number = ++this.#joins;
+    try {
+      const joined = await this.#post("join", { offer });
+      if (number === this.#joins) this.#generation = joined.generation;
+      return joined;
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  /**
+   * Whether this member has come into the room again by another page, in this browser or elsewhere.
+   * @param {number | null} generation which of the member's times in the room it is now
+   */
+  isReplacedBy(generation) {
+    return this.#pending === 0 && this.#generation !== undefined && (generation ?? 0) > this.#generation;
   }
 
   /**

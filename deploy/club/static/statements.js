@@ -7,7 +7,7 @@
  * @typedef {Seated & {invited: boolean}} Hand
  *
  * @typedef {{type: "daemon", up: boolean}} DaemonStatement
- * @typedef {{type: "you", id: string | null, present: boolean, role: Role,
+ * @typedef {{type: "you", id: string | null, generation: number | null, present: boolean, role: Role,
  *   moderator: boolean, host: boolean, muted: boolean, mute_locked: boolean, hand: boolean,
  *   may: string[]}} YouStatement moderator, host: of this room, on stage or not; may: actions without a target
  * @typedef {{type: "room", room: string, stage: OnStage[], audience: Seated[], audience_count: number,

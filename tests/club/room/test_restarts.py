@@ -168,6 +168,9 @@ async def test_two_processes_tell_the_same(
         await guest.act("lock")
         await host.told("locked", locked=True)
         await until(lambda: one.live.counts(host.room) == other.live.counts(host.room))
+        elsewhere = Visit(await other.site.browser_of(host.who.member), host.room)
+        newer = (await elsewhere.join())["generation"]
+        assert (await host.told("you", generation=newer))["present"], "another page took over"
         await host.act("end")
         await guest.told("ended")
 
