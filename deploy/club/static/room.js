@@ -36,7 +36,7 @@ class Visit {
   #state = { busy: false, blocked: false, connected: false };
   /** @type {You} */
   #you = {
-    type: "you", id: null, present: false, role: "listener", moderator: false, host: false,
+    type: "you", id: null, generation: null, present: false, role: "listener", moderator: false, host: false,
     muted: true, mute_locked: false, hand: false, may: [],
   };
   /** @type {Room} */
@@ -204,6 +204,10 @@ class Visit {
 
   /** @param {You} you */
   #followYou(you) {
+    if (this.#api.isReplacedBy(you.generation)) {
+      this.#end(t("left_replaced"), true);
+      return;
+    }
     const before = this.#you;
     this.#you = you;
     const isOnStage = you.present && you.role !== "listener";
