@@ -134,6 +134,8 @@ CASES: dict[tuple[str, str], Case] = {
     ("GET", "/me/export"): Case("/me/export", WAITING, 200),
     ("GET", "/me/delete"): Case("/me/delete", WAITING, 200),
     ("POST", "/me/delete"): Case("/me/delete", WAITING, 303, form={"sure": "yes"}),
+    # Nobody's page is told to stay away over the socket: a refusal would be tried again.
+    ("GET", "/news"): Case("/news", STRANGER, 101, is_socket=True),
     ("GET", "/notices"): Case("/notices", MEMBER, 200),
     ("POST", "/notices/read"): Case("/notices/read", MEMBER, 303, form={}),
     ("GET", "/moderation"): Case("/moderation", HOST, 200),

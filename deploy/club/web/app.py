@@ -16,7 +16,7 @@ from deploy.club.people import pages as people_pages
 from deploy.club.room import pages as room_pages
 from deploy.club.room import sockets
 from deploy.club.settings import Settings
-from deploy.club.web import guard
+from deploy.club.web import guard, news
 from deploy.club.web import pages as web_pages
 from deploy.club.web.chores import run_chores
 from deploy.club.web.limits import Limits
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from deploy.club.room.live import LiveRooms
     from deploy.club.store import Store
 
-PARTS = (web_pages, door_pages, people_pages, hall_pages, room_pages)
+PARTS = (web_pages, news, door_pages, people_pages, hall_pages, room_pages)
 # The largest body of any route, a picture; each route has its own, smaller limit.
 BODY_BYTES_MAX = 3 * 1024 * 1024
 
@@ -65,8 +65,9 @@ def create_app(
     app.router.add_get("/static/{hash}/{name:.+}", app[STATIC].serve)
     app.on_response_prepare.append(guard.add_headers)
     app[sockets.SOCKETS] = set()
+    app[news.NEWS] = news.News()
     app.on_shutdown.append(sockets.close_all)
-    app.cleanup_ctx.extend((_follow_daemon, run_chores))
+    app.cleanup_ctx.extend((_follow_daemon, news.follow_bus, run_chores))
     return app
 
 
