@@ -65,7 +65,10 @@ async def tell_refusals(request: web.Request, handler: Handler) -> web.StreamRes
         if http.status < 400:
             raise
         return _refusal(request, _of_http(http))
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionResetError) and request.transport is None:
+            # The browser went away while its body was on the way: there is nobody to tell.
+            return web.Response(status=400)
         log.exception("request.failed", method=request.method, path=request.path)
         return _refusal(request, Refused("internal", 500, N_("Something went wrong on our side.")))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from deploy.club.web import (
     Route,
     Standing,
     client_address,
+    guard,
     rendering,
     see_other,
 )
@@ -180,3 +182,23 @@ def test_every_template_compiles_in_every_language() -> None:
         made = rendering.environment(locale)
         for path in rendering.TEMPLATES.rglob("*.html"):
             made.get_template(path.relative_to(rendering.TEMPLATES).as_posix())
+
+
+@pytest.mark.parametrize(("is_gone", "faults"), [(True, []), (False, ["request.failed"])])
+async def test_a_browser_that_goes_while_it_speaks_is_no_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch, is_gone: bool, faults: list[str]
+) -> None:
+    """A tab is closed while its goodbye is on the way."""
+    logged: list[str] = []
+    monkeypatch.setattr(guard.log, "exception", lambda event, **_: logged.append(event))
+    monkeypatch.setattr(guard, "_refusal", lambda *_: web.Response(status=500))
+    protocol = SimpleNamespace(
+        transport=None if is_gone else object(), ssl_context=None, peername=None
+    )
+    request = make_mocked_request("POST", "/", protocol=protocol)
+
+    async def cut_off(_: web.Request) -> web.StreamResponse:
+        raise ConnectionResetError
+
+    await guard.tell_refusals(request, cut_off)
+    assert logged == faults
