@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
+from deploy.club.web import chores
 from deploy.club.web.options import Appointed
 from tests.interop.club_process import club_here, settings_for
 from tests.interop.club_tab import WAIT_MS, Tab
@@ -41,8 +42,11 @@ class Story:
 
 
 @pytest.fixture
-async def story(browser: Browser, tmp_path: Path) -> AsyncIterator[Story]:
+async def story(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Story]:
     """A club that knows the number of its first host, and nobody else."""
+    monkeypatch.setattr(chores, "EVERY_S", 1.0)  # nobody has to wait for a reminder's turn
     settings = settings_for(f"sqlite+aiosqlite:///{tmp_path / 'club.sqlite'}")
     hosts = [Appointed(RED_PHONE.replace(" ", ""), "Red")]
     with running() as daemon:
