@@ -25,7 +25,8 @@ from deploy.club.room.captions import Publish
 from deploy.club.room.desk import Desk, Page
 from deploy.club.room.feed import OCCURRENCES_MAX, Feed, Topic
 from deploy.club.room.scenes import AUDIENCE_SHOWN, Scene, metadata_of, rank_of
-from deploy.club.room.telling import AUDIENCE_PAUSE_S, Telling
+from deploy.club.room.telling import Telling
+from tests.club.room.house import WAIT_S
 from tests.club.states import event, participant_state, snapshot
 
 
@@ -140,12 +141,18 @@ class Pages:
 
     async def told(self) -> dict[str, Any]:
         """What the page reads now, by type."""
-        try:
-            async with asyncio.timeout(0.01):
-                statements = [json.loads(text) for text in await self.page.feed.take()]
-        except TimeoutError:
-            return {}
-        return {one["type"]: one for one in statements}
+        self.page.feed.add(json.dumps({"type": "marker"}))
+        statements = [json.loads(text) for text in await self.page.feed.take()]
+        return {one["type"]: one for one in statements if one["type"] != "marker"}
+
+    async def told_of(self, kind: str) -> dict[str, Any]:
+        """The next statement of a kind, which comes by itself."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                for text in await self.page.feed.take():
+                    if json.loads(text)["type"] == kind:
+                        told: dict[str, Any] = json.loads(text)
+                        return told
 
 
 async def test_changes_of_the_audience_are_gathered_and_of_the_stage_are_not() -> None:
@@ -154,8 +161,7 @@ async def test_changes_of_the_audience_are_gathered_and_of_the_stage_are_not() -
         guest = seated(f"guest-{number}")
         pages.happens(ParticipantJoined(participant=guest.participant, state=guest))
     assert "room" not in await pages.told()
-    await asyncio.sleep(AUDIENCE_PAUSE_S + 0.05)
-    assert (await pages.told())["room"]["audience_count"] == 21
+    assert (await pages.told_of("room"))["audience_count"] == 21
     pages.happens(
         RoleChanged(participant="guest-1", role=Role.SPEAKER, previous=Role.LISTENER, actor="red")
     )
