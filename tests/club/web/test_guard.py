@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -192,10 +191,9 @@ async def test_a_browser_that_goes_while_it_speaks_is_no_fault_of_ours(
     logged: list[str] = []
     monkeypatch.setattr(guard.log, "exception", lambda event, **_: logged.append(event))
     monkeypatch.setattr(guard, "_refusal", lambda *_: web.Response(status=500))
-    protocol = SimpleNamespace(
-        transport=None if is_gone else object(), ssl_context=None, peername=None
-    )
-    request = make_mocked_request("POST", "/", protocol=protocol)
+    request = make_mocked_request("POST", "/")
+    if is_gone:
+        request.protocol.transport = None
 
     async def cut_off(_: web.Request) -> web.StreamResponse:
         raise ConnectionResetError
