@@ -200,3 +200,14 @@ async def test_a_browser_that_goes_while_it_speaks_is_no_fault_of_ours(
 
     await guard.tell_refusals(request, cut_off)
     assert logged == faults
+
+
+async def test_behind_tls_cookies_stay_there_and_browsers_do_too(
+    store: Store, settings: Settings
+) -> None:
+    public = replace(settings, base_url="https://club.example", is_development=False)
+    async with serving(store, public) as served:
+        page = await served.browser().get("/sign-in")
+        assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+        for cookie in page.headers.getall("Set-Cookie"):
+            assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(cookie.split("; ")), cookie
