@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -37,7 +38,6 @@ from control.commands import (
     TrackMute,
     TrackUnmute,
 )
-from control.endpoint import TcpEndpoint
 from control.errors import ControlError, ErrorCode, exhausted, invalid, not_found
 from control.events import (
     EventBody,
@@ -336,19 +336,20 @@ class FakeDaemon:
 
 
 @contextlib.asynccontextmanager
-async def fake_daemon(*, port: int = 0, epoch: str = "epoch-1") -> AsyncIterator[FakeDaemon]:
-    """A listening fake; its port is in `server.endpoints`."""
+async def fake_daemon(
+    *, at: str | None = None, epoch: str = "epoch-1"
+) -> AsyncIterator[FakeDaemon]:
+    """A fake that listens at `unix:...`, or somewhere; `address_of` tells where."""
     daemon = FakeDaemon(epoch)
-    async with daemon.server:
-        await daemon.server.start(f"127.0.0.1:{port}")
-        yield daemon
+    with tempfile.TemporaryDirectory() as folder:
+        async with daemon.server:
+            await daemon.server.start(at or f"unix:{folder}/control")
+            yield daemon
 
 
-def port_of(daemon: FakeDaemon) -> int:
-    """Where it listens."""
-    endpoint = daemon.server.endpoints[0]
-    assert isinstance(endpoint, TcpEndpoint)
-    return endpoint.port
+def address_of(daemon: FakeDaemon) -> str:
+    """Where it listens, for a `Client`."""
+    return str(daemon.server.endpoints[0])
 
 
 def someone(role: Role = Role.LISTENER) -> ParticipantState:

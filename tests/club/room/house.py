@@ -16,7 +16,7 @@ from deploy.club.room.live import LiveRooms
 from deploy.club.settings import Settings
 from deploy.club.store import Room, RoomSeat, RoomState, Seat, Store, Visibility
 from deploy.club.tokens import new_id
-from tests.club.fake_daemon import FakeDaemon, port_of
+from tests.club.fake_daemon import FakeDaemon, address_of
 from tests.club.web.site import Clock, Page, SignedIn, Site, serving
 
 WAIT_S = 5.0
@@ -151,7 +151,7 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """The club, in step with `daemon`."""
     clock = clock or Clock()
-    control = Client("127.0.0.1", port_of(daemon))
+    control = Client(address_of(daemon))
     live = LiveRooms(control, store, clock=clock)
     try:
         async with serving(store, settings, live=live, clock=clock) as site:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -18,20 +19,20 @@ from deploy.club.room.keeping import ABSENT, EMPTY, KEEP_S, LEADERLESS
 from deploy.club.room.live import LiveRooms
 from deploy.club.settings import Settings
 from deploy.club.store import Member, Room, Store, Talk
-from tests.club.fake_daemon import FakeDaemon, fake_daemon, port_of, someone
+from tests.club.fake_daemon import FakeDaemon, fake_daemon, someone
 from tests.club.room.house import House, Visit, open_house, until
 from tests.club.web.site import Clock, serving
 
 
 async def test_a_daemon_that_comes_back_empty_has_its_rooms_made_anew(
-    store: Store, settings: Settings
+    store: Store, settings: Settings, tmp_path: Path
 ) -> None:
     """Pages see it go, requests fail at once; then everybody is asked to join, with their seats and
     the room's locks.
     """
     async with contextlib.AsyncExitStack() as stack:
-        async with fake_daemon() as first:
-            port = port_of(first)
+        address = f"unix:{tmp_path}/control"
+        async with fake_daemon(at=address) as first:
             house = await stack.enter_async_context(open_house(store, settings, first))
             who = await house.site.signed_in("Red")
             host = await house.visit(who, await house.room(who))
@@ -45,7 +46,7 @@ async def test_a_daemon_that_comes_back_empty_has_its_rooms_made_anew(
         async with asyncio.timeout(2):
             await guest.leave()
         await has_left(house, guest)
-        second = await stack.enter_async_context(fake_daemon(port=port, epoch="epoch-2"))
+        second = await stack.enter_async_context(fake_daemon(at=address, epoch="epoch-2"))
         assert (await host.told("rejoin"))["reason"] == "lost"
         await host.join()
         (made,) = [one for one in second.commands if isinstance(one, RoomCreate)]
@@ -55,9 +56,10 @@ async def test_a_daemon_that_comes_back_empty_has_its_rooms_made_anew(
 
 
 async def test_a_club_that_starts_before_its_daemon_finds_it(
-    store: Store, settings: Settings, unused_tcp_port: int
+    store: Store, settings: Settings, tmp_path: Path
 ) -> None:
-    control = Client("127.0.0.1", unused_tcp_port)
+    address = f"unix:{tmp_path}/control"
+    control = Client(address)
     live = LiveRooms(control, store, clock=Clock())
     async with serving(store, settings, live=live) as site:
         who = await site.signed_in("Red")
@@ -67,7 +69,7 @@ async def test_a_club_that_starts_before_its_daemon_finds_it(
         assert (await visit.join(status=503))["error"]["code"] == "unavailable"
         await visit.open()
         await visit.told("daemon", up=False)
-        async with fake_daemon(port=unused_tcp_port):
+        async with fake_daemon(at=address):
             await visit.told("daemon", up=True)
             assert (await visit.told("rejoin"))["reason"] == "lost"
             await visit.join()
