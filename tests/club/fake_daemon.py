@@ -35,6 +35,8 @@ from control.commands import (
     StageAccept,
     StageDecline,
     StageInvite,
+    SubscriptionGet,
+    SubscriptionResult,
     TrackMute,
     TrackUnmute,
 )
@@ -58,7 +60,15 @@ from control.events import (
     TrackUnmuted,
 )
 from control.server import Server
-from control.types import ActiveSpeaker, Hand, LeaveReason, ParticipantState, Role, RoomState
+from control.types import (
+    ActiveSpeaker,
+    Hand,
+    LeaveReason,
+    ParticipantState,
+    Role,
+    RoomState,
+    SubscriptionState,
+)
 from tests.club.states import participant_state, room_state
 
 People = dict[str, ParticipantState]
@@ -98,6 +108,7 @@ class FakeDaemon:
             StageInvite: self._invite,
             StageAccept: self._accept,
             StageDecline: self._decline,
+            SubscriptionGet: self._subscription,
             TrackMute: self._mute,
             TrackUnmute: self._mute,
         }
@@ -311,6 +322,21 @@ class FakeDaemon:
             body = TrackMuted(participant=state.participant, by="club", locked=False)
         self.publish(command.room, body)
         return ParticipantResult(participant=changed)
+
+    def _subscription(self, command: SubscriptionGet) -> SubscriptionResult:
+        state = self._state(command.room, command.participant)
+        return SubscriptionResult(
+            subscription=SubscriptionState(
+                participant=state.participant,
+                tier=state.tier,
+                slots=state.slots,
+                paused=False,
+                mode="auto",
+                always=[],
+                never=[],
+                cause="join",
+            )
+        )
 
     def _invited(self, room: str, participant: str) -> ParticipantState:
         state = self._state(room, participant)

@@ -142,7 +142,9 @@ class LiveRooms:
         if await self._is_welcome(page, member):
             self._desk.add(page)
             self._telling.everything(page)
-            if not self._telling.is_present(page) and await self._is_absent(page):
+            if self._telling.is_present(page):
+                await self._tell_cause(page)
+            elif await self._is_absent(page):
                 page.tell_rejoin("lost")
         return page
 
@@ -184,6 +186,17 @@ class LiveRooms:
                 page.tell_left(refusal.code)
             return False
         return True
+
+    async def _tell_cause(self, page: Page) -> None:
+        """Why the page's line carries what it does, which no event has told this process."""
+        scene = self._scene(page.room_id)
+        if scene is None or not self._control.is_connected:
+            return
+        with contextlib.suppress(ControlError, ConnectionLost):
+            subscription = await self._control.subscription_get(
+                room=page.room_id, participant=page.member_id
+            )
+            self._telling.quality(scene, page, subscription.cause)
 
     async def _is_absent(self, page: Page) -> bool:
         """Whether the daemon says that the member is not there: this process may have heard less

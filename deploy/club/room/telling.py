@@ -66,7 +66,7 @@ class Telling:
             case QualityChanged():
                 page = self._desk.find(room_id, body.participant)
                 if page is not None:
-                    self._quality(scene, page, body.cause)
+                    self.quality(scene, page, body.cause)
                 return
             case RoomClosed():
                 scene.changed()
@@ -105,7 +105,7 @@ class Telling:
         self._room_to(scene, page)
         page.feed.post(Topic.LOCKED, scene.locked)
         page.feed.post(Topic.SPEAKERS, scene.speakers)
-        self._quality(scene, page)
+        self.quality(scene, page)
         member_id = page.member_id
         page.feed.post(Topic.INVITED, lambda: scene.invited(member_id))
 
@@ -121,6 +121,11 @@ class Telling:
             self.is_daemon_up = is_up
             for page in self._desk:
                 self.daemon(page)
+
+    def quality(self, scene: Scene, page: Page, cause: str | None = None) -> None:
+        """Tell a page what it is sent, and why if that is known."""
+        member_id = page.member_id
+        page.feed.post(Topic.QUALITY, lambda: scene.quality(member_id, cause))
 
     def is_present(self, page: Page) -> bool:
         """Whether its member is in the room, as far as this process has heard."""
@@ -138,7 +143,7 @@ class Telling:
         match event.body:
             case ParticipantJoined():
                 page.feed.withdraw(Topic.REJOIN)
-                self._quality(scene, page)
+                self.quality(scene, page)
             case ParticipantLeft(reason=reason, detail=detail):
                 self._left(scene, page, reason, detail)
             case StageInvited(actor=actor):
@@ -209,7 +214,3 @@ class Telling:
     def _you(self, scene: Scene, page: Page) -> None:
         member_id, is_club_host = page.member_id, page.is_club_host
         page.feed.post(Topic.YOU, lambda: scene.you(member_id, is_club_host=is_club_host))
-
-    def _quality(self, scene: Scene, page: Page, cause: str | None = None) -> None:
-        member_id = page.member_id
-        page.feed.post(Topic.QUALITY, lambda: scene.quality(member_id, cause))

@@ -109,6 +109,7 @@ async def test_a_page_is_told_what_its_line_carries_and_why(
     house: House, daemon: FakeDaemon, host: Visit
 ) -> None:
     guest = await house.visit("Blue", host.room)
+    assert await guest.told("quality", cause="join")
     change = QualityChanged(participant=guest.id, tier="B3", previous="A1", cause="loss")
     daemon.publish(host.room, change)
     assert (await guest.told("quality", tier="B3"))["cause"] == "loss"
