@@ -12,6 +12,8 @@ from deploy.club.room.desk import Desk
 def tell_notice(desk: Desk, payload: dict[str, Any]) -> None:
     """Tell the pages of those whom a notice is for, each in its language."""
     kind, by, room_id = payload["kind"], payload["member"], payload["room"]
+    if kind not in notices.KINDS:  # a newer process may know more of them
+        return
     for member_id in payload["to"]:
         for page in desk.of_member(member_id):
             text = notices.sentence(kind, payload["name"], payload["topic"], page.translate)

@@ -85,7 +85,8 @@ class News:
 
     def hear(self, topic: str, payload: dict[str, Any]) -> None:
         """What the club's bus says."""
-        if topic == notices.BUS_TOPIC:
+        # A newer process may know more kinds than this one; they are on /notices.
+        if topic == notices.BUS_TOPIC and payload["kind"] in notices.KINDS:
             for member_id in payload["to"]:
                 for page in self._pages.get(member_id, ()):
                     page.tell(_statement(payload, page.locale))

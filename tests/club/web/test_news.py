@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import aiohttp
 import pytest
@@ -96,6 +97,13 @@ async def test_a_page_that_reads_slowly_is_told_the_latest() -> None:
         page.tell(str(number))
     told = [await page.next() for _ in range(news.WAITING_MAX)]
     assert told == [str(number) for number in range(3, news.WAITING_MAX + 3)]
+
+
+def test_what_only_a_newer_process_knows_is_left_out() -> None:
+    news = News()
+    page = news.open("m-1", "en")
+    news.hear("notice", {"to": ["m-1"], "kind": "of the future"})
+    assert page._told == deque()
 
 
 def test_nothing_is_kept_of_pages_that_are_gone() -> None:
