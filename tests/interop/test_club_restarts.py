@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.club.founding import Founded, Founder
 from tests.interop.club_caller import Caller
 from tests.interop.club_process import ClubProcess, settings_for
 from tests.interop.club_tab import WAIT_MS, Tab
-from tests.interop.daemon import running
+from tests.interop.daemon import Daemon, running
 from tests.interop.polling import until_equal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -36,11 +37,13 @@ class Night:
     """A live room: Red speaks, Blue listens in a browser, Green's hand is up."""
 
     club: ClubProcess
+    daemon: Daemon
     server: postgres.Postgres
     red: Caller
     green: Caller
     blue: Tab
     room: str
+    guests: list[Founded]
 
     async def nothing_has_changed(self) -> None:
         """The pages are told again what they were told before, and what is done is done."""
@@ -95,7 +98,7 @@ async def night(browser: Browser, tmp_path: Path) -> AsyncIterator[Night]:
         await blue.enter(f"/rooms/{room}")
         await blue.hears({HZ}, {HZ})
         await blue.longest_silence()
-        yield Night(club, server, red, green, blue, room)
+        yield Night(club, daemon, server, red, green, blue, room, people[3:])
 
 
 async def test_nobody_stops_hearing_when_the_club_is_killed_twice(night: Night) -> None:
@@ -124,17 +127,45 @@ async def test_nobody_stops_hearing_when_the_club_is_killed_twice(night: Night) 
     assert (await night.red.get("/hall"))[0] == 200
 
 
-async def test_a_club_that_runs_on_comes_back_with_its_database(night: Night) -> None:
-    """While it is away pages say so, and what needs no memory goes on."""
-    night.server.stop()
-    try:
-        assert (await night.red.get("/hall"))[0] == 503
-        assert not await night.club.answers()
-        await night.nobody_stopped_hearing()
-    finally:
-        night.server.start()
-    await until_equal(night.club.answers, True, holds=1)
-    await night.nothing_has_changed()
+async def test_two_processes_say_the_same_before_and_after_their_database_was_away(
+    night: Night, tmp_path: Path
+) -> None:
+    """While it is away pages say so, and the room goes on."""
+    other = replace(settings_for(night.club.settings.database_url), name="the other")
+    folder = tmp_path / "other"
+    folder.mkdir()
+    async with ClubProcess(other, night.daemon, folder):
+        first, second = [Caller(other.base_url, person) for person in night.guests]
+        async with first, second, night.red.following(night.room) as told:
+            await told.until("room", lambda state: bool(state["hands"]), 15.0)
+            await _follow(first, night.red)
+            await told.until("notice", lambda notice: first.person.name in notice["text"])
+            await first.join(night.room)
+            await first.act(night.room, "raise_hand")
+            await told.until("room", lambda state: len(state["hands"]) == 2)
+
+            night.server.stop()
+            try:
+                for caller in (night.red, first):
+                    assert (await caller.get("/hall"))[0] == 503
+                await night.nobody_stopped_hearing()
+            finally:
+                night.server.start()
+            await until_equal(night.club.answers, True, holds=1)
+            await until_equal(functools.partial(_has_hall, second), True, holds=1)
+            await first.act(night.room, "lower_hand")
+            await told.until("room", lambda state: len(state["hands"]) == 1)
+            await _follow(second, night.red)
+            await told.until("notice", lambda notice: second.person.name in notice["text"])
+
+
+async def _follow(caller: Caller, other: Caller) -> None:
+    status, _ = await caller.post(f"/people/{other.person.id}/follow")
+    assert status == 303
+
+
+async def _has_hall(caller: Caller) -> bool:
+    return (await caller.get("/hall"))[0] == 200
 
 
 async def _insist(club: ClubProcess) -> None:
@@ -152,7 +183,7 @@ async def _furnish(settings: Settings) -> tuple[list[Founded], str]:
     store = await Store.open(settings)
     try:
         founder = Founder(store, settings)
-        people = [await founder.person(name) for name in ("Red", "Green", "Blue")]
+        people = [await founder.person(name) for name in ("Red", "Green", "Blue", "Cyan", "Amber")]
         return people, await founder.room(people[0], "Through the night")
     finally:
         await store.close()
