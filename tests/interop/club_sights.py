@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 from playwright.async_api import expect
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.door import invitations, numbers
 from deploy.club.hall import opening
@@ -182,8 +181,9 @@ async def _rooms(founder: Founder, people: dict[str, Founded]) -> dict[str, str]
     async with founder.store.begin() as tx:
         for number, name in enumerate(("Red", "Green", "Blue")):
             tx.add(_talk(founder, over, people[name], 341_000 // (number + 1)))
-        for room in (soon, planned):
-            await _comes(tx, room, blue, founder)
+        for room, guests in ((soon, (red, blue)), (planned, (people["Green"], blue))):
+            for guest in guests:
+                tx.add(Attendance(room_id=room, member_id=guest.id, at=founder.now))
     return {"live": live, "soon": soon, "planned": planned, "over": over}
 
 
@@ -196,10 +196,6 @@ def _talk(founder: Founder, room: str, person: Founded, spoken_ms: int) -> Talk:
         joined_at=founder.now - timedelta(minutes=50),
         left_at=founder.now - timedelta(minutes=2),
     )
-
-
-async def _comes(tx: AsyncSession, room: str, person: Founded, founder: Founder) -> None:
-    tx.add(Attendance(room_id=room, member_id=person.id, at=founder.now))
 
 
 async def _news(club: Club, founder: Founder, people: dict[str, Founded]) -> dict[str, str]:
