@@ -21,6 +21,17 @@ SOURCES = Path(__file__).with_name("axe")
 SERIOUS = ("serious", "critical")
 # The smallest telephones that are still in use.
 NARROW = (320, 640)
+# With another, long name for everybody of the town, if one is given.
+IS_WIDE = """name => {
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (name && texts.nextNode()) {
+    const text = texts.currentNode;
+    if (text.parentElement.tagName !== "SCRIPT") {
+      text.data = text.data.replace(/\\b(Red|Blue|Green|Violet|Orange|Cyan|Guest \\d+)\\b/g, name);
+    }
+  }
+  return document.documentElement.scrollWidth > innerWidth;
+}"""
 # What a newcomer's telephone loads before anything can be read: page, style, scripts.
 FIRST_PAGE_BYTES_MAX = 200 * 1024
 # Of a live room, which is all of it.
@@ -89,8 +100,10 @@ async def _look(sight: Sight, tab: Tab, axe: str) -> list[str]:
             if one["impact"] in SERIOUS
             for where in one["where"]
         ]
-    if await tab.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
+    if await tab.evaluate(IS_WIDE, ""):
         found.append(f"{sight.name}: is wider than the screen")
+    if await tab.evaluate(IS_WIDE, "W" * 40):
+        found.append(f"{sight.name}: is wider than the screen with long names")
     if await tab.page.get_attribute("html", "lang") is None:
         found.append(f"{sight.name}: names no language")
     return found
