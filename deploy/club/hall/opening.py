@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, union
+from sqlalchemy import func, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.hall.friends import check_friends
 from deploy.club.hall.plans import Plan
 from deploy.club.people.notices import notify_all
 from deploy.club.refusal import N_, Refused
-from deploy.club.store import Attendance, Block, Member, Room, RoomInterest, RoomSeat, RoomState
+from deploy.club.store import (
+    Attendance,
+    Block,
+    Member,
+    Room,
+    RoomInterest,
+    RoomSeat,
+    RoomState,
+    Talk,
+)
 from deploy.club.tokens import new_id
 
 # Of one member at a time. Nobody hosts more; a script would.
@@ -78,11 +87,13 @@ async def open_scheduled(tx: AsyncSession, room: Room, host: Member, now: dateti
 
 
 async def end_room(tx: AsyncSession, room: Room, now: datetime) -> None:
-    """The room is over; nothing changes when it was already."""
+    """The room is over and nobody is in it any more; nothing changes when it was already."""
     if room.state == "live":
         room.state = "ended"
         room.ended_at = now
         await tx.flush()
+        still_there = update(Talk).where(Talk.room_id == room.id, Talk.left_at.is_(None))
+        await tx.execute(still_there.values(left_at=now))
 
 
 async def cancel_room(tx: AsyncSession, room: Room, host: Member, now: datetime) -> None:

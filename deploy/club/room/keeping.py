@@ -69,6 +69,8 @@ class Keeping:
         self._absent: dict[tuple[str, str], datetime] = {}
         self._missing: dict[str, datetime] = {}
         self._leaderless: dict[str, datetime] = {}
+        # A part that was heard later must not reach the database first.
+        self._writing = asyncio.Lock()
 
     async def run(self, clock: Callable[[], datetime]) -> None:
         """For ever; cancel to stop, which writes down what was spoken last."""
@@ -91,18 +93,22 @@ class Keeping:
             await self._attempt(self.end_empty, now)
             await self._attempt(self.find_successors, now)
             await self._attempt(self.reconcile)
+        else:
+            # Nobody can come back now, so the time does not count.
+            for waiting in (self._absent, self._missing, self._leaderless):
+                waiting.clear()
 
     async def write_talk(self) -> None:
         """Write down what was spoken until the last that was heard."""
-        until_ms = self.talk.at_ms
-        for room_id in self.talk.rooms():
-            spells = self.talk.due(room_id)
-            try:
-                async with self._store.begin() as tx:
-                    await talk_log.write(tx, room_id, spells, until_ms)
-            except BaseException:
-                self.talk.give_back(room_id, spells)
-                raise
+        async with self._writing:
+            for room_id in self.talk.rooms():
+                until_ms, spells = self.talk.at_ms, self.talk.due(room_id)
+                try:
+                    async with self._store.begin() as tx:
+                        await talk_log.write(tx, room_id, spells, until_ms)
+                except BaseException:
+                    self.talk.give_back(room_id, spells)
+                    raise
 
     async def note_absent(self, now: datetime) -> None:
         """Who is in a room by the database and not by the daemon, and stays away, has left."""
