@@ -33,8 +33,13 @@ def new_code() -> str:
 
 def keyed_hash(secret: bytes, purpose: str, text: str) -> str:
     """HMAC-SHA256 in hex. Hashes of different purposes never match each other."""
-    message = purpose.encode() + b"\0" + text.encode()
+    message = purpose.encode() + b"\0" + octets(text)
     return hmac.new(secret, message, hashlib.sha256).hexdigest()
+
+
+def octets(text: str) -> bytes:
+    """UTF-8, also of what came in a header and was none: that holds lone surrogates."""
+    return text.encode(errors="surrogatepass")
 
 
 def normalise_phone(text: str, region: str | None = None) -> str:

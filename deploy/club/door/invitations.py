@@ -85,6 +85,8 @@ async def revoke(tx: AsyncSession, inviter: Member, code: str, now: datetime) ->
 
 async def inviter_of(tx: AsyncSession, code: str) -> Member | None:
     """Who invites with `code`; None when it lets nobody in, or does so no more."""
+    if not code.isprintable():  # what PostgreSQL takes no question about
+        return None
     return await tx.scalar(
         select(Member)
         .join(Invitation, Invitation.inviter_id == Member.id)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from deploy.club.door.pace import CODE_LIFE
 from deploy.club.settings import Settings
-from deploy.club.tokens import keyed_hash
+from deploy.club.tokens import keyed_hash, octets
 
 PENDING_COOKIE = "club-number"
 # Digits, a time and a hash; longer ones are nobody's of ours.
@@ -30,7 +30,7 @@ def unseal(settings: Settings, value: str, now: datetime) -> str | None:
     said, _, mac = value.rpartition(".")
     if len(value) > CHARS_MAX or not said:
         return None
-    if not hmac.compare_digest(_mac(settings, said).encode(), mac.encode()):
+    if not hmac.compare_digest(_mac(settings, said).encode(), octets(mac)):
         return None
     digits, _, until = said.partition(".")
     return f"+{digits}" if now.timestamp() < int(until) else None

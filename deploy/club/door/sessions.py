@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.refusal import N_, Refused
 from deploy.club.store import Member, Session
-from deploy.club.tokens import new_token
+from deploy.club.tokens import new_token, octets
 
 # A telephone in a drawer for a season still knows its owner; a lost one does not for ever.
 IDLE_MAX = timedelta(days=90)
@@ -101,4 +101,4 @@ async def _make_room(tx: AsyncSession, phone_hash: str) -> None:
 
 def _id_of(token: str) -> str:
     # The token is random in all its 256 bits: a plain hash of it cannot be guessed backwards.
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(octets(token)).hexdigest()

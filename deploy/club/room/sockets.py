@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from deploy.club.refusal import N_, Refused
 from deploy.club.room.desk import Page
 from deploy.club.web.locales import translations
 from deploy.club.web.parts import CLUB
@@ -26,8 +27,11 @@ async def serve(request: web.Request, room_id: str) -> web.StreamResponse:
     """Tell one page the news of a room until either side closes."""
     live, who = request.app[CLUB].live, visitor(request)
     translate = translations(who.locale).gettext
-    page = await live.attach(room_id, who.me, translate)
     socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=MESSAGE_BYTES_MAX, compress=False)
+    if not socket.can_prepare(request).ok:
+        # A link from elsewhere, which no origin was asked of, would take the open page's place.
+        raise Refused("no_socket", 400, N_("The request is not understood."))
+    page = await live.attach(room_id, who.me, translate)
     open_sockets = request.app[SOCKETS]
     try:
         await socket.prepare(request)

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 
 from deploy.club.door import onward
 from deploy.club.refusal import N_, Refused
+from deploy.club.web.forms import posted
 from deploy.club.web.parts import CLUB
 from deploy.club.web.rendering import render, see_other, translate
 from deploy.club.web.routes import Handler, Route, Standing
@@ -82,6 +83,9 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     route = request.app[ROUTES].get(request.match_info.route)
     if route is None:
         return await handler(request)
+    if "\0" in request.path:
+        # No address of ours, and PostgreSQL does not even look for it.
+        raise web.HTTPNotFound
     if who.standing < route.needs:
         return _turn_away(request, who, route)
     if _is_socket(request):
@@ -118,8 +122,12 @@ def _is_socket(request: web.Request) -> bool:
 
 
 def _check_origin(request: web.Request) -> None:
-    """Browsers let any site open a WebSocket to any other, with its cookies."""
-    own = {request.app[CLUB].settings.base_url, *(f"{s}://{request.host}" for s in SCHEMES)}
+    """Browsers let any site open a WebSocket to any other, with its cookies. A page without TLS is
+    none of a site's that has it: anybody on the way may have made it up.
+    """
+    base_url = request.app[CLUB].settings.base_url
+    schemes = ("https",) if base_url.startswith("https:") else SCHEMES
+    own = {base_url, *(f"{scheme}://{request.host}" for scheme in schemes)}
     if request.headers.get(hdrs.ORIGIN, "") not in own:
         raise Refused("foreign", 403, N_("That came from another site."))
 
@@ -132,7 +140,11 @@ def _check_pace(request: web.Request, who: Visitor) -> None:
 
 
 def _check_size(request: web.Request, route: Route) -> None:
-    """Refuse a body beyond the route's limit before it is read."""
+    """Refuse a body beyond the route's limit before it is read, and one that would become longer
+    while it is: browsers pack none.
+    """
+    if hdrs.CONTENT_ENCODING in request.headers:
+        raise Refused("packed", 415, N_("The request is not understood."))
     if request.content_length is None and request.can_read_body:
         raise Refused("length_required", 411, N_("The request does not say how long it is."))
     if (request.content_length or 0) > route.body_bytes_max:
@@ -145,7 +157,7 @@ async def _check_form(request: web.Request) -> None:
         "application/x-www-form-urlencoded",
         "multipart/form-data",
     ):
-        field = (await request.post()).get("csrf", "")
+        field = (await posted(request)).get("csrf", "")
         given = field if isinstance(field, str) else ""
     if not is_own_form(request, given):
         raise Refused("stale_form", 403, N_("This page was open for too long. Load it again."))

@@ -18,7 +18,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from deploy.club.people.interests import GROUPS
-from deploy.club.tokens import keyed_hash
+from deploy.club.tokens import keyed_hash, octets
 from deploy.club.web.locales import Locale, babel_locale, translations
 from deploy.club.web.parts import CLUB
 from deploy.club.web.static import STATIC
@@ -169,7 +169,7 @@ def _read_flash(request: web.Request, locale: Locale) -> str | None:
         return None
     said, _, mac = value.partition(".")
     expected = keyed_hash(request.app[CLUB].settings.secret, "flash", said)
-    if not hmac.compare_digest(expected.encode(), mac.encode()):
+    if not hmac.compare_digest(expected.encode(), octets(mac)):
         return None
     text, params = json.loads(base64.urlsafe_b64decode(said))
     return translate(locale, text, params)

@@ -11,7 +11,7 @@ from aiohttp import web
 from deploy.club.door import sessions
 from deploy.club.people import notices
 from deploy.club.store import Member, Session
-from deploy.club.tokens import keyed_hash, new_token
+from deploy.club.tokens import keyed_hash, new_token, octets
 from deploy.club.web.locales import Locale, choose_locale
 from deploy.club.web.parts import CLUB
 from deploy.club.web.routes import Standing
@@ -88,7 +88,7 @@ def standing_of(member: Member | None) -> Standing:
 
 def is_own_form(request: web.Request, given: str) -> bool:
     """Whether `given` is the visitor's own CSRF token; in constant time."""
-    return hmac.compare_digest(visitor(request).csrf.encode(), given.encode())
+    return hmac.compare_digest(visitor(request).csrf.encode(), octets(given))
 
 
 def client_address(request: web.Request) -> str:
@@ -99,12 +99,16 @@ def client_address(request: web.Request) -> str:
     proxies = request.app[CLUB].settings.trusted_proxies
     address = request.remote or ""
     if proxies:
-        forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        # Some proxies add to the header that came, others add one of their own below it.
+        lines = request.headers.getall("X-Forwarded-For", [])
+        forwarded = [part.strip() for part in ",".join(lines).split(",")]
         address = (forwarded[-proxies] if len(forwarded) >= proxies else "") or address
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
     if parsed.version == 4:
         return str(parsed)
     return str(ipaddress.ip_network((parsed, 64), strict=False))
