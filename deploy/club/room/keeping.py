@@ -5,8 +5,9 @@
 - A room that nobody is in any more is over; one that nobody is in charge of any more gets the one
   for a moderator who has been on stage longest.
 - The daemon's rooms agree with what the database says of them: a room that is over is closed, and
-  who was removed from the room or from the club is not in it. That is where a process was killed
-  between writing something down and telling the daemon. `participant.remove` with the generation
+  who was removed from the room or from the club is not in it, its locks and everybody's seat are
+  shown as they are. That is where a process was killed between writing something down and telling
+  the daemon. `participant.remove` with the generation
   that was seen, and not `room.sync`: a list of who may stay would send away who joins meanwhile.
 """
 
@@ -28,6 +29,7 @@ from deploy.club.hall.opening import end_room
 from deploy.club.refusal import Refused
 from deploy.club.room import seats, talk_log
 from deploy.club.room.acting import ENDED, Acting
+from deploy.club.room.agreement import Agreement
 from deploy.club.room.following import Following
 from deploy.club.room.succession import successor
 from deploy.club.room.talk_log import TalkClock
@@ -66,6 +68,7 @@ class Keeping:
         self._following = following
         self._acting = acting
         self.talk = talk
+        self._agreement = Agreement()
         self._absent: dict[tuple[str, str], datetime] = {}
         self._missing: dict[str, datetime] = {}
         self._leaderless: dict[str, datetime] = {}
@@ -160,6 +163,7 @@ class Keeping:
         async with self._store.begin() as tx:
             over = await _over(tx, known)
             removed = await _removed(tx, known) | await self._expelled(tx)
+            differences = await self._agreement.look(tx, dict(self._following.rooms))
         for room_id in over:
             await self._tell(self._control.room_close(room=room_id, reason=ENDED))
         for room_id, member_id in removed:
@@ -171,6 +175,8 @@ class Keeping:
                         room=room_id, participant=member_id, if_generation=state.generation
                     )
                 )
+        for difference in differences:
+            await self._tell(difference.tell(self._control))
 
     def _is_present(self, room_id: str, member_id: str) -> bool:
         scene = self._following.rooms.get(room_id)

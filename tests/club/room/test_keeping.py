@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deploy.club.room import talk_log
+from control.commands import ParticipantUpdate, RoomUpdate
+from deploy.club.room import seats, talk_log
 from deploy.club.room.keeping import ABSENT, EMPTY
 from deploy.club.settings import Settings
 from deploy.club.store import Room, Store, Talk
@@ -109,3 +110,22 @@ async def test_two_who_write_at_once_lose_nothing(
     async with house.store.begin() as tx:
         row = await tx.get(Talk, (host.room, host.id))
     assert row is not None and row.spoken_ms == 9_000
+
+
+async def test_what_was_written_of_locks_and_seats_and_not_told_is_told_later(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    """As after a process was killed between the two; what is only on its way is left alone."""
+    guest, other = [await house.visit(name, host.room) for name in ("Blue", "White")]
+    async with house.store.begin() as tx:
+        room = await tx.get_one(Room, host.room)
+        room.is_locked, room.are_hands_open = True, False
+        await seats.give_seat(tx, room.id, guest.id, "moderator")
+    await house.keep()
+    assert not any(isinstance(one, RoomUpdate | ParticipantUpdate) for one in daemon.commands)
+    await house.keep()
+    await host.told("locked", locked=True, hands_locked=True)
+    await guest.told("you", moderator=True, role="listener")
+    await house.keep()
+    assert (daemon.count(RoomUpdate), daemon.count(ParticipantUpdate)) == (1, 1)
+    await other.told("you", moderator=False)
