@@ -206,6 +206,7 @@ async def _who_speaks_is_shown_at_once(blue: Tab, green: Tab, ids: dict[str, str
     await green.watch_speaking(ids["Blue"])
     began_ms = await blue.evaluate("() => window.ears.hush(false)")
     seen_ms = await green.speaking_seen_ms()
+    print(f"\nwho speaks is shown after {seen_ms - began_ms:.0f} ms")
     assert 0 <= seen_ms - began_ms <= SPEAKING_MS, f"shown after {seen_ms - began_ms:.0f} ms"
 
 
