@@ -11,6 +11,7 @@ from deploy.club.hall.access import may_see
 from deploy.club.hall.friends import check_friends
 from deploy.club.hall.opening import check_host
 from deploy.club.hall.plans import INVITED_MAX
+from deploy.club.people.named import named
 from deploy.club.people.notices import notify
 from deploy.club.refusal import N_, Refused
 from deploy.club.store import Attendance, Member, Room, RoomSeat
@@ -23,6 +24,7 @@ async def will_come(tx: AsyncSession, room: Room, member: Member, now: datetime)
     """
     await may_see(tx, room, member)
     _check_waiting(room)
+    await named(tx, member.id, is_locked=True)
     if await tx.get(Attendance, (room.id, member.id)) is None:
         tx.add(Attendance(room_id=room.id, member_id=member.id, at=now))
         await tx.flush()
@@ -35,6 +37,7 @@ async def wont_come(tx: AsyncSession, room: Room, member: Member) -> None:
     """
     await may_see(tx, room, member)
     _check_waiting(room)
+    await named(tx, member.id, is_locked=True)
     attendance = await tx.get(Attendance, (room.id, member.id))
     if attendance is not None:
         await tx.delete(attendance)
@@ -51,6 +54,8 @@ async def invite(tx: AsyncSession, room: Room, host: Member, member_id: str, now
     `too_many_people`. Who has a seat keeps it and is told once.
     """
     await check_host(tx, room, host)
+    # Of two who invite at once the second one waits here and sees what the first one did.
+    await tx.refresh(room, with_for_update={"key_share": True})
     if room.state not in ("scheduled", "live"):
         raise Refused("over", 409, N_("This room is over."))
     await check_friends(tx, host, [member_id])

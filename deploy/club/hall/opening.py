@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.hall.friends import check_friends
 from deploy.club.hall.plans import Plan
+from deploy.club.people.named import named
 from deploy.club.people.notices import notify_all
 from deploy.club.refusal import N_, Refused
 from deploy.club.store import (
@@ -159,6 +160,7 @@ def _room(creator: Member, plan: Plan, now: datetime, *, state: RoomState) -> Ro
 
 
 async def _check_count(tx: AsyncSession, creator: Member, state: RoomState, limit: int) -> None:
+    await named(tx, creator.id, is_locked=True)
     count = await tx.scalar(
         select(func.count())
         .select_from(Room)
