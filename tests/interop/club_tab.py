@@ -54,7 +54,7 @@ class Tab:
         if cookie is not None:
             await context.add_cookies([{"name": "club", "value": cookie, "url": base_url}])
         page = await context.new_page()
-        page.on("pageerror", lambda error: pytest.fail(f"{name}: {error}"))
+        page.on("pageerror", lambda error: _fail(f"{name}: {error}"))
         page.on("console", lambda said: _no_policy_violation(name, said.text))
         await page.add_init_script(f"window.toneHz = {hz};")
         await page.add_init_script(EARS.read_text())
@@ -216,4 +216,10 @@ class Tab:
 
 def _no_policy_violation(name: str, said: str) -> None:
     if "Content Security Policy" in said:
-        pytest.fail(f"{name}: {said}")
+        _fail(f"{name}: {said}")
+
+
+def _fail(why: str) -> None:
+    # What playwright then says is that its connection is gone; this is what happened.
+    print(f"\nthe page: {why}")
+    pytest.fail(why)
