@@ -61,6 +61,10 @@ async def enter(
     An invitation that the doors do not need is not spent. Refused `bad_invitation` for one that
     lets nobody in.
     """
+    # A host may have admitted them since they opened the page: no invitation is spent then.
+    await tx.refresh(member, with_for_update={"key_share": True})
+    if member.standing != "waiting":
+        return False
     is_listed = await numbers.is_listed(tx, member.phone_hash or "")
     how = entry(settings.doors, is_listed=is_listed, is_invited=bool(invitation))
     if not how.is_in:

@@ -8,8 +8,9 @@ from collections import Counter
 from deploy.club.door import codes, invitations, sessions, waiting
 from deploy.club.door.pace import TRIES_MAX, Answer
 from deploy.club.door.sessions import SEEN_STEP
+from deploy.club.door.signing_up import enter
 from deploy.club.refusal import Refused
-from deploy.club.store import Invitation, Store
+from deploy.club.store import Invitation, Member, Store
 from tests.club.door.people import NOW, SETTINGS, host, phone_of, signed_up
 
 PHONE = phone_of(1)
@@ -133,3 +134,16 @@ async def test_processes_that_start_at_once_appoint_one_host(store: Store) -> No
             return (await host(tx)).id
 
     assert len(set(await asyncio.gather(*(start() for _ in range(AT_ONCE))))) == 1
+
+
+async def test_who_was_admitted_a_moment_ago_spends_no_invitation(store: Store) -> None:
+    async with store.begin() as tx:
+        red = await host(tx)
+        code = (await invitations.invite(tx, SETTINGS, red, "", NOW)).code
+        waits = await signed_up(tx, 1)
+    async with store.begin() as tx:
+        await waiting.admit(tx, SETTINGS, red, waits.id, NOW)
+    async with store.begin() as tx:
+        assert not await enter(tx, SETTINGS, await tx.get_one(Member, waits.id), code, NOW)
+    async with store.begin() as tx:
+        assert (await tx.get_one(Invitation, code)).used_by is None
