@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import Final
 
+import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from deploy.club.refusal import N_, Refused
@@ -13,6 +14,8 @@ from deploy.club.room.desk import Page
 from deploy.club.web.locales import translations
 from deploy.club.web.parts import CLUB
 from deploy.club.web.visitor import visitor
+
+log = structlog.get_logger("club")
 
 # A page says nothing; a browser's extension that does is not worth memory.
 MESSAGE_BYTES_MAX: Final = 512
@@ -31,7 +34,8 @@ async def serve(request: web.Request, room_id: str) -> web.StreamResponse:
     if not socket.can_prepare(request).ok:
         # A link from elsewhere, which no origin was asked of, would take the open page's place.
         raise Refused("no_socket", 400, N_("The request is not understood."))
-    page = await live.attach(room_id, who.me, translate)
+    assert who.session is not None, "a member has one"
+    page = await live.attach(room_id, who.me, translate, who.session.id)
     open_sockets = request.app[SOCKETS]
     try:
         await socket.prepare(request)
@@ -64,7 +68,7 @@ async def _converse(socket: web.WebSocketResponse, page: Page) -> None:
 
 
 async def _write(socket: web.WebSocketResponse, page: Page) -> None:
-    with contextlib.suppress(ConnectionError):
+    try:
         while not socket.closed:
             for statement in await page.feed.take():
                 await socket.send_str(statement)
@@ -72,3 +76,9 @@ async def _write(socket: web.WebSocketResponse, page: Page) -> None:
                 await socket.close(code=WSCloseCode.OK, message=b"over")
                 return
             await asyncio.sleep(PAUSE_S)
+    except ConnectionError:
+        pass
+    except Exception:
+        # It comes back by itself and is told everything, instead of showing what was.
+        log.exception("socket.failed", room=page.room_id)
+        await socket.close(code=WSCloseCode.INTERNAL_ERROR)

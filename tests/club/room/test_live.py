@@ -6,11 +6,13 @@ import asyncio
 import json
 
 import pytest
+from aiohttp import WSCloseCode
 
 from control.commands import ParticipantJoin, RoomCreate, TrackMute
 from control.events import QualityChanged
 from control.types import LeaveReason, Role
 from deploy.club.room import seats
+from deploy.club.room.scenes import Scene
 from deploy.club.store import Seat
 from tests.club.fake_daemon import FakeDaemon, someone
 from tests.club.room.house import House, Visit
@@ -410,3 +412,21 @@ async def test_the_page_of_a_live_room_and_of_one_that_is_over(house: House, hos
     page = await host.who.get(f"/rooms/{host.room}")
     assert page.status == 200 and not page.has("stage")
     assert (await host.who.get("/rooms/r-nothing")).status == 404
+
+
+async def test_a_page_that_could_not_be_told_comes_back_and_is_told_everything(
+    house: House, host: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of our own must not leave a page that shows what was."""
+
+    def fail(*_: object, **__: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Scene, "room", fail)
+    guest = Visit(await house.site.signed_in("Blue"), host.room)
+    await guest.join()
+    await host.told_nothing_more()
+    assert host.socket is not None and host.socket.close_code == WSCloseCode.INTERNAL_ERROR
+    monkeypatch.undo()
+    await host.open()
+    await host.told("room", audience_count=1)
