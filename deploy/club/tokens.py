@@ -21,6 +21,12 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{base64.b32encode(secrets.token_bytes(10)).decode().lower()}"
 
 
+def id_of(prefix: str, *parts: str) -> str:
+    """The identifier that the same parts always have; it looks like one of `new_id`."""
+    digest = hashlib.sha256(octets("\0".join(parts))).digest()
+    return f"{prefix}-{base64.b32encode(digest[:10]).decode().lower()}"
+
+
 def new_token() -> str:
     """43 characters of base64url: 256 random bits."""
     return secrets.token_urlsafe(32)

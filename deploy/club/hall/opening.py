@@ -23,7 +23,7 @@ from deploy.club.store import (
     RoomState,
     Talk,
 )
-from deploy.club.tokens import new_id
+from deploy.club.tokens import id_of, new_id
 
 # Of one member at a time. Nobody hosts more; a script would.
 LIVE_MAX = 3
@@ -35,9 +35,13 @@ OPEN_EARLY = timedelta(minutes=15)
 async def open_room(tx: AsyncSession, creator: Member, plan: Plan, now: datetime) -> Room:
     """A room that is live from `now` on, with `creator` and the plan's hosts as its hosts.
 
-    Its further hosts and those invited are told. Raises Refused `too_many_rooms`, or
-    `no_such_member` for people who cannot be asked.
+    Its further hosts and those invited are told. The room that the same form has made already is
+    given again. Raises Refused `too_many_rooms`, or `no_such_member` for people who cannot be
+    asked.
     """
+    made = await _made(tx, creator, plan)
+    if made is not None:
+        return made
     await _check_count(tx, creator, "live", LIVE_MAX)
     room = _room(creator, plan, now, state="live")
     room.opened_at = now
@@ -51,6 +55,9 @@ async def schedule_room(tx: AsyncSession, creator: Member, plan: Plan, now: date
     Otherwise as `open_room`.
     """
     assert plan.scheduled_at is not None
+    made = await _made(tx, creator, plan)
+    if made is not None:
+        return made
     await _check_count(tx, creator, "scheduled", SCHEDULED_MAX)
     room = _room(creator, plan, now, state="scheduled")
     room.scheduled_at = plan.scheduled_at
@@ -148,7 +155,7 @@ async def check_host(tx: AsyncSession, room: Room, member: Member) -> None:
 
 def _room(creator: Member, plan: Plan, now: datetime, *, state: RoomState) -> Room:
     return Room(
-        id=new_id("r"),
+        id=_id(creator, plan) if plan.form else new_id("r"),
         topic=plan.topic,
         about=plan.about,
         visibility=plan.visibility,
@@ -159,8 +166,17 @@ def _room(creator: Member, plan: Plan, now: datetime, *, state: RoomState) -> Ro
     )
 
 
-async def _check_count(tx: AsyncSession, creator: Member, state: RoomState, limit: int) -> None:
+def _id(creator: Member, plan: Plan) -> str:
+    return id_of("r", creator.id, plan.form, plan.topic, str(plan.scheduled_at))
+
+
+async def _made(tx: AsyncSession, creator: Member, plan: Plan) -> Room | None:
+    """The room of a form that was sent before. Whoever sends it twice at once waits here."""
     await named(tx, creator.id, is_locked=True)
+    return await tx.get(Room, _id(creator, plan)) if plan.form else None
+
+
+async def _check_count(tx: AsyncSession, creator: Member, state: RoomState, limit: int) -> None:
     count = await tx.scalar(
         select(func.count())
         .select_from(Room)

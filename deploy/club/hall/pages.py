@@ -24,6 +24,7 @@ from deploy.club.hall.plans import (
 from deploy.club.hall.reminders import REMIND_BEFORE
 from deploy.club.refusal import N_, Refused
 from deploy.club.store import Member, Room
+from deploy.club.tokens import new_token
 from deploy.club.web import CLUB, Parts, Route, form, form_list, render, see_other, visitor
 from deploy.club.web.rendering import translate
 
@@ -199,6 +200,7 @@ async def _new_form(
         "hall/new.html",
         status=200 if refused is None else refused.status,
         fields=fields,
+        form_secret=fields.get("form") or new_token(),
         chosen={name: frozenset(chosen.get(name, ())) for name in CHOICES},
         friends=askable,
         visibilities=listing.VISIBILITIES,

@@ -20,6 +20,8 @@ ROOM_INTERESTS_MAX = 5
 SCHEDULE_AHEAD_MAX = timedelta(days=183)
 # Hosts share all power in a room; more than a handful is nobody's room.
 HOSTS_MAX = 6
+# As `tokens.new_token` makes them.
+FORM_CHARS_MAX = 43
 # Each gets a notice; more are a public room.
 INVITED_MAX = 50
 
@@ -36,6 +38,7 @@ class Plan:
     hosts: frozenset[str] = frozenset()  # members' ids
     invited: frozenset[str] = frozenset()  # members' ids
     language: str = "en"
+    form: str = ""  # a secret of the form that asks: sent twice, it makes one room
 
 
 def read_plan(
@@ -53,6 +56,7 @@ def read_plan(
         hosts=_people(chosen.get("hosts", ()), HOSTS_MAX - 1),
         invited=_people(chosen.get("invited", ()), INVITED_MAX),
         language=language,
+        form=fields.get("form", "")[:FORM_CHARS_MAX],
     )
 
 

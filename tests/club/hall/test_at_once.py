@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from deploy.club.hall.attending import invite, will_come, wont_come
@@ -65,3 +67,15 @@ async def test_a_planned_room_is_opened_or_cancelled_and_not_both(club: Club) ->
     cancels = [club.of("Red", room, cancel_room, NOW) for _ in range(4)]
     await asyncio.gather(*map(said, [*opens, *cancels]))
     assert len(await club.told("Blue")) == 1
+
+
+@pytest.mark.parametrize("when", [None, TOMORROW])
+async def test_a_form_that_is_sent_twice_makes_one_room(club: Club, when: datetime | None) -> None:
+    await club.follow("Blue", "Red")
+    asked: dict[str, Any] = {"scheduled_at": when, "invited": club.ids("Blue"), "form": "a form"}
+    made = await asyncio.gather(*(club.plan("Red", **asked) for _ in range(AT_ONCE)))
+    assert len(set(made)) == 1
+    assert await club.told("Blue") == [("invited", made[0])]
+    changed = await club.plan("Red", **asked | {"topic": "Honey"})
+    others = await club.plan("Green", form="a form", scheduled_at=when)
+    assert len({made[0], changed, others}) == 3

@@ -264,3 +264,13 @@ async def test_strangers_and_those_who_wait_are_turned_away(site: Site, route: A
         ask = browser.get if route.method == "GET" else browser.post
         page = await ask(path, follow=False)
         assert (page.status, page.headers["Location"]) == (303, leads_to)
+
+
+async def test_the_button_pressed_twice_leads_to_the_one_room(red: SignedIn) -> None:
+    page = await red.get("/rooms/new")
+    found = re.search(r'name="form" value="([^"]+)"', page.text)
+    assert found is not None
+    assert await make(red, form=found[1]) == await make(red, form=found[1])
+    page = await red.post("/rooms/new", {"topic": "", "form": found[1]})
+    assert f'name="form" value="{found[1]}"' in page.text
+    assert await make(red) != await make(red)
