@@ -9,9 +9,11 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.refusal import N_, Refused
-from deploy.club.store import Member, Session
+from deploy.club.store import Member, Session, publish_after
 from deploy.club.tokens import new_token, octets
 
+# Bus: {"session": id}, so that a browser's other tabs are told nothing more.
+ENDED_TOPIC = "session.ended"
 # A telephone in a drawer for a season still knows its owner; a lost one does not for ever.
 IDLE_MAX = timedelta(days=90)
 # However often it is used, a session is proven anew once a year.
@@ -65,6 +67,7 @@ async def begin(tx: AsyncSession, phone_hash: str, now: datetime) -> str:
 async def end(tx: AsyncSession, session: Session) -> None:
     """Sign this browser out; its cookie is worth nothing any more. Idempotent."""
     await tx.execute(delete(Session).where(Session.id == session.id))
+    publish_after(tx, ENDED_TOPIC, {"session": session.id})
 
 
 async def end_all(tx: AsyncSession, member_id: str) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from control import Client
 from control.errors import ControlError, ErrorCode
 from control.types import ParticipantState, Role
-from deploy.club.hall.access import may_enter
+from deploy.club.hall.access import may_enter, may_see
 from deploy.club.hall.friends import check_friends
 from deploy.club.hall.opening import end_room
 from deploy.club.people.moderation import record
@@ -36,6 +36,9 @@ REMOVED_BAN_S = 30
 # How the daemon tells other processes that somebody went by themselves, and that a room was ended.
 LEFT = "left"
 ENDED = "ended"
+# Why somebody who is asked in may not come, where that is their business and the hosts' alone: a
+# block, a removal. They are not asked then, and who asked is not told so.
+BETWEEN_OTHERS = frozenset({"no_such_room", "removed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,10 @@ class Acting:
         own_state = await self._state(room_id, actor.id)
         state = own_state if is_own else await self._state(room_id, other)
         async with self._store.begin() as tx:
-            await seats.live_room(tx, room_id)
             rank = _rank(await seats.seat_of(tx, room_id, actor.id), own_state)
+            if rank is Rank.OUTSIDE and not actor.is_host:
+                await may_see(tx, await seats.room_of(tx, room_id), actor)
+            await seats.live_room(tx, room_id)
             if not is_own:
                 other_rank = _rank(await seats.seat_of(tx, room_id, other), state)
         if is_own:
@@ -248,7 +253,12 @@ class Acting:
             has_none = await seats.seat_of(tx, room.id, target.id) is None
             if has_none and room.visibility != "open" and seat in ("host", "moderator"):
                 await seats.give_seat(tx, room.id, target.id, "invited")
-            await may_enter(tx, room, target, deed.now)
+            try:
+                await may_enter(tx, room, target, deed.now)
+            except Refused as refusal:
+                if refusal.code in BETWEEN_OTHERS:
+                    return
+                raise
             payload = {"member": deed.actor.id, "room": room.id}
             await notify(tx, target.id, "ping", payload, deed.now)
 

@@ -28,6 +28,7 @@ class Page:
     member_id: str
     is_club_host: bool = False
     translate: Translate = untranslated
+    session_id: str = ""  # of the browser, which may sign out
     feed: Feed = field(default_factory=Feed)
 
     def tell_left(self, reason: str, detail: str | None = None) -> None:
@@ -90,6 +91,10 @@ class Desk:
     def of_room(self, room_id: str) -> list[Page]:
         """All pages of a room."""
         return list(self._rooms.get(room_id, {}).values())
+
+    def of_session(self, session_id: str) -> list[Page]:
+        """All pages of a browser."""
+        return [page for page in self if page.session_id == session_id]
 
     def of_member(self, member_id: str) -> list[Page]:
         """All pages of a member: one in each room, and few rooms have one."""

@@ -21,6 +21,7 @@ import structlog
 from control import Client
 from control.errors import ConnectionLost, ControlError, ErrorCode
 from control.types import ParticipantState
+from deploy.club.door.sessions import ENDED_TOPIC
 from deploy.club.hall.access import may_enter
 from deploy.club.people.moderation import STANDING_TOPIC
 from deploy.club.people.notices import BUS_TOPIC
@@ -34,7 +35,7 @@ from deploy.club.room.entering import Entering, Joined
 from deploy.club.room.following import Following
 from deploy.club.room.hearing import Hearing
 from deploy.club.room.keeping import Keeping
-from deploy.club.room.news import tell_notice, tell_removed
+from deploy.club.room.news import tell_notice, tell_removed, tell_signed_out
 from deploy.club.room.refusals import away, refused
 from deploy.club.room.scenes import Scene
 from deploy.club.room.talk_log import TalkClock
@@ -97,6 +98,11 @@ class LiveRooms:
         """Whether this process has the daemon's rooms before it as they are now."""
         return self._following.is_in_step and self._control.is_connected
 
+    @property
+    def pages(self) -> int:
+        """How many pages of live rooms are open at this process."""
+        return len(self._desk)
+
     async def join(self, room_id: str, member: Member, offer: str) -> Joined:
         """The answer to a page's offer: the member is in the room now, muted, in the role that
         their seat gives. Whoever was there already is replaced by themselves.
@@ -131,14 +137,18 @@ class LiveRooms:
             await self._acting.leave(room_id, member, generation, self._clock())
 
     async def attach(
-        self, room_id: str, member: Member, translate: Translate = untranslated
+        self,
+        room_id: str,
+        member: Member,
+        translate: Translate = untranslated,
+        session_id: str = "",
     ) -> Page:
         """A page's socket opened: its feed is told everything. `detach` it in the end.
 
         Refused `full` where this process has too many pages. Whoever may not be in the room gets a
         feed that says so and ends.
         """
-        page = Page(room_id, member.id, member.is_host, translate)
+        page = Page(room_id, member.id, member.is_host, translate, session_id)
         if await self._is_welcome(page, member):
             self._desk.add(page)
             self._telling.everything(page)
@@ -235,10 +245,12 @@ class LiveRooms:
             await asyncio.sleep(WATCH_S)
 
     async def _hear_bus(self) -> None:
-        with self._store.bus.listen({BUS_TOPIC, STANDING_TOPIC}) as messages:
+        with self._store.bus.listen({BUS_TOPIC, STANDING_TOPIC, ENDED_TOPIC}) as messages:
             async for topic, payload in messages:
                 if topic == BUS_TOPIC:
                     tell_notice(self._desk, payload)
+                elif topic == ENDED_TOPIC:
+                    tell_signed_out(self._desk, payload["session"])
                 elif topic == STANDING_TOPIC:
                     tell_removed(self._desk, payload["member"])
                     await self._send_away(payload["member"])

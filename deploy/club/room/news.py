@@ -1,4 +1,6 @@
-"""What the club's bus tells the live rooms: notices for their pages, and who is out of the club."""
+"""What the club's bus tells the live rooms: notices for their pages, who is out of the club, and
+which browser is signed out.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,12 @@ def tell_notice(desk: Desk, payload: dict[str, Any]) -> None:
             text = notices.sentence(kind, payload["name"], payload["topic"], page.translate)
             href = notices.address(kind, by, room_id)
             page.feed.add(json.dumps({"type": "notice", "kind": kind, "text": text, "href": href}))
+
+
+def tell_signed_out(desk: Desk, session_id: str) -> None:
+    """Close all live rooms of a browser that is nobody's any more; its page hangs up then."""
+    for page in desk.of_session(session_id):
+        page.tell_left("left")
 
 
 def tell_removed(desk: Desk, member_id: str) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from deploy.club.hall.access import may_enter
+from deploy.club.hall.access import may_enter, may_see
 from deploy.club.hall.friends import friends
 from deploy.club.hall.pages import details
 from deploy.club.refusal import N_, Refused
@@ -72,6 +72,7 @@ async def show_log(request: web.Request) -> web.StreamResponse:
     async with parts.store.begin() as tx:
         room = await seats.room_of(tx, room_id)
         if not me.is_host and await seats.seat_of(tx, room_id, me.id) != "host":
+            await may_see(tx, room, me)
             raise Refused("not_host", 403, N_("Only the hosts of the room may do that."))
         rows = await talk_log.log_of(tx, room_id)
     return render(request, "room/log.html", room=room, rows=[_row(*row) for row in rows])

@@ -104,7 +104,8 @@ class Telling:
         self._you(scene, page)
         self._room_to(scene, page)
         page.feed.post(Topic.LOCKED, scene.locked)
-        page.feed.post(Topic.SPEAKERS, scene.speakers)
+        if self.is_present(page):
+            page.feed.post(Topic.SPEAKERS, scene.speakers)
         self.quality(scene, page)
         member_id = page.member_id
         page.feed.post(Topic.INVITED, lambda: scene.invited(member_id))
@@ -143,7 +144,7 @@ class Telling:
         match event.body:
             case ParticipantJoined():
                 page.feed.withdraw(Topic.REJOIN)
-                self.quality(scene, page)
+                self.everything(page)
             case ParticipantLeft(reason=reason, detail=detail):
                 self._left(scene, page, reason, detail)
             case StageInvited(actor=actor):
@@ -171,7 +172,7 @@ class Telling:
     def _speakers(self, scene: Scene) -> None:
         room_id, speaking = scene.view.room.room, list(scene.view.speakers)
         self._captions.hear(room_id, speaking)
-        for page in self._desk.of_room(room_id):
+        for page in self._present(room_id):
             page.feed.post(Topic.SPEAKERS, scene.speakers)
 
     def _caption(self, room_id: str, member_id: str, text: str, *, is_final: bool) -> None:
@@ -181,7 +182,7 @@ class Telling:
             return
         said = {"id": member_id, "name": state.name, "text": text[:CAPTION_CHARS_MAX]}
         statement = json.dumps({"type": "caption", **said, "is_final": is_final})
-        for page in self._desk.of_room(room_id):
+        for page in self._present(room_id):
             page.feed.add(statement)
 
     def _gather(self, room_id: str) -> None:
@@ -207,8 +208,14 @@ class Telling:
             if scene.shows_hands_to(page.member_id):
                 self._room_to(scene, page)
 
+    def _present(self, room_id: str) -> list[Page]:
+        return [page for page in self._desk.of_room(room_id) if self.is_present(page)]
+
     def _room_to(self, scene: Scene, page: Page) -> None:
+        """Only those who are there, and whom the others see, are told who is."""
         member_id = page.member_id
+        if member_id not in scene.view.participants:
+            return
         page.feed.post(Topic.ROOM, lambda: scene.room(shows_hands=scene.shows_hands_to(member_id)))
 
     def _you(self, scene: Scene, page: Page) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from deploy.club.door.sessions import ENDED_TOPIC
 from deploy.club.people import notices
 from deploy.club.people.moderation import STANDING_TOPIC
 from deploy.club.room.sockets import MESSAGE_BYTES_MAX, PING_S, SOCKETS
@@ -34,8 +35,9 @@ WAITING_MAX: Final = 8
 class OpenPage:
     """One page's socket, and what it has yet to be told."""
 
-    def __init__(self, locale: Locale) -> None:
+    def __init__(self, locale: Locale, session_id: str = "") -> None:
         self.locale = locale
+        self.session_id = session_id
         self.is_over = False
         self._told: deque[str] = deque(maxlen=WAITING_MAX)
         self._news = asyncio.Event()
@@ -65,9 +67,9 @@ class News:
         self._pages: defaultdict[str, list[OpenPage]] = defaultdict(list)
         self.count = 0
 
-    def open(self, member_id: str, locale: Locale) -> OpenPage:
-        """One more page of a member."""
-        page = OpenPage(locale)
+    def open(self, member_id: str, locale: Locale, session_id: str = "") -> OpenPage:
+        """One more page of a member, in the browser of a session."""
+        page = OpenPage(locale, session_id)
         pages = self._pages[member_id]
         pages.append(page)
         self.count += 1
@@ -90,6 +92,10 @@ class News:
             for member_id in payload["to"]:
                 for page in self._pages.get(member_id, ()):
                     page.tell(_statement(payload, page.locale))
+        elif topic == ENDED_TOPIC:
+            for page in (page for pages in self._pages.values() for page in pages):
+                if page.session_id == payload["session"]:
+                    page.end()
         elif topic == STANDING_TOPIC:
             for page in self._pages.get(payload["member"], ()):
                 page.end()
@@ -108,7 +114,7 @@ async def follow_bus(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _follow(app: web.Application) -> None:
-    with app[CLUB].store.bus.listen({notices.BUS_TOPIC, STANDING_TOPIC}) as messages:
+    with app[CLUB].store.bus.listen({notices.BUS_TOPIC, STANDING_TOPIC, ENDED_TOPIC}) as messages:
         async for topic, payload in messages:
             app[NEWS].hear(topic, payload)
 
@@ -125,7 +131,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     if who.member is None or who.standing is Standing.STRANGER or news.count >= PAGES_MAX:
         await socket.close(code=WSCloseCode.POLICY_VIOLATION)
         return socket
-    page = news.open(who.member.id, who.locale)
+    assert who.session is not None, "a member has one"
+    page = news.open(who.member.id, who.locale, who.session.id)
     request.app[SOCKETS].add(socket)
     try:
         await _converse(socket, page)
