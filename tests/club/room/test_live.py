@@ -15,7 +15,7 @@ from deploy.club.room import seats
 from deploy.club.room.scenes import Scene
 from deploy.club.store import Seat
 from tests.club.fake_daemon import FakeDaemon, someone
-from tests.club.room.house import House, Visit
+from tests.club.room.house import House, Visit, until
 
 
 async def test_the_first_to_join_makes_the_room_and_hosts_are_its_moderators(
@@ -73,6 +73,19 @@ async def test_the_whole_way_of_a_hand(house: House, daemon: FakeDaemon, host: V
     assert await house.seat(host.room, guest.id) == "invited"
     mutes = [one for one in daemon.commands if isinstance(one, TrackMute)]
     assert {one.actor for one in mutes} == {host.id}
+
+
+async def test_who_is_called_up_again_is_muted_however_they_left(house: House, host: Visit) -> None:
+    guest = await house.visit("Blue", host.room)
+    for _ in range(2):
+        await guest.act("raise_hand")
+        await host.act("call_up", guest)
+        await guest.told("you", role="speaker", muted=True)
+        await guest.act("unmute")
+        await guest.told("you", muted=False)
+        await guest.act("leave_stage")
+        await guest.told("you", role="listener")
+        assert await house.seat(host.room, guest.id) == "invited", "they come back as a listener"
 
 
 async def test_nobody_is_called_up_whose_hand_is_down_but_asked(house: House, host: Visit) -> None:
@@ -135,6 +148,12 @@ async def test_a_moderator_is_made_and_unmade(house: House, host: Visit) -> None
     await host.act("unmake_moderator", guest)
     await guest.told("you", role="speaker", moderator=False)
     assert await house.seat(host.room, guest.id) == "speaker"
+    await host.act("make_moderator", guest)
+    await guest.told("you", moderator=True)
+    await guest.act("leave_stage")
+    await host.act("unmake_moderator", guest)
+    await guest.told("you", role="listener", moderator=False)
+    assert await house.seat(host.room, guest.id) == "invited", "nobody is brought back on stage"
 
 
 async def test_who_is_removed_is_told_and_stays_out(
@@ -228,6 +247,16 @@ async def test_a_late_goodbye_ends_nobodys_next_visit(
     async with house.store.begin() as tx:
         assert not await seats.is_inside(tx, host.room, guest.id)
     await guest.leave(second)
+    await guest.join()
+    async with house.store.begin() as tx:
+        assert await seats.is_inside(tx, host.room, guest.id), "who comes again is there again"
+
+
+async def test_a_page_that_is_closed_is_forgotten(house: House, host: Visit) -> None:
+    guest = await house.visit("Blue", host.room)
+    assert house.live.pages == 2
+    await guest.close()
+    await until(lambda: house.live.pages == 1)
 
 
 async def test_who_joins_twice_at_once_is_in_the_room_once(house: House, host: Visit) -> None:
@@ -349,13 +378,27 @@ async def test_a_moderators_ping_into_a_room_for_the_invited_is_the_invitation(
     await Visit(friend, host.room).join()
 
 
+async def test_the_ping_of_who_is_not_in_charge_invites_nobody(house: House) -> None:
+    who, blue, friend = [await house.site.signed_in(name) for name in ("Red", "Blue", "White")]
+    room = await house.room(who, visibility="invited", seats={blue.id: "invited"})
+    guest = await house.visit(blue, room)
+    await friend.post(f"/people/{blue.id}/follow")
+    assert (await guest.act("ping", friend.id, status=403))["error"]["code"] == "invited_only"
+    assert await house.seat(room, friend.id) is None
+
+
 async def test_who_is_removed_from_the_club_is_out_of_its_rooms(
     house: House, daemon: FakeDaemon, host: Visit
 ) -> None:
     guest = await house.visit("Blue", host.room)
+    other = await house.room(host.who)
+    elsewhere = Visit(guest.who, other)  # a page that has not joined yet
+    await elsewhere.open()
+    await elsewhere.told("rejoin")
     steward = await house.site.signed_in("White", is_host=True)
     await steward.post(f"/people/{guest.id}/remove")
     assert (await guest.told("left"))["reason"] == "removed"
+    assert (await elsewhere.told("left"))["reason"] == "removed"
     while guest.id in daemon.rooms[host.room]:
         await host.told("room", audience_count=0)
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from control.events import (
     Event,
@@ -18,7 +19,7 @@ from control.events import (
     SpeakersChanged,
 )
 from control.roomview import RoomView
-from control.types import ActiveSpeaker, LeaveReason, ParticipantState, Role
+from control.types import ActiveSpeaker, Hand, LeaveReason, ParticipantState, Role
 from deploy.club.refusal import Refused
 from deploy.club.room.authority import Rank
 from deploy.club.room.captions import Publish
@@ -110,6 +111,16 @@ def test_an_audience_is_shown_up_to_a_limit_and_counted_beyond() -> None:
     assert len(room["audience"]) == AUDIENCE_SHOWN
     assert room["audience_count"] == AUDIENCE_SHOWN + 5
     assert room["stage"][0]["host"] and room["stage"][0]["picture"] == "p-1"
+
+
+def test_hands_are_shown_to_moderators_in_the_order_raised() -> None:
+    people = [seated("late", hand=9), seated("early", hand=7)]
+    hands = [Hand(participant="early", raised_at=7), Hand(participant="late", raised_at=9)]
+    scene = Scene(RoomView(replace(snapshot("lobby", RED, *people), hands=hands)))
+    shown = json.loads(scene.room(shows_hands=True))["hands"]
+    assert [one["id"] for one in shown] == ["early", "late"]
+    assert json.loads(scene.room(shows_hands=False))["hands"] == []
+    assert scene.shows_hands_to("red") and not scene.shows_hands_to("late")
 
 
 def test_a_member_who_is_not_there_may_nothing() -> None:

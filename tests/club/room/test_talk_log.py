@@ -126,6 +126,9 @@ async def test_two_processes_write_everything_once(store: Store, house: House) -
     one.hear(room, [], T0 + 8_000)
     async with store.begin() as tx:
         await talk_log.write(tx, room, due(one, T0 + 9_000, room), T0 + 9_000)
+        await talk_log.write(tx, room, [Spell(red, T0, T0 + 1_000, True)], T0 + 1_000)  # late
+    async with store.begin() as tx:
+        await talk_log.write(tx, room, [Spell(red, T0 + 2_000, T0 + 4_000, True)], T0 + 9_500)
         await talk_log.write(tx, "r-unknown", [], T0)
     async with store.begin() as tx:
         ((talk, member),) = await talk_log.log_of(tx, room)
