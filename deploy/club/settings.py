@@ -23,7 +23,7 @@ class Door(Enum):
 class Settings:
     """One club. Raises ValueError for what cannot work."""
 
-    database_url: str  # sqlite+aiosqlite:///PATH or postgresql+asyncpg://...
+    database_url: str = field(repr=False)  # sqlite+aiosqlite:///PATH or postgresql+asyncpg://...
     secret: bytes = field(repr=False)  # keys all hashes that are stored
     base_url: str = "http://localhost:8080"  # how browsers reach it; no slash at the end
     is_development: bool = False  # codes are shown on the page

@@ -25,6 +25,7 @@ def make_engine(url: str) -> AsyncEngine:
     if driver == "postgresql+asyncpg":
         return create_async_engine(
             url,
+            hide_parameters=True,  # of a fault's message: what people wrote is not for the log
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_WAIT_S,
@@ -35,6 +36,7 @@ def make_engine(url: str) -> AsyncEngine:
         # One connection: transactions stand in line here, fairly, and not in SQLite, which polls.
         engine = create_async_engine(
             url,
+            hide_parameters=True,
             poolclass=AsyncAdaptedQueuePool,
             pool_size=1,
             max_overflow=0,

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import make_mocked_request
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from deploy.club.door.invitations import invite, inviter_of
 from deploy.club.settings import Settings
@@ -175,3 +177,17 @@ async def test_a_link_of_an_invitation_that_is_cut_or_long_lets_nobody_in(site: 
     for wrong in (code[:-1], code + "x" * 64, code.upper()):
         assert (await site.browser().get(f"/i/{wrong}")).status == 404
     assert (await site.browser().get(f"/i/{code}")).status == 200
+
+
+async def test_what_people_wrote_is_in_no_message_of_a_fault(store: Store) -> None:
+    """Such messages go to the log."""
+    with pytest.raises(DBAPIError) as caught:
+        async with store.begin() as tx:
+            await tx.execute(text("SELECT :word FROM nowhere"), {"word": "confidential"})
+    assert "confidential" not in str(caught.value)
+
+
+def test_settings_that_are_printed_tell_no_secret() -> None:
+    url = "postgresql+asyncpg://club:confidential@localhost/club"
+    settings = Settings(url, b"confidential" * 3, code_gateway_key="confidential")
+    assert "confidential" not in repr(settings)
