@@ -97,6 +97,24 @@ async def test_another_network_restarts_ice_and_nothing_is_missed(evening: Eveni
     await blue.hears({RED}, TONES)
 
 
+async def test_news_of_the_network_that_come_together_restart_ice_without_a_gap(
+    evening: Evening,
+) -> None:
+    """A telephone that leaves the house says it twice and more."""
+    blue = await evening.enter("Blue", BLUE)
+    asked: list[str] = []
+    blue.page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    for _ in range(2):
+        await blue.page.evaluate(
+            "() => { for (let i = 0; i < 3; i += 1) dispatchEvent(new Event('online')); }"
+        )
+        await asyncio.sleep(0.05)
+    # Longer than a page waits for a path that it restarted.
+    await asyncio.sleep(7)
+    assert "restart-ice" in asked and "join" not in asked, asked
+    assert not await blue.hook("banner").is_visible()
+
+
 async def test_who_talked_goes_on_talking_after_the_audio_server_was_gone(
     evening: Evening,
 ) -> None:

@@ -6,6 +6,8 @@ import { AudioConnection } from "./connection.js";
 
 // A path that is only disturbed often recovers by itself within this.
 const DISTURBED_MS = 1500;
+// Browsers tell of one change of networks several times.
+const CHANGED_MS = 100;
 // A restarted path that works does so within a few round trips.
 const RESTART_MS = 5000;
 // News that the visit is over may be under way, so never at once.
@@ -25,6 +27,7 @@ export class Line {
   /** @type {LineState} */
   #state = "joining";
   #attempts = 0;
+  #restarts = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #ended = false;
@@ -70,8 +73,9 @@ export class Line {
   /** The network has changed: the old path is not waited for. Nothing is said unless it does break. */
   networkChanged() {
     if (this.#ended) return;
-    if (this.#state === "connected" || this.#state === "disturbed") this.#restart();
-    else if (this.#state === "lost") this.#later(0, () => this.#join());
+    if (this.#state === "connected" || this.#state === "disturbed") {
+      this.#later(CHANGED_MS, () => this.#restart());
+    } else if (this.#state === "lost") this.#later(0, () => this.#join());
   }
 
   close() {
@@ -107,13 +111,18 @@ export class Line {
   async #restart() {
     const connection = this.#connection;
     if (!connection) return;
+    const number = ++this.#restarts;
+    // An answer belongs to its offer: what a later restart has overtaken is left aside.
+    const isLatest = () => connection === this.#connection && number === this.#restarts;
     try {
-      const { answer } = await this.#api.restartIce(await connection.restart());
-      if (connection !== this.#connection) return;
+      const offer = await connection.restart();
+      if (!isLatest()) return;
+      const { answer } = await this.#api.restartIce(offer);
+      if (!isLatest()) return;
       await connection.accept(answer);
       this.#later(RESTART_MS, () => this.#mended(connection));
     } catch {
-      if (connection === this.#connection) this.#rejoinSoon();
+      if (isLatest()) this.#rejoinSoon();
     }
   }
 
