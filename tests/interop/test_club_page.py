@@ -141,6 +141,21 @@ async def test_a_room_opened_elsewhere_goes_on_there_alone(evening: Evening) -> 
     await expect(second.hook("standing")).to_have_text("You are on stage, muted.")
 
 
+async def test_a_page_that_never_came_in_takes_nobodys_place_when_it_goes(evening: Evening) -> None:
+    """The same person is in the room by another browser all the while."""
+    blue = await evening.enter("Blue", BLUE)
+    cookie = evening.people["Blue"].cookie
+    other = await Tab.open(evening.browser, evening.base_url, "Blue", BLUE, cookie=cookie)
+    await other.page.route("**/join", lambda route: route.fulfill(status=503, body="{}"))
+    async with other.page.expect_response("**/join"):
+        await other.page.goto(f"{evening.base_url}/rooms/{evening.room}")
+    await other.hook("leave").click()
+    await other.page.wait_for_url("**/hall")
+    # Longer than the server needs to say goodbye.
+    await asyncio.sleep(1)
+    assert not await blue.hook("farewell-text").is_visible()
+
+
 async def test_the_keyboard_keeps_its_place(evening: Evening) -> None:
     """A button that was pressed is still under the finger; one that went away leaves it near."""
     red, blue = await evening.enter("Red", RED), await evening.enter("Blue", BLUE)

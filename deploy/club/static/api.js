@@ -85,10 +85,12 @@ export class RoomApi {
 
   /**
    * The one request that must survive a closing tab, so nobody waits for its answer. It names the time that it ends: a page
-   * that was loaded anew may be in the room before this arrives.
+   * that was loaded anew may be in the room before this arrives. A page that never came in ends none.
    */
-  leave() {
-    return this.#fetch("leave", { generation: this.#generation }, true).catch(() => undefined);
+  async leave() {
+    // Who is in the room then is there by another page. A join that is under way takes that one's place anyway.
+    if (this.#generation === undefined && this.#pending === 0) return;
+    await this.#fetch("leave", { generation: this.#generation }, true).catch(() => undefined);
   }
 
   /**
