@@ -123,6 +123,10 @@ class Following:
         """The last statement of a kind."""
         return next((one for one in reversed(self.statements) if one["type"] == kind), None)
 
+    def count(self, kind: str) -> int:
+        """How many statements of a kind came."""
+        return sum(one["type"] == kind for one in self.statements)
+
     async def until(
         self, kind: str, holds: Callable[[dict[str, Any]], bool], timeout_s: float = 5.0
     ) -> dict[str, Any]:
