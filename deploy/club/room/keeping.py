@@ -69,6 +69,7 @@ class Keeping:
         self._acting = acting
         self.talk = talk
         self._agreement = Agreement()
+        self._returned: set[tuple[str, str]] = set()
         self._absent: dict[tuple[str, str], datetime] = {}
         self._missing: dict[str, datetime] = {}
         self._leaderless: dict[str, datetime] = {}
@@ -100,6 +101,7 @@ class Keeping:
             # Nobody can come back now, so the time does not count.
             for waiting in (self._absent, self._missing, self._leaderless):
                 waiting.clear()
+            self._returned.clear()
 
     async def write_talk(self) -> None:
         """Write down what was spoken until the last that was heard."""
@@ -116,13 +118,32 @@ class Keeping:
     async def note_absent(self, now: datetime) -> None:
         """Who is in a room by the database and not by the daemon, and stays away, has left."""
         async with self._store.begin() as tx:
-            inside = await seats.inside(tx, await _live_ids(tx))
+            live = await _live_ids(tx)
+            inside = await seats.inside(tx, live)
+        await self._note_returned(live, inside)
         away = {(room, member) for room, member in inside if not self._is_present(room, member)}
         self._absent = {one: self._absent.get(one, now) for one in away}
         for (room_id, member_id), since in self._absent.items():
             if now - since >= ABSENT:
                 async with self._store.begin() as tx:
                     await seats.went(tx, room_id, [member_id], since)
+
+    async def _note_returned(self, live: list[str], inside: set[tuple[str, str]]) -> None:
+        """Who is there by the daemon, and has left by the database, at two looks, has not left: a
+        goodbye that was late crossed their coming back.
+        """
+        there: set[tuple[str, str]] = set()
+        for room_id in live:
+            scene = self._following.rooms.get(room_id)
+            there.update((room_id, one) for one in (scene.view.participants if scene else ()))
+        before, self._returned = self._returned, there - inside
+        returned = before & self._returned
+        if returned:
+            async with self._store.begin() as tx:
+                for room_id in {room_id for room_id, _ in returned}:
+                    ids = [member_id for room, member_id in returned if room == room_id]
+                    for some in batched(ids, ASKED_AT_ONCE):
+                        await seats.came_back(tx, room_id, some)
 
     async def end_empty(self, now: datetime) -> None:
         """A live room that the daemon does not have, and that nobody makes anew, is over."""

@@ -93,6 +93,15 @@ async def went(tx: AsyncSession, room_id: str, member_ids: Collection[str], now:
     )
 
 
+async def came_back(tx: AsyncSession, room_id: str, member_ids: Collection[str]) -> None:
+    """They are in the room after all; of who has never been in it nothing is written."""
+    await tx.execute(
+        update(Talk)
+        .where(Talk.room_id == room_id, Talk.member_id.in_(member_ids), Talk.left_at.is_not(None))
+        .values(left_at=None)
+    )
+
+
 async def never_came(tx: AsyncSession, room_id: str, member_id: str, now: datetime) -> None:
     """Take `came` back: the daemon did not let them in, and they have not been there before."""
     await tx.execute(

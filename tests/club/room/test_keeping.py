@@ -129,3 +129,18 @@ async def test_what_was_written_of_locks_and_seats_and_not_told_is_told_later(
     await house.keep()
     assert (daemon.count(RoomUpdate), daemon.count(ParticipantUpdate)) == (1, 1)
     await other.told("you", moderator=False)
+
+
+async def test_who_is_there_has_not_left_whatever_a_late_goodbye_wrote(
+    house: House, daemon: FakeDaemon, host: Visit
+) -> None:
+    """A page that is loaded anew joins between the two steps of its own goodbye; into a locked room
+    it could not come back.
+    """
+    guest = await house.visit("Blue", host.room)
+    async with house.store.begin() as tx:
+        await seats.went(tx, host.room, [guest.id], house.clock())
+    await host.act("lock")
+    await house.keep()
+    await house.keep()
+    await guest.join()
