@@ -12,7 +12,7 @@ from deploy.club.store.base import Base, text_id
 
 
 class Follow(Base):
-    """`follower_id` sees the rooms of `followed_id` first, and is told of them."""
+    """`follower_id` sees the rooms of `followed_id` first, and may be asked into them."""
 
     __tablename__ = "follows"
 
