@@ -19,6 +19,7 @@ from deploy.club.door.sessions import ENDED_TOPIC
 from deploy.club.people import notices
 from deploy.club.people.moderation import STANDING_TOPIC
 from deploy.club.room.sockets import MESSAGE_BYTES_MAX, PING_S, SOCKETS
+from deploy.club.store.bus import RESUMED
 from deploy.club.web.locales import Locale, translations
 from deploy.club.web.parts import CLUB
 from deploy.club.web.routes import Route, Standing
@@ -39,6 +40,7 @@ class OpenPage:
         self.locale = locale
         self.session_id = session_id
         self.is_over = False
+        self.code = WSCloseCode.POLICY_VIOLATION  # with which it ends: it need not come back
         self._told: deque[str] = deque(maxlen=WAITING_MAX)
         self._news = asyncio.Event()
 
@@ -47,8 +49,9 @@ class OpenPage:
         self._told.append(statement)
         self._news.set()
 
-    def end(self) -> None:
-        """The page is nobody's any more."""
+    def end(self, code: WSCloseCode = WSCloseCode.POLICY_VIOLATION) -> None:
+        """The page is nobody's any more; or it is to come back, by another `code`."""
+        self.code = code
         self.is_over = True
         self._news.set()
 
@@ -93,12 +96,22 @@ class News:
                 for page in self._pages.get(member_id, ()):
                     page.tell(_statement(payload, page.locale))
         elif topic == ENDED_TOPIC:
-            for page in (page for pages in self._pages.values() for page in pages):
-                if page.session_id == payload["session"]:
-                    page.end()
+            self._sign_out(payload["session"])
+        elif topic == RESUMED:
+            # Who was removed or signed out meanwhile is not known: all are recognised anew.
+            for page in self._all():
+                page.end(WSCloseCode.GOING_AWAY)
         elif topic == STANDING_TOPIC:
             for page in self._pages.get(payload["member"], ()):
                 page.end()
+
+    def _sign_out(self, session_id: str) -> None:
+        for page in self._all():
+            if page.session_id == session_id:
+                page.end()
+
+    def _all(self) -> list[OpenPage]:
+        return [page for pages in self._pages.values() for page in pages]
 
 
 NEWS: web.AppKey[News] = web.AppKey("news", News)
@@ -159,7 +172,7 @@ async def _write(socket: web.WebSocketResponse, page: OpenPage) -> None:
     with contextlib.suppress(ConnectionError):
         while (statement := await page.next()) is not None:
             await socket.send_str(statement)
-        await socket.close(code=WSCloseCode.POLICY_VIOLATION)
+        await socket.close(code=page.code)
 
 
 def _statement(payload: dict[str, Any], locale: Locale) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import FormData, web
+from aiohttp import FormData, WSCloseCode, WSMsgType, web
 from aiohttp.test_utils import make_mocked_request
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from deploy.club.door.invitations import invite, inviter_of
 from deploy.club.settings import Settings
 from deploy.club.store import Store
+from deploy.club.store.bus import RESUMED
 from deploy.club.web import CLUB, Limits, Parts, client_address
 from tests.club.web.site import Clock, QuietRooms, Site, serving
 
@@ -191,3 +192,17 @@ def test_settings_that_are_printed_tell_no_secret() -> None:
     url = "postgresql+asyncpg://club:confidential@localhost/club"
     settings = Settings(url, b"confidential" * 3, code_gateway_key="confidential")
     assert "confidential" not in repr(settings)
+
+
+async def test_after_a_gap_in_the_bus_open_pages_come_back_and_are_recognised_anew(
+    site: Site,
+) -> None:
+    """Somebody may have been removed, or have signed out, while nothing was heard."""
+    red = await site.signed_in("Red")
+    socket = await red.socket("/news")
+    closed = asyncio.create_task(socket.receive(timeout=5))
+    while not closed.done():  # the page may not be noted yet
+        site.store.bus.publish(RESUMED, {})
+        await asyncio.sleep(0.01)
+    assert closed.result().type is WSMsgType.CLOSE
+    assert closed.result().data == WSCloseCode.GOING_AWAY
