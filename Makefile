@@ -40,14 +40,15 @@ else
 build: setup ## the compiled core alone (SFU_SANITIZE=1: into build/sanitize, under ASan and UBSan)
 endif
 
-demo: setup ## the daemon, a web page in front of it and two bots on stage
+demo: setup ## the daemon, the club in front of it and two bots on stage
 	$(BIN)/python -m deploy.club
 
-lint: setup ## ruff, mypy --strict, import contracts
+lint: setup ## ruff, mypy --strict, import contracts, tsc where Node is
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	.ci/check-js
 
 format: setup ## let ruff put the code in shape
 	$(BIN)/ruff check --fix .

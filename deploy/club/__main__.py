@@ -1,27 +1,41 @@
 """`python -m deploy.club`: the daemon, the bots and the club's web server together, until Ctrl-C.
 
-The daemon and the bots are children of this process and are ended by their process ids. Whatever
-cannot start is said in one line, and the exit status is 2.
+The club is new each time: its database is a file in a temporary folder. It has one host, whose
+room is live and has two bots on its stage, and one invitation that is still good. The daemon and
+the bots are children of this process and are ended by their process ids. Whatever cannot start is
+said in one line, and the exit status is 2.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
+import os
 import secrets
 import signal
+import socket
 import sys
+import tempfile
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
-from aiohttp import web
 
 from control import Client
-from deploy.club.app import create_app
-from deploy.club.club import Club
+from deploy.club.connecting import OptionError
+from deploy.club.door.invitations import invite
+from deploy.club.door.signing_up import appoint
+from deploy.club.hall.opening import open_room
+from deploy.club.hall.plans import Plan
+from deploy.club.settings import Settings
+from deploy.club.web.logs import to_stderr
+from deploy.club.web.parts import utc_now
+from deploy.club.web.serving import Club, running
 
-ROOM = "lobby"
+# Nothing is sent there: in development the page shows the code.
+HOST_PHONE = "+4915120000001"
+HOST_NAME = "Demo host"
 START_TIMEOUT_S = 15.0
 READY_POLL_S = 0.1
 # The daemon promises to leave within 2 s of SIGTERM.
@@ -107,35 +121,66 @@ async def _wait_ready(daemon: Child, url: str) -> None:
     raise DemoError(f"the daemon was not ready after {START_TIMEOUT_S:.0f} s ({url})")
 
 
-async def start_web(club: Club, host: str, port: int) -> web.AppRunner:
-    """The web server on `host`:`port`. DemoError when the port is taken."""
-    runner = web.AppRunner(create_app(club), access_log=None)
-    await runner.setup()
+def check_port(options: Options) -> None:
+    """Raises DemoError when the pages' port is taken, before anything else is started."""
     try:
-        await web.TCPSite(runner, host, port, shutdown_timeout=1.0).start()
+        socket.create_server((options.host, options.port)).close()
     except OSError as error:
-        await runner.cleanup()
         raise DemoError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+            f"cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)}; "
+            "choose another with --port"
         ) from None
-    return runner
 
 
-def addresses(options: Options, moderator_key: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """What a newcomer finds in the new club."""
+
+    room: str
+    invitation: str
+
+
+async def furnish(club: Club) -> Furnished:
+    """A host, a live room of theirs, and an invitation."""
+    now = utc_now()
+    plan = Plan(
+        topic="Two bots in conversation",
+        about="They speak no language. Raise a hand, and the host can call you up.",
+        interests=frozenset({"music"}),
+    )
+    async with club.store.begin() as tx:
+        host = await appoint(tx, club.settings, HOST_PHONE, HOST_NAME, now)
+        room = await open_room(tx, host, plan, now)
+        invitation = await invite(tx, club.settings, host, "", now)
+    return Furnished(room.id, invitation.code)
+
+
+def addresses(base_url: str, furnished: Furnished) -> str:
     """What a newcomer reads."""
-    shown = "localhost" if options.host in ("127.0.0.1", "localhost") else options.host
-    url = f"http://{shown}:{options.port}/"
     return "\n".join(
         (
             "",
             "  The club is open.",
             "",
-            f"  Listen     {url}",
-            f"  Moderate   {url}#moderator={moderator_key}",
+            f"  Come in      {base_url}/i/{furnished.invitation}",
+            f"  Without an invitation, wait at the door: {base_url}/",
+            f"  Its host     sign in with {HOST_PHONE}; the page shows the code",
+            f"  The room     {base_url}/rooms/{furnished.room}",
             "",
-            "  Open both in two tabs. Ctrl-C closes the club.",
+            "  Use two browsers, or a private window beside this one. Ctrl-C closes the club.",
             "",
         )
+    )
+
+
+def demo_settings(options: Options, folder: Path) -> Settings:
+    """A new club in `folder`."""
+    shown = "localhost" if options.host in ("127.0.0.1", "localhost") else options.host
+    return Settings(
+        database_url=f"sqlite+aiosqlite:///{folder / 'club.sqlite'}",
+        secret=secrets.token_bytes(32),
+        base_url=f"http://{shown}:{options.port}",
+        is_development=True,
     )
 
 
@@ -145,34 +190,30 @@ async def run(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    moderator_key = secrets.token_urlsafe(12)
-    children: list[Child] = []
     control = Client("127.0.0.1", options.control_port, name="club")
-    runner = None
-    try:
-        runner = await start_web(
-            Club(control, moderator_key=moderator_key), options.host, options.port
-        )
-        children.append(await start_daemon(options))
+    async with AsyncExitStack() as ending:
+        check_port(options)
+        daemon = await start_daemon(options)
+        ending.push_async_callback(daemon.stop)
         await control.connect()
+        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="rostrum-club-")))
+        settings = demo_settings(options, folder)
+        club = await ending.enter_async_context(
+            running(settings, control, options.host, options.port)
+        )
+        furnished = await furnish(club)
         if options.bots:
-            children.append(await _start_bots(options))
-        print(addresses(options, moderator_key), flush=True)
+            ending.push_async_callback((await _start_bots(options, furnished.room)).stop)
+        print(addresses(settings.base_url, furnished), flush=True)
         if not options.once:
-            await _wait_for_end(stop, children[0])
-    finally:
-        if runner is not None:
-            await runner.cleanup()
-        await control.close()
-        for child in reversed(children):
-            await child.stop()
+            await _wait_for_end(stop, daemon)
 
 
-async def _start_bots(options: Options) -> Child:
+async def _start_bots(options: Options, room: str) -> Child:
     return await Child.start(
         "bots",
         *("-m", "deploy.club.bots"),
-        *("--control", f"127.0.0.1:{options.control_port}", "--room", ROOM),
+        *("--control", f"127.0.0.1:{options.control_port}", "--room", room),
     )
 
 
@@ -217,10 +258,10 @@ def parse_arguments(arguments: list[str] | None = None) -> Options:
 
 def main() -> None:
     """Command line entry."""
-    logging.basicConfig(level=logging.WARNING)
+    to_stderr(as_json=False)
     try:
         asyncio.run(run(parse_arguments()))
-    except DemoError as error:
+    except (DemoError, OptionError) as error:
         print(f"club: {error}", file=sys.stderr)
         sys.exit(2)
 

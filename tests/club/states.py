@@ -6,6 +6,7 @@ from control.commands import SnapshotResult
 from control.events import Event, EventBody
 from control.types import (
     Counts,
+    Metadata,
     ParticipantState,
     ParticipantStatus,
     Role,
@@ -42,6 +43,7 @@ def participant_state(
     generation: int = 1,
     name: str | None = None,
     joined_at: int = 1,
+    metadata: Metadata | None = None,
 ) -> ParticipantState:
     """A connected participant."""
     return ParticipantState(
@@ -55,7 +57,7 @@ def participant_state(
         tier="A1",
         slots=3,
         joined_at=joined_at,
-        metadata={},
+        metadata=metadata or {},
         generation=generation,
         name=name,
     )

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
-from deploy.club.web import parse_arguments
+from deploy.club.connecting import OptionError
+from deploy.club.web.options import hosts_of, parse_arguments, settings_of
 from sfu.shell.config import Config, key_secrets, load
 from tests.deploy.manifests import DEPLOY, documents, option
 
@@ -29,8 +31,9 @@ def services(compose: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def command(compose: dict[str, Any], name: str) -> list[str]:
-    """What a service is started with, variables put in."""
+    """What a service is started with, variables put in; those that need not be given are not."""
     words: list[str] = compose["services"][name]["command"]
+    words = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", word) for word in words]
     return [re.sub(r"\$\{ROSTRUM_ADDRESS[^}]*\}", ADDRESS, word) for word in words]
 
 
@@ -56,6 +59,25 @@ def test_the_club_proves_a_key_that_the_daemon_knows(compose: dict[str, Any]) ->
     ]
 
 
+def test_the_club_remembers_in_its_own_database(compose: dict[str, Any], tmp_path: Path) -> None:
+    words = command(compose, "club")
+    for secret in compose["services"]["club"]["secrets"]:
+        (tmp_path / secret["target"]).write_text("0123456789abcdef" * 2)
+    (tmp_path / "club.hosts").write_text("# nobody yet\n+49 1512\n")
+    options = parse_arguments([word.replace("/run/secrets", str(tmp_path)) for word in words])
+    database = compose["services"]["club-postgres"]
+    url = make_url(settings_of(options).database_url)
+    assert url.drivername == "postgresql+asyncpg"
+    assert url.username == database["environment"]["POSTGRES_USER"]
+    assert url.database == database["environment"]["POSTGRES_DB"]
+    socket = f"club-postgres-socket:{url.query['host']}"
+    assert socket in database["volumes"]
+    assert socket in compose["services"]["club"]["volumes"]
+    assert database["network_mode"] == "none"
+    with pytest.raises(OptionError, match="line 2"):
+        hosts_of(options)
+
+
 def test_every_service_may_write_only_what_it_was_given(compose: dict[str, Any]) -> None:
     for name, service in services(compose):
         assert service["read_only"] is True, name
@@ -72,8 +94,9 @@ def test_a_capability_that_is_added_reaches_the_program(compose: dict[str, Any])
 
 
 def test_the_database_is_not_ready_while_it_is_set_up(compose: dict[str, Any]) -> None:
-    test = compose["services"]["postgres"]["healthcheck"]["test"]
-    assert "--host=127.0.0.1" in test, "what sets it up listens on the socket only"
+    for name in ("postgres", "club-postgres"):
+        test = compose["services"][name]["healthcheck"]["test"]
+        assert "--host=127.0.0.1" in test, "what sets it up listens on the socket only"
 
 
 def test_every_file_that_is_mounted_is_there(compose: dict[str, Any]) -> None:

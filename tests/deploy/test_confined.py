@@ -90,8 +90,11 @@ async def test_the_daemon_connects_participants_under_its_unit(tmp_path: Path) -
 
 
 def test_the_club_runs_under_its_unit(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("open sesame\n")
-    words = ("-m", "deploy.club.web", "--port", "0", "--moderator-key-file", str(tmp_path / "key"))
+    (tmp_path / "key").write_text("0123456789abcdef0123456789abcdef\n")
+    words = (
+        *("-m", "deploy.club.web", "--port", "0", "--secret-file", str(tmp_path / "key")),
+        *("--database", f"sqlite+aiosqlite:///{tmp_path / 'club.sqlite'}"),
+    )
     process = subprocess.Popen(
         confined("rostrum-club.service", *words), cwd=ROOT, stdout=subprocess.PIPE, text=True
     )

@@ -82,6 +82,12 @@ class Tab:
             raise BidiError(called["exceptionDetails"]["text"])
         return json.loads(called["result"]["value"])
 
+    async def go(self, url: str) -> None:
+        """Open a page; returns when all of it is loaded."""
+        await self._session.call(
+            "browsingContext.navigate", context=self._context, url=url, wait="complete"
+        )
+
     async def close(self) -> None:
         """Close it; its connections end."""
         await self._session.call("browsingContext.close", context=self._context)

@@ -30,6 +30,9 @@ PREFERENCES: dict[str, bool | int] = {
     "media.autoplay.blocking_policy": 0,
     # A page without permission for a microphone tells its address all the same.
     "media.peerconnection.ice.obfuscate_host_addresses": False,
+    # A page that asks for a microphone gets one that plays a tone, and nobody is asked.
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
     # One process for all tabs, and none in store.
     "fission.autostart": False,
     "dom.ipc.processCount": 1,

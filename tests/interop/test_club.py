@@ -1,4 +1,4 @@
-"""The demo as a newcomer meets it: `python -m deploy.club`, two tabs of a browser, two bots."""
+"""The demo as a newcomer meets it: `python -m deploy.club`, a browser, two bots; and its sound."""
 
 from __future__ import annotations
 
@@ -10,36 +10,26 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, expect
 
 from control import Client
 from deploy.club import bots
-from deploy.club.app import create_app
-from deploy.club.club import Club
-from tests.interop.daemon import ROOT, Ports, free_port, running
+from deploy.club.__main__ import HOST_PHONE, Furnished, furnish
+from tests.interop.club_process import club_here, settings_for
+from tests.interop.club_tab import WAIT_MS, Tab
+from tests.interop.daemon import ROOT, Daemon, Ports, free_port, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 START_S = 30.0
 STOP_S = 10.0
-WAIT_MS = 15_000
+GUEST_PHONE = "+4915120000017"
 LISTENING = "You are listening."
 # Half a second of silence ends what a track carried, and a jitter buffer plays it later.
 ENDS_S = 2.0
-# Counts from the first script on how often the page asked for the microphone.
-COUNT_REQUESTS = """
-window.microphoneRequests = 0;
-const original = MediaDevices.prototype.getUserMedia;
-MediaDevices.prototype.getUserMedia = function (...values) {
-  window.microphoneRequests += 1;
-  return original.apply(this, values);
-};
-"""
-
-
 # Keeps the page's connections where a test finds them.
 KEEP_CONNECTIONS = """
 window.connections = [];
@@ -67,8 +57,9 @@ class Demo:
     """A running demo and the addresses it printed."""
 
     process: asyncio.subprocess.Process
-    listen: str
-    moderate: str
+    base_url: str
+    invitation: str
+    room: str
 
     async def stop(self) -> int:
         """Ctrl-C, then the exit status."""
@@ -99,77 +90,83 @@ async def demo() -> AsyncIterator[Demo]:
     printed = ""
     try:
         async with asyncio.timeout(START_S):
-            while "Moderate" not in printed:
+            while "Ctrl-C" not in printed:
                 line = await process.stdout.readline()
                 assert line, printed
                 printed += line.decode()
-        addresses = dict(re.findall(r"(Listen|Moderate)\s+(\S+)", printed))
-        demo = Demo(process, addresses["Listen"], addresses["Moderate"])
-        yield demo
+        addresses = dict(re.findall(r"(Come in|The room)\s+http://[^/]+(\S+)", printed))
+        base_url = re.findall(r"Come in\s+(http://[^/]+)", printed)[0]
+        yield Demo(process, base_url, addresses["Come in"], addresses["The room"])
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
         await asyncio.wait_for(process.communicate(), STOP_S)
 
 
-async def enter(browser: Browser, address: str, name: str) -> Page:
-    """A tab that joined the room under `name`. A fault in the page's code fails the test."""
-    context = await browser.new_context(permissions=["microphone"])
-    context.set_default_timeout(WAIT_MS)
-    page = await context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"{name}: {error}"))
-    await page.add_init_script(COUNT_REQUESTS)
-    await page.add_init_script(KEEP_CONNECTIONS)
-    await page.goto(address)
-    await page.get_by_label("Your name").fill(name)
-    await page.get_by_role("button", name=re.compile("Join")).click()
-    await expect(page.get_by_role("button", name="Leave")).to_be_visible(timeout=WAIT_MS)
-    return page
+async def test_a_visit_from_the_invitation_to_the_stage_and_out(
+    demo: Demo, browser: Browser
+) -> None:
+    """Come in, see bots speaking, raise a hand, be called up, talk, be removed."""
+    guest = await Tab.open(browser, demo.base_url, "guest")
+    await guest.go(demo.invitation)
+    await guest.click("sign-in")
+    await guest.fill("phone", GUEST_PHONE)
+    await guest.click("send")
+    await guest.enter_code()
+    await guest.introduce("guest 1", "music")
+    assert guest.path == "/hall"
+    await guest.click("room-card")
+    await guest.page.wait_for_url(f"**{demo.room}")
+    await expect(guest.page.locator(".is-speaking")).to_contain_text("bot", timeout=WAIT_MS)
 
-
-async def asked_for_microphone(page: Page) -> bool:
-    """Whether the page has asked for the microphone so far."""
-    asked: bool = await page.evaluate("() => window.microphoneRequests > 0")
-    return asked
-
-
-async def test_a_visit_from_the_door_to_the_stage_and_out(demo: Demo, browser: Browser) -> None:
-    """Join, see bots speaking, raise a hand, be called up, talk, be seen talking, be removed."""
-    moderator = await enter(browser, demo.moderate, "Mo")
-    visitor = await enter(browser, demo.listen, "Visitor")
-
-    await expect(visitor.locator("#stage .speaking .name")).to_contain_text("bot", timeout=WAIT_MS)
-    await expect(visitor.locator("#announcement")).to_contain_text("is speaking", timeout=WAIT_MS)
-
-    await visitor.get_by_role("button", name="Raise hand").click()
-    await moderator.get_by_role("button", name="Call up: Visitor").first.click()
-    unmute = visitor.get_by_role("button", name="Unmute")
+    host = await Tab.open(browser, demo.base_url, "host")
+    await host.sign_in(HOST_PHONE)
+    await host.enter(demo.room)
+    await guest.click("hand")
+    await host.click("call-up", within=host.hook("hands"))
+    unmute = guest.page.locator('[data-test="mute"][data-action="unmute"]')
     await expect(unmute).to_be_visible(timeout=WAIT_MS)
-    assert not await asked_for_microphone(visitor)
-
-    await unmute.click()
-    await expect(visitor.locator("#standing")).to_contain_text("on air", timeout=WAIT_MS)
-    assert await asked_for_microphone(visitor)
-    speaking = moderator.locator("#stage .speaking", has_text="Visitor")
-    await expect(speaking).to_be_visible(timeout=WAIT_MS)
-
-    await visitor.get_by_role("button", name="Mute", exact=True).click()
-    await expect(visitor.locator("#standing")).to_contain_text("muted", timeout=WAIT_MS)
-    await expect(speaking).to_have_count(0, timeout=WAIT_MS)
-
-    await moderator.get_by_role("button", name="Remove: Visitor").click()
-    await expect(visitor.get_by_role("alert")).to_have_text(
-        "You were removed from the room (by Mo).", timeout=WAIT_MS
-    )
-    await moderator.get_by_role("button", name="Leave").click()
-    await expect(moderator.get_by_label("Your name")).to_be_visible(timeout=WAIT_MS)
+    assert await guest.microphone_requests() == 0
+    await guest.unmute()
+    assert await guest.microphone_requests() == 1
+    on_stage = host.hook("stage").locator("li", has_text="guest 1")
+    await expect(on_stage).to_have_class(re.compile("is-speaking"), timeout=WAIT_MS)
+    await guest.mute()
+    await host.click("remove", within=on_stage)
+    await host.click("remove-yes")
+    await expect(guest.hook("farewell-text")).to_contain_text("removed", timeout=WAIT_MS)
     assert await demo.stop() == 0
 
 
+@dataclass(frozen=True)
+class Lobby:
+    """A club with one live room, and a tab of its host in it."""
+
+    daemon: Daemon
+    control: Client
+    room: str
+    tab: Tab
+
+
 @contextlib.asynccontextmanager
-async def bots_in(ports: Ports) -> AsyncIterator[None]:
-    """Two bots that talk in the lobby."""
-    task = asyncio.create_task(bots.run(Client("127.0.0.1", ports.control), "lobby"))
+async def lobby(browser: Browser, folder: Path, daemon: Daemon) -> AsyncIterator[Lobby]:
+    """The demo's club in this process; its host is in the room."""
+    settings = settings_for(f"sqlite+aiosqlite:///{folder / 'club.sqlite'}")
+    async with club_here(settings, daemon) as club:
+        furnished: Furnished = await furnish(club)
+        control = Client("127.0.0.1", daemon.ports.control)
+        tab = await Tab.open(browser, settings.base_url, "host")
+        await tab.page.add_init_script(KEEP_CONNECTIONS)
+        await tab.sign_in(HOST_PHONE)
+        await tab.enter(f"/rooms/{furnished.room}")
+        async with control:
+            yield Lobby(daemon, control, furnished.room, tab)
+
+
+@contextlib.asynccontextmanager
+async def bots_in(daemon: Daemon, room: str) -> AsyncIterator[None]:
+    """Two bots that talk in the room."""
+    task = asyncio.create_task(bots.run(Client("127.0.0.1", daemon.ports.control), room))
     try:
         yield
     finally:
@@ -190,49 +187,43 @@ async def lines_heard(page: Page) -> set[str]:
 
 
 async def test_a_page_hears_everybody_on_its_last_m_line_when_that_is_all_it_may_have(
-    browser: Browser,
+    browser: Browser, tmp_path: Path
 ) -> None:
     """Then one by one again; and to bots, who hear nobody, nothing is sent at all."""
+    with running() as daemon:
+        async with lobby(browser, tmp_path, daemon) as club, bots_in(daemon, club.room):
+            page, room = club.tab.page, club.room
+            await expect(page.locator(".is-speaking")).to_contain_text("bot", timeout=WAIT_MS)
+            snapshot = await club.control.room_snapshot(room=room)
+            ids = {state.name: state.participant for state in snapshot.participants}
+            host = ids.pop("Demo host")
+            for bot in ids.values():
+                assert (await club.control.subscription_get(room=room, participant=bot)).paused
+            assert await lines_heard(page) <= SLOT_LINES
+            await club.control.subscription_update(room=room, participant=host, mode="mix")
+            await asyncio.sleep(ENDS_S)
+            assert await lines_heard(page) == {MIX_LINE}
+            await club.control.subscription_update(room=room, participant=host, mode="auto")
+            await asyncio.sleep(ENDS_S)
+            assert await lines_heard(page) <= SLOT_LINES
+
+
+async def test_a_page_survives_a_daemon_that_is_started_again(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """It says that the audio server is away, and comes back by itself."""
     ports = Ports.free()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(running(ports=ports))
-        control = await stack.enter_async_context(Client("127.0.0.1", ports.control))
-        app = create_app(Club(control, moderator_key="key"))
-        server = await stack.enter_async_context(TestServer(app))
-        await stack.enter_async_context(bots_in(ports))
-        page = await enter(browser, str(server.make_url("/")), "Visitor")
-        await expect(page.locator("#stage .speaking .name")).to_contain_text("bot", timeout=WAIT_MS)
-        snapshot = await control.room_snapshot(room="lobby")
-        ids = {state.name: state.participant for state in snapshot.participants}
-        visitor = ids.pop("Visitor")
-        for bot in ids.values():
-            assert (await control.subscription_get(room="lobby", participant=bot)).paused
-
-        assert await lines_heard(page) <= SLOT_LINES
-        await control.subscription_update(room="lobby", participant=visitor, mode="mix")
-        await asyncio.sleep(ENDS_S)
-        assert await lines_heard(page) == {MIX_LINE}
-        await control.subscription_update(room="lobby", participant=visitor, mode="auto")
-        await asyncio.sleep(ENDS_S)
-        assert await lines_heard(page) <= SLOT_LINES
-
-
-async def test_a_page_survives_a_daemon_that_is_started_again(browser: Browser) -> None:
-    """It says that the audio server is away, and comes back listening by itself."""
-    ports = Ports.free()
-    async with contextlib.AsyncExitStack() as stack:
+        with running(ports=ports) as daemon:
+            club = await stack.enter_async_context(lobby(browser, tmp_path, daemon))
+            standing = club.tab.hook("standing")
+            await expect(standing).to_contain_text("on stage", timeout=WAIT_MS)
+        await expect(club.tab.hook("banner")).to_contain_text("away", timeout=WAIT_MS)
         with running(ports=ports):
-            control = await stack.enter_async_context(Client("127.0.0.1", ports.control))
-            app = create_app(Club(control, moderator_key="key"))
-            server = await stack.enter_async_context(TestServer(app))
-            page = await enter(browser, str(server.make_url("/")), "Visitor")
-            await expect(page.locator("#standing")).to_have_text(LISTENING, timeout=WAIT_MS)
-        await expect(page.get_by_role("alert")).to_contain_text("away", timeout=WAIT_MS)
-        with running(ports=ports):
-            await expect(page.locator("#banner")).to_be_hidden(timeout=WAIT_MS)
-            await expect(page.locator("#standing")).to_have_text(LISTENING, timeout=WAIT_MS)
-            snapshot = await control.room_snapshot(room="lobby")
-            assert [state.name for state in snapshot.participants] == ["Visitor"]
+            await expect(club.tab.hook("banner")).to_be_hidden(timeout=WAIT_MS)
+            await expect(standing).to_contain_text("on stage", timeout=WAIT_MS)
+            snapshot = await club.control.room_snapshot(room=club.room)
+            assert [state.name for state in snapshot.participants] == ["Demo host"]
 
 
 async def test_a_taken_port_is_one_clear_line() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,33 +11,18 @@ from typing import Any
 import pytest
 
 from tests.interop.daemon import Daemon, running
+from tests.interop.npm import has_npm, install
 
 SOURCES = Path(__file__).with_name("node_client")
 SECRET = "0123456789abcdef0123456789abcdef"
-# Installing fetches one package of npm's registry.
-INSTALL_TIMEOUT_S = 50.0
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm"
-)
+pytestmark = pytest.mark.skipif(not has_npm(), reason="needs node and npm")
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The client with what its lock file names, in a folder of its own."""
-    folder = tmp_path_factory.mktemp("node") / "client"
-    shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("node_modules"))
-    done = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"npm cannot install: {done.stderr.strip().splitlines()[0]}")
-    return folder
+    return install(SOURCES, tmp_path_factory.mktemp("node") / "client")
 
 
 @pytest.fixture(scope="module")

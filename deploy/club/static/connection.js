@@ -1,7 +1,7 @@
-// The sound: one RTCPeerConnection, negotiated once. Three audio m-lines, one for each voice that can
-// be heard at a time, and one for all voices in one: what the server sends on a line that is too
-// narrow for three. The first is `sendrecv`, so the microphone can be attached later without a word to
-// the server about it.
+// The sound: one RTCPeerConnection, negotiated once and after that only to restart ICE. Three audio
+// m-lines, one for each voice that can be heard at a time, and one for all voices in one: what the server
+// sends on a line that is too narrow for three. The first is `sendrecv`, so the microphone can be attached
+// later without a word to the server about it.
 
 const SLOTS = 3;
 const MIXES = 1;
@@ -10,10 +10,13 @@ export class AudioConnection {
   #pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
   #speakers = document.createElement("div");
   #uplink;
-  #microphone = null;
   #onState;
 
-  // onState(state) gets the connection's state; onBlocked() that the browser wants a click before sound.
+  /**
+   * @param {object} on
+   * @param {(state: RTCPeerConnectionState) => void} on.onState
+   * @param {() => void} on.onBlocked the browser wants a click before there is sound
+   */
   constructor({ onState, onBlocked }) {
     this.#onState = onState;
     this.#uplink = this.#pc.addTransceiver("audio", { direction: "sendrecv" });
@@ -26,59 +29,58 @@ export class AudioConnection {
     document.body.append(this.#speakers);
   }
 
-  get hasMicrophone() {
-    return this.#microphone !== null;
+  get isUp() {
+    return this.#pc.connectionState === "connected";
   }
 
   async offer() {
     await this.#pc.setLocalDescription();
-    return this.#pc.localDescription.sdp;
+    return this.#sdp();
   }
 
+  /** The offer of an ICE restart: new credentials, everything else as before. */
+  async restart() {
+    if (this.#pc.signalingState !== "stable") await this.#pc.setLocalDescription({ type: "rollback" });
+    this.#pc.restartIce();
+    await this.#pc.setLocalDescription();
+    return this.#sdp();
+  }
+
+  /** @param {string} answer */
   async accept(answer) {
     await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
     // A goodbye of the server shows here at once; the connection's own state takes seconds to follow.
     const dtls = this.#uplink.sender.transport;
-    dtls?.addEventListener("statechange", () => {
+    if (!dtls) return;
+    dtls.onstatechange = () => {
       if (dtls.state === "closed") this.#onState("closed");
-    });
+    };
   }
 
-  // Asks the person; rejects when the answer is no.
-  async openMicrophone() {
-    if (this.#microphone) return;
-    if (!navigator.mediaDevices) {
-      throw new Error("The browser allows a microphone only on https or localhost.");
-    }
-    const stream = await navigator.mediaDevices.getUserMedia({
-      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-    });
-    this.#microphone = stream.getAudioTracks()[0];
-    await this.#uplink.sender.replaceTrack(this.#microphone);
-  }
-
-  // A muted microphone sends silence at once, before the server hears of it.
-  setTalking(talking) {
-    if (this.#microphone) this.#microphone.enabled = talking;
-  }
-
-  async closeMicrophone() {
-    this.#microphone?.stop();
-    this.#microphone = null;
-    if (this.#pc.connectionState !== "closed") await this.#uplink.sender.replaceTrack(null);
+  /** @param {MediaStreamTrack | null} track */
+  async send(track) {
+    if (this.#pc.connectionState !== "closed") await this.#uplink.sender.replaceTrack(track);
   }
 
   resumeSound() {
-    for (const element of this.#speakers.children) element.play();
+    for (const element of this.#speakers.querySelectorAll("audio")) element.play().catch(() => undefined);
   }
 
   close() {
-    this.#microphone?.stop();
-    this.#microphone = null;
     this.#pc.close();
     this.#speakers.remove();
   }
 
+  #sdp() {
+    const description = this.#pc.localDescription;
+    if (!description) throw new Error("no description");
+    return description.sdp;
+  }
+
+  /**
+   * @param {MediaStreamTrack} track
+   * @param {() => void} onBlocked
+   */
   #attach(track, onBlocked) {
     const element = document.createElement("audio");
     element.autoplay = true;

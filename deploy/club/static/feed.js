@@ -1,23 +1,33 @@
-// The club's news: one WebSocket that comes back by itself. The server repeats the whole state after
-// each opening, so nothing has to be asked for here.
+// The room's news: one WebSocket that comes back by itself. The server repeats the whole state after each
+// opening, so nothing has to be asked for here, and nothing is ever sent.
+
+/** @typedef {import("./statements.js").Statement} Statement */
 
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 8000;
+// WebSocket close code 1008: the server does not want this page (RFC 6455 7.4.1).
+const POLICY_VIOLATION = 1008;
 
 export class Feed {
-  #token;
+  #address;
+  /** @type {WebSocket | null} */
   #socket = null;
   #retryMs = RETRY_MIN_MS;
-  #timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
   #ended = false;
+  #on;
 
-  // on(statement) gets every statement; onLink(open) tells whether news arrive; onEnd() that the
-  // club does not know this visitor any more.
-  constructor(token, { on, onLink, onEnd }) {
-    this.#token = token;
-    this.on = on;
-    this.onLink = onLink;
-    this.onEnd = onEnd;
+  /**
+   * @param {string} address
+   * @param {object} on
+   * @param {(statement: Statement) => void} on.onStatement
+   * @param {(open: boolean) => void} on.onLink whether news arrive
+   * @param {() => void} on.onEnd the server does not want this page any more
+   */
+  constructor(address, on) {
+    this.#address = address;
+    this.#on = on;
     this.#open();
   }
 
@@ -27,29 +37,35 @@ export class Feed {
     this.#socket?.close();
   }
 
+  /** Try now: the network has come back. */
+  hurry() {
+    if (this.#ended || this.#socket?.readyState !== WebSocket.CLOSED) return;
+    this.#retryMs = RETRY_MIN_MS;
+    clearTimeout(this.#timer);
+    this.#open();
+  }
+
   #open() {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/api/feed`);
+    const socket = new WebSocket(this.#address);
     this.#socket = socket;
-    socket.addEventListener("open", () => {
-      socket.send(JSON.stringify({ token: this.#token }));
-    });
     socket.addEventListener("message", (message) => {
       this.#retryMs = RETRY_MIN_MS;
-      this.onLink(true);
-      this.on(JSON.parse(message.data));
+      this.#on.onLink(true);
+      this.#on.onStatement(JSON.parse(message.data));
     });
     socket.addEventListener("close", (event) => this.#closed(event));
   }
 
+  /** @param {CloseEvent} event */
   #closed(event) {
     if (this.#ended) return;
-    if (event.reason === "unknown_visitor") {
+    if (event.code === POLICY_VIOLATION) {
       this.#ended = true;
-      this.onEnd();
+      this.#on.onEnd();
       return;
     }
-    this.onLink(false);
+    this.#on.onLink(false);
+    // Spread out, because everybody loses a server at the same moment.
     const pause = this.#retryMs * (0.75 + Math.random() / 2);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
     this.#timer = setTimeout(() => this.#open(), pause);
