@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, or_, select, union, update
+from sqlalchemy import CompoundSelect, Select, func, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.club.hall.friends import check_friends
@@ -16,6 +17,7 @@ from deploy.club.refusal import N_, Refused
 from deploy.club.store import (
     Attendance,
     Block,
+    Follow,
     Member,
     Room,
     RoomInterest,
@@ -28,6 +30,9 @@ from deploy.club.tokens import id_of, new_id
 # Of one member at a time. Nobody hosts more; a script would.
 LIVE_MAX = 3
 SCHEDULED_MAX = 20
+# Followers who are told that a room is open, the latest first; others find it in the hall. Each
+# gets a notice of their own, written before the host's own page comes.
+FOLLOWERS_TOLD_MAX = 500
 # Hosts come a little before their guests.
 OPEN_EARLY = timedelta(minutes=15)
 
@@ -35,9 +40,9 @@ OPEN_EARLY = timedelta(minutes=15)
 async def open_room(tx: AsyncSession, creator: Member, plan: Plan, now: datetime) -> Room:
     """A room that is live from `now` on, with `creator` and the plan's hosts as its hosts.
 
-    Its further hosts and those invited are told. The room that the same form has made already is
-    given again. Raises Refused `too_many_rooms`, or `no_such_member` for people who cannot be
-    asked.
+    Its further hosts and those invited are told, and `creator`'s followers unless it is for invited
+    people. The room that the same form has made already is given again. Raises Refused
+    `too_many_rooms`, or `no_such_member` for people who cannot be asked.
     """
     made = await _made(tx, creator, plan)
     if made is not None:
@@ -46,6 +51,9 @@ async def open_room(tx: AsyncSession, creator: Member, plan: Plan, now: datetime
     room = _room(creator, plan, now, state="live")
     room.opened_at = now
     await _furnish(tx, room, creator, plan, now)
+    asked = plan.hosts | plan.invited
+    told = [one for one in await _followers(tx, room, creator) if one not in asked]
+    await _tell_open(tx, room, creator, told, now)
     return room
 
 
@@ -69,7 +77,7 @@ async def schedule_room(tx: AsyncSession, creator: Member, plan: Plan, now: date
 
 
 async def open_scheduled(tx: AsyncSession, room: Room, host: Member, now: datetime) -> None:
-    """Make a scheduled room live, and tell those who said that they will come.
+    """Make a scheduled room live; tell those who said that they will come, and `host`'s followers.
 
     Nothing changes when another host was faster. Raises Refused `not_host`, `too_early` or `over`.
     """
@@ -90,8 +98,8 @@ async def open_scheduled(tx: AsyncSession, room: Room, host: Member, now: dateti
     room.state = "live"
     room.opened_at = now
     await tx.flush()
-    told = {"room": room.id, "member": host.id}
-    await notify_all(tx, await coming(tx, room.id), "room_open", told, now)
+    guests = await coming(tx, room.id)
+    await _tell_open(tx, room, host, [*guests, *await _followers(tx, room, host)], now)
 
 
 async def end_room(tx: AsyncSession, room: Room, now: datetime) -> None:
@@ -129,17 +137,13 @@ async def coming(tx: AsyncSession, room_id: str) -> list[str]:
     """Those to tell of the room because they said that they will come, in the order in which they
     said so; without those who have fallen out with one of its hosts since.
     """
-    hosts = select(RoomSeat.member_id).where(RoomSeat.room_id == room_id, RoomSeat.seat == "host")
-    apart = union(
-        select(Block.blocked_id).where(Block.blocker_id.in_(hosts)),
-        select(Block.blocker_id).where(Block.blocked_id.in_(hosts)),
-    )
+    hosts = _hosts(room_id)
     return list(
         await tx.scalars(
             select(Attendance.member_id)
             .where(
                 Attendance.room_id == room_id,
-                or_(Attendance.member_id.in_(hosts), Attendance.member_id.not_in(apart)),
+                or_(Attendance.member_id.in_(hosts), Attendance.member_id.not_in(_apart(room_id))),
             )
             .order_by(Attendance.at, Attendance.member_id)
         )
@@ -151,6 +155,46 @@ async def check_host(tx: AsyncSession, room: Room, member: Member) -> None:
     seat = await tx.get(RoomSeat, (room.id, member.id))
     if seat is None or seat.seat != "host":
         raise Refused("not_host", 403, N_("Only the hosts of the room may do that."))
+
+
+async def _followers(tx: AsyncSession, room: Room, host: Member) -> list[str]:
+    """Those who follow `host` and may enter; of very many the latest."""
+    if room.visibility == "invited":
+        return []
+    return list(
+        await tx.scalars(
+            select(Follow.follower_id)
+            .join(Member, Member.id == Follow.follower_id)
+            .where(
+                Follow.followed_id == host.id,
+                Member.standing == "member",
+                Member.deleted_at.is_(None),
+                Follow.follower_id.not_in(_apart(room.id)),
+            )
+            .order_by(Follow.at.desc(), Follow.follower_id)
+            .limit(FOLLOWERS_TOLD_MAX)
+        )
+    )
+
+
+async def _tell_open(
+    tx: AsyncSession, room: Room, host: Member, members: Iterable[str], now: datetime
+) -> None:
+    told = {"room": room.id, "member": host.id}
+    await notify_all(tx, list(members), "room_open", told, now)
+
+
+def _hosts(room_id: str) -> Select[Any]:
+    return select(RoomSeat.member_id).where(RoomSeat.room_id == room_id, RoomSeat.seat == "host")
+
+
+def _apart(room_id: str) -> CompoundSelect[Any]:
+    """Whom a host of the room blocked, or was blocked by."""
+    hosts = _hosts(room_id)
+    return union(
+        select(Block.blocked_id).where(Block.blocker_id.in_(hosts)),
+        select(Block.blocker_id).where(Block.blocked_id.in_(hosts)),
+    )
 
 
 def _room(creator: Member, plan: Plan, now: datetime, *, state: RoomState) -> Room:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deploy.club.hall import opening
 from deploy.club.hall.access import may_enter, may_see
 from deploy.club.hall.attending import invite, will_come, wont_come
 from deploy.club.hall.opening import (
@@ -54,6 +55,42 @@ async def test_hosts_and_invited_people_are_told_once_each(club: Club) -> None:
     for name in ("Red", "Blue", "Green"):
         await club.of(name, room_id, may_enter, NOW)
     assert await refused(club.of("White", room_id, may_enter, NOW)) == "invited_only"
+
+
+@pytest.mark.parametrize(
+    ("visibility", "is_told"), [("open", True), ("followers", True), ("invited", False)]
+)
+async def test_followers_are_told_of_a_room_that_they_may_enter(
+    club: Club, visibility: str, is_told: bool
+) -> None:
+    """Whoever was asked into it knows already, and whom a host does not want to meet learns
+    nothing; a planned room is told when it opens.
+    """
+    for name in ("Blue", "Green", "White"):
+        await club.follow(name, "Red")
+    await club.block("Blue", "White")
+    room_id = await club.plan("Red", visibility=visibility, hosts=club.ids("Blue"))
+    told = [("room_open", room_id)] if is_told else []
+    assert await club.told("Green") == told
+    assert await club.told("White") == []
+    assert await club.told("Blue") == [("host", room_id)]
+    planned = await club.plan("Red", visibility=visibility, scheduled_at=TOMORROW)
+    assert await club.told("Green") == told
+    await club.of("Green", planned, will_come, NOW) if is_told else None
+    await club.of("Red", planned, open_scheduled, TOMORROW)
+    # Once, although she follows and has said that she comes.
+    assert await club.told("Green") == told + ([("room_open", planned)] if is_told else [])
+
+
+async def test_of_very_many_followers_the_latest_are_told(
+    club: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "FOLLOWERS_TOLD_MAX", 1)
+    await club.follow("Green", "Red")
+    club.founder.now = TOMORROW
+    await club.follow("Blue", "Red")
+    await club.plan("Red")
+    assert (len(await club.told("Green")), len(await club.told("Blue"))) == (0, 1)
 
 
 @pytest.mark.parametrize("role", ["hosts", "invited"])
