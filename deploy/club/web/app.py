@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,10 +12,10 @@ from deploy.club.door import pages as door_pages
 from deploy.club.hall import pages as hall_pages
 from deploy.club.people import pages as people_pages
 from deploy.club.room import pages as room_pages
-from deploy.club.room import sockets
 from deploy.club.settings import Settings
-from deploy.club.web import guard, news
+from deploy.club.web import guard, news, one_way
 from deploy.club.web import pages as web_pages
+from deploy.club.web.beside import beside
 from deploy.club.web.chores import run_chores
 from deploy.club.web.limits import Limits
 from deploy.club.web.parts import CLUB, Parts, utc_now
@@ -64,16 +62,13 @@ def create_app(
             app[guard.ROUTES][added] = route
     app.router.add_get("/static/{hash}/{name:.+}", app[STATIC].serve)
     app.on_response_prepare.append(guard.add_headers)
-    app[sockets.SOCKETS] = set()
+    app[one_way.SOCKETS] = set()
     app[news.NEWS] = news.News()
-    app.on_shutdown.append(sockets.close_all)
+    app.on_shutdown.append(one_way.close_all)
     app.cleanup_ctx.extend((_follow_daemon, news.follow_bus, run_chores))
     return app
 
 
 async def _follow_daemon(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(app[CLUB].live.run())
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with beside(app[CLUB].live.run()):
+        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deploy.club.door import codes, sessions
 from deploy.club.hall import reminders
 from deploy.club.refusal import Refused
+from deploy.club.web.beside import beside
 from deploy.club.web.parts import CLUB, Parts
 
 log = structlog.get_logger()
@@ -31,11 +31,8 @@ CHORES: tuple[tuple[Chore, timedelta], ...] = (
 
 async def run_chores(app: web.Application) -> AsyncIterator[None]:
     """Keep doing them while the site is up."""
-    task = asyncio.create_task(_run(app[CLUB]))
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with beside(_run(app[CLUB])):
+        yield
 
 
 async def _run(parts: Parts) -> None:

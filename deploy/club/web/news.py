@@ -13,14 +13,15 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
 from deploy.club.door.sessions import ENDED_TOPIC
 from deploy.club.people import notices
 from deploy.club.people.moderation import STANDING_TOPIC
-from deploy.club.room.sockets import MESSAGE_BYTES_MAX, PING_S, SOCKETS
 from deploy.club.store.bus import RESUMED
+from deploy.club.web.beside import beside
 from deploy.club.web.locales import Locale, translations
+from deploy.club.web.one_way import new_socket, tell
 from deploy.club.web.parts import CLUB
 from deploy.club.web.routes import Route, Standing
 from deploy.club.web.visitor import visitor
@@ -119,11 +120,8 @@ NEWS: web.AppKey[News] = web.AppKey("news", News)
 
 async def follow_bus(app: web.Application) -> AsyncIterator[None]:
     """Tell the pages while the site is up."""
-    task = asyncio.create_task(_follow(app))
-    yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with beside(_follow(app)):
+        yield
 
 
 async def _follow(app: web.Application) -> None:
@@ -139,33 +137,18 @@ async def serve(request: web.Request) -> web.StreamResponse:
     parts, who, news = request.app[CLUB], visitor(request), request.app[NEWS]
     if who.member is not None:
         parts.limits.take("socket", who.member.id, parts.clock())
-    socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=MESSAGE_BYTES_MAX, compress=False)
+    socket = new_socket()
     await socket.prepare(request)
     if who.member is None or who.standing is Standing.STRANGER or news.count >= PAGES_MAX:
         await socket.close(code=WSCloseCode.POLICY_VIOLATION)
         return socket
     assert who.session is not None, "a member has one"
     page = news.open(who.member.id, who.locale, who.session.id)
-    request.app[SOCKETS].add(socket)
     try:
-        await _converse(socket, page)
+        await tell(request, socket, _write(socket, page))
     finally:
-        request.app[SOCKETS].discard(socket)
         news.close(who.member.id, page)
     return socket
-
-
-async def _converse(socket: web.WebSocketResponse, page: OpenPage) -> None:
-    writer = asyncio.create_task(_write(socket, page))
-    try:
-        # A page has nothing to say: whatever comes ends the socket.
-        message = await socket.receive()
-        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            await socket.close(code=WSCloseCode.POLICY_VIOLATION)
-    finally:
-        writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await writer
 
 
 async def _write(socket: web.WebSocketResponse, page: OpenPage) -> None:
