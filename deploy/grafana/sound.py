@@ -27,7 +27,7 @@ SOUND = [
     ),
     Panel(
         "Time in here",
-        "From before a batch is read until all that follows from it is sent.",
+        "From when the kernel had a batch until all that follows from it is sent.",
         "s",
         quantiles("rostrum_forwarding_seconds"),
     ),

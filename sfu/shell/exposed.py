@@ -30,7 +30,7 @@ def expose_media(metrics: Metrics, worker: Worker, cycle: Cycle) -> None:
     )
     metrics.add_distribution(
         "forwarding_seconds",
-        "From before a batch with media was read until all of it was sent, per batch.",
+        "From when the kernel had a batch with media until all of it was sent, per batch.",
         FORWARDING_EDGES_S,
         lambda: distribution_of(cycle.forwarding),
     )

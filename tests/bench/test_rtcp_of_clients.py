@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 from aiortc.rtp import RtcpPacket, RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
 
 from bench import rtcp
-from sfu.fast.measured import TrackStats
+from bench.clients import Client
+from sfu.fast import RTCP
+from sfu.fast.measured import Aside, TrackStats
 
 NOW_NS = 1_700_000_000_500_000_000
 
@@ -81,3 +86,13 @@ def test_truncated_reports_are_survived() -> None:
     theirs = rtcp.report(77, "server", b"", rtcp.Sent(1_000, 5, 600), NOW_NS)
     for length in range(len(theirs)):
         rtcp.Reception().take(theirs[:length], NOW_NS)
+
+
+def test_a_sender_report_counts_from_when_the_kernel_had_it() -> None:
+    """Sockets are read every so often: what waited in one took no longer on its way."""
+    taken: list[tuple[bytes, int]] = []
+    keys = SimpleNamespace(unprotect_rtcp=lambda data: data[1:])
+    reception = SimpleNamespace(take=lambda data, at_ns: taken.append((data, at_ns)))
+    client = cast(Any, SimpleNamespace(_receive=keys, _reception=reception))
+    Client.take(client, Aside(0, RTCP, b"xreport", NOW_NS - 40_000_000), NOW_NS)
+    assert taken == [(b"report", NOW_NS - 40_000_000)]
